@@ -1,0 +1,235 @@
+package iso8583
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Rules is everything about an acquirer that the transaction's life depends
+// on. A profile fills it; the journal keeps it whole under its hash, so that a
+// changed profile cannot reinterpret a reversal that is already owed. It is
+// plain data: a rule is an enumeration or a number, never code. The rows cited
+// are those of terminal-rules.md, table A.
+type Rules struct {
+	Profile string `json:"profile"`
+
+	// Match lists the data elements that must be echoed unchanged, where they
+	// are present in the response, besides MTI class, 11 and 41 (row "Match
+	// key"). DE 4 is not among them: a wrong amount is not somebody else's
+	// answer but an unbelievable one.
+	Match []int `json:"match"`
+
+	SendTimeout     Duration `json:"send_timeout"`     // queueing and writing one message
+	ResponseTimeout Duration `json:"response_timeout"` // row "Response timer"
+	ConfirmTimeout  Duration `json:"confirm_timeout"`  // R9
+	ShownTimeout    Duration `json:"shown_timeout"`    // R10
+
+	Response ResponseRules `json:"response"`
+	Reversal ReversalRules `json:"reversal"`
+
+	Gate      Gate `json:"gate"`       // row "Next transaction while one is owed"
+	OwedLimit int  `json:"owed_limit"` // with GateLimit: reversals owed per TID
+}
+
+// ResponseRules sorts DE 39 of a request's response (rows "Response codes of
+// the request", "Approval codes").
+type ResponseRules struct {
+	Approved  []string `json:"approved"`
+	Partial   []string `json:"partial"`
+	Declined  []string `json:"declined"`
+	Duplicate []string `json:"duplicate"` // 94: a STAN collision on a first send
+	// Everything else, a missing DE 39 included, is indeterminate: reverse.
+}
+
+// ReversalRules say how a reversal is sent and what closes it.
+type ReversalRules struct {
+	Types []Type `json:"types"` // row "Which types are reversed"
+
+	// Schedule is the wait before each attempt after the first, counted from
+	// the end of the attempt before; its last entry repeats for ever (row
+	// "Attempts").
+	Schedule      []Duration `json:"schedule"`
+	AnswerTimeout Duration   `json:"answer_timeout"`
+	EscalateAfter int        `json:"escalate_after"` // attempts
+
+	// Row "Answer codes that end a reversal". What is in none of them escalates.
+	Done      []string `json:"done"`      // 00
+	Duplicate []string `json:"duplicate"` // 94: closes once an earlier attempt is known to have left
+	Unknown   []string `json:"unknown"`   // 25: hold-down, then once more as a first 0400
+	Retry     []string `json:"retry"`     // 91 96 98: like silence
+
+	// UnknownAfterDone says that this host answers Unknown for what it has
+	// already reversed, so that an Unknown which follows a Done closes.
+	UnknownAfterDone bool `json:"unknown_after_done"`
+
+	// Tombstones says that the host was certified to remember a reversal whose
+	// original it has not seen (R3). Without it the hold-down applies to every
+	// closing answer for a request whose response was never seen (R3′).
+	Tombstones      bool     `json:"tombstones"`
+	MessageLifetime Duration `json:"message_lifetime"`
+
+	// SharedLedger says that any of the acquirer's addresses may answer for
+	// the original (row "Whose answer closes").
+	SharedLedger bool `json:"shared_ledger"`
+
+	Reasons Reasons `json:"reasons"`
+}
+
+// Reasons is DE 39 of a reversal by cause (row "DE 39 of a 0400").
+type Reasons struct {
+	Timeout  string `json:"timeout"`
+	Customer string `json:"customer"`
+	Chip     string `json:"chip"`
+	Invalid  string `json:"invalid"`
+	Storage  string `json:"storage"`
+}
+
+// Gate says what a terminal may start while it owes a reversal.
+type Gate string
+
+// The gates there are.
+const (
+	GateLimit  Gate = "limit"  // at most OwedLimit owed per terminal
+	GateStrict Gate = "strict" // none
+)
+
+// Class is what a response code means for a request.
+type Class uint8
+
+// The classes there are.
+const (
+	Indeterminate Class = iota
+	Approved
+	Partial
+	Declined
+	Duplicate
+)
+
+// String names the class.
+func (c Class) String() string {
+	return [...]string{"indeterminate", "approved", "partial", "declined", "duplicate"}[c]
+}
+
+// Classify sorts DE 39 of a request's response.
+func (r *ResponseRules) Classify(code string) Class {
+	switch {
+	case slices.Contains(r.Approved, code):
+		return Approved
+	case slices.Contains(r.Partial, code):
+		return Partial
+	case slices.Contains(r.Declined, code):
+		return Declined
+	case slices.Contains(r.Duplicate, code):
+		return Duplicate
+	default:
+		return Indeterminate
+	}
+}
+
+// Wait is the pause before attempt n (2 and up).
+func (r *ReversalRules) Wait(n int) time.Duration {
+	i := min(n-2, len(r.Schedule)-1)
+	if i < 0 {
+		return 0
+	}
+	return time.Duration(r.Schedule[i])
+}
+
+// Slowest is the last entry of the schedule.
+func (r *ReversalRules) Slowest() time.Duration { return r.Wait(len(r.Schedule) + 1) }
+
+// Hash identifies the rules: the first 8 bytes of SHA-256 over their JSON, in
+// hexadecimal.
+func (r *Rules) Hash() string {
+	b, err := json.Marshal(r)
+	if err != nil { // plain data: cannot fail
+		panic(err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Validate says what is missing or contradictory, naming the key.
+func (r *Rules) Validate() error {
+	for _, d := range []struct {
+		key string
+		v   Duration
+	}{
+		{"send_timeout", r.SendTimeout}, {"response_timeout", r.ResponseTimeout},
+		{"confirm_timeout", r.ConfirmTimeout}, {"shown_timeout", r.ShownTimeout},
+		{"reversal.answer_timeout", r.Reversal.AnswerTimeout},
+		{"reversal.message_lifetime", r.Reversal.MessageLifetime},
+	} {
+		if d.v <= 0 {
+			return fmt.Errorf("rules.%s: want a duration above zero", d.key)
+		}
+	}
+	switch {
+	case r.Profile == "":
+		return fmt.Errorf("rules.profile: missing")
+	case len(r.Response.Approved) == 0:
+		return fmt.Errorf("rules.response.approved: want at least one code")
+	case len(r.Reversal.Done) == 0:
+		return fmt.Errorf("rules.reversal.done: want at least one code")
+	case len(r.Reversal.Schedule) == 0:
+		return fmt.Errorf("rules.reversal.schedule: want at least one wait")
+	case r.Reversal.Slowest() <= 0:
+		return fmt.Errorf("rules.reversal.schedule: its last wait repeats for ever and must be above zero")
+	case r.Reversal.EscalateAfter < 1:
+		return fmt.Errorf("rules.reversal.escalate_after: want 1 or more")
+	case r.Gate != GateLimit && r.Gate != GateStrict:
+		return fmt.Errorf("rules.gate: want %q or %q", GateLimit, GateStrict)
+	case r.Gate == GateLimit && r.OwedLimit < 1:
+		return fmt.Errorf("rules.owed_limit: want 1 or more")
+	}
+	for _, t := range r.Reversal.Types {
+		if !t.Valid() {
+			return fmt.Errorf("rules.reversal.types: unknown type %q", t)
+		}
+	}
+	return r.disjoint()
+}
+
+// disjoint refuses a code in two classes of one list.
+func (r *Rules) disjoint() error {
+	check := func(where string, lists ...[]string) error {
+		seen := map[string]bool{}
+		for _, l := range lists {
+			for _, code := range l {
+				if len(code) != 2 && len(code) != 3 {
+					return fmt.Errorf("rules.%s: %q is not a response code", where, code)
+				}
+				if seen[code] {
+					return fmt.Errorf("rules.%s: code %q is listed twice", where, code)
+				}
+				seen[code] = true
+			}
+		}
+		return nil
+	}
+	p, v := &r.Response, &r.Reversal
+	if err := check("response", p.Approved, p.Partial, p.Declined, p.Duplicate); err != nil {
+		return err
+	}
+	return check("reversal", v.Done, v.Duplicate, v.Unknown, v.Retry)
+}
+
+// Duration is a time.Duration that is written as "40s" in JSON.
+type Duration time.Duration
+
+// MarshalText writes Go's duration syntax.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads Go's duration syntax.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration such as 40s or 5m", b)
+	}
+	*d = Duration(v)
+	return nil
+}

@@ -1,0 +1,122 @@
+// Package journal is the durable log under the agent: an append-only sequence
+// of typed entries, grouped, looked up by key, with a part that is sealed
+// (encrypted) before it touches the disk. It knows no transactions.
+//
+// What a caller may rely on after a crash is said at each method. The bytes
+// are described in FORMAT.md.
+package journal
+
+import "errors"
+
+// LSN is the position of an entry: 1 for the first, then one more each.
+type LSN uint64
+
+// Class says what space an entry may use.
+type Class uint8
+
+// The classes there are. When space runs short, intents are refused first, so
+// that what has been begun can always be ended.
+const (
+	ClassIntent  Class = 1 // begins something: may be refused for want of space
+	ClassOutcome Class = 2 // ends or continues something: has the reserve
+)
+
+// String names the class.
+func (c Class) String() string {
+	switch c {
+	case ClassIntent:
+		return "intent"
+	case ClassOutcome:
+		return "outcome"
+	default:
+		return "unknown class"
+	}
+}
+
+// Entry is what a caller gives to Append.
+type Entry struct {
+	Type   uint16   // the caller's record type, never 0
+	Group  string   // what the entry belongs to: the transaction's UUID
+	Keys   []string // more names under which Lookup finds the group; never card data
+	Class  Class
+	KeyID  uint32 // the data key for Sealed; ignored where Sealed is empty
+	Clear  []byte // stored as it is
+	Sealed []byte // given in plain; stored under AES-256-GCM, bound to the rest of the entry
+}
+
+// Record is what Scan and Lookup give back. Its slices are the caller's own.
+type Record struct {
+	LSN    LSN
+	Type   uint16
+	Group  string
+	Keys   []string
+	Class  Class
+	KeyID  uint32
+	Clear  []byte
+	Sealed []byte // ciphertext, for Unseal; empty where nothing was sealed
+}
+
+// The errors that callers branch on. They come wrapped, with the position or
+// the path.
+var (
+	// ErrLocked: another process has this journal open. Nothing was changed.
+	ErrLocked = errors.New("journal is in use by another process")
+	// ErrDamaged: an entry does not decode or does not verify. The journal is
+	// not opened; nothing was changed or cut.
+	ErrDamaged = errors.New("journal is damaged")
+	// ErrWrongKey: the sealing key is not the one this journal was made with.
+	ErrWrongKey = errors.New("journal was sealed with another key")
+	// ErrNoSpace: Reserve found too little room. Nothing was changed.
+	ErrNoSpace = errors.New("journal has no room for a new transaction")
+	// ErrFailed: an earlier write or sync failed. The journal takes nothing
+	// more; what it acknowledged before is safe. Exit and recover.
+	ErrFailed = errors.New("journal has failed and takes nothing more")
+	// ErrNewer: made by a newer version of this program. Nothing was changed.
+	ErrNewer = errors.New("journal was made by a newer version")
+	// ErrNotSealed: Unseal was asked for an entry that has no sealed part.
+	ErrNotSealed = errors.New("journal entry has no sealed part")
+	// ErrNoKey: Unseal has no key: the journal was opened without one.
+	ErrNoKey = errors.New("journal was opened without its key")
+)
+
+// Journal is a durable log. All methods are safe for use by several
+// goroutines; appends are put in order by the journal.
+type Journal interface {
+	// Append writes the entries as one batch and returns the LSN of the first.
+	//
+	// When it returns nil, all of them are on stable storage and every later
+	// open finds them, in this order, without gaps. When it returns an error,
+	// or the process dies inside, a later open finds either the whole batch
+	// or nothing of it; which of the two is not known, so the caller must
+	// exit and recover: from the first error on, every Append returns
+	// ErrFailed. An empty batch writes nothing.
+	Append(batch []Entry) (LSN, error)
+
+	// Reserve says whether a batch of about this many bytes may be started.
+	// It is asked before a decision is made, since afterwards it is too late
+	// to refuse. ErrNoSpace for ClassIntent does not mean that an outcome
+	// would be refused: those have a reserve of their own.
+	Reserve(c Class, bytes int) error
+
+	// Scan calls fn for each entry with LSN ≥ from, in order, and stops at
+	// the first error, which it returns. It sees what was durable when it
+	// began.
+	Scan(from LSN, fn func(Record) error) error
+
+	// Lookup returns every entry of every group that key names, in LSN order:
+	// key is a group or one of the Keys of an entry. Nothing found is no
+	// error. It sees all that Append has acknowledged before the call.
+	Lookup(key string) ([]Record, error)
+
+	// Unseal gives the plain text of a record's sealed part, or ErrNotSealed,
+	// ErrNoKey, or ErrDamaged where it does not authenticate. The plain text
+	// is never part of an error.
+	Unseal(r Record) ([]byte, error)
+
+	// Last is the LSN of the newest durable entry, 0 in an empty journal.
+	Last() LSN
+
+	// Close ends the journal. What was acknowledged stays. Closing twice is
+	// harmless.
+	Close() error
+}
