@@ -17,6 +17,12 @@ import (
 type Rules struct {
 	Profile string `json:"profile"`
 
+	// MTI is the message type of each kind that the profile sends. It is set
+	// by the profile's loader from the wire part, not written twice: it is
+	// here because the answer to an owed reversal must be recognised, and
+	// DE 90 built, as they were when the reversal began.
+	MTI map[Kind]MTI `json:"mti,omitempty"`
+
 	// Match lists the data elements that must be echoed unchanged, where they
 	// are present in the response, besides MTI class, 11 and 41 (row "Match
 	// key"). DE 4 is not among them: a wrong amount is not somebody else's
@@ -145,12 +151,17 @@ func (r *ReversalRules) Slowest() time.Duration { return r.Wait(len(r.Schedule) 
 // Hash identifies the rules: the first 8 bytes of SHA-256 over their JSON, in
 // hexadecimal.
 func (r *Rules) Hash() string {
+	sum := sha256.Sum256([]byte(r.JSON()))
+	return hex.EncodeToString(sum[:8])
+}
+
+// JSON is the rules as the journal keeps them.
+func (r *Rules) JSON() string {
 	b, err := json.Marshal(r)
 	if err != nil { // plain data: cannot fail
 		panic(err)
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:8])
+	return string(b)
 }
 
 // Validate says what is missing or contradictory, naming the key.
@@ -185,6 +196,11 @@ func (r *Rules) Validate() error {
 		return fmt.Errorf("rules.gate: want %q or %q", GateLimit, GateStrict)
 	case r.Gate == GateLimit && r.OwedLimit < 1:
 		return fmt.Errorf("rules.owed_limit: want 1 or more")
+	}
+	for _, k := range []Kind{KindSale, KindReversal, KindReversalRepeat} {
+		if r.MTI[k].Response() == "" {
+			return fmt.Errorf("rules.mti.%s: want the MTI of a request", k)
+		}
 	}
 	for _, t := range r.Reversal.Types {
 		if !t.Valid() {

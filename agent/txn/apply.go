@@ -1,0 +1,163 @@
+package txn
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// Apply folds one durable fact into the state. It is the only mutator of
+// durable state: Step applies its own records before it returns, and recovery
+// is Apply over the journal. A record about a transaction whose intent is
+// unknown changes nothing.
+func (m *Machine) Apply(r Record) {
+	switch r := r.(type) {
+	case *Epoch:
+		m.epoch = r.Number
+		return
+	case *RulesUsed:
+		m.applyRules(r)
+		return
+	case *Jump:
+		m.head(r.TID).Next = r.Next
+		return
+	case *Intent:
+		m.head(r.TID).used(r)
+		m.addIntent(r)
+		return
+	}
+	t := m.hot[r.Group()]
+	if t == nil {
+		return
+	}
+	was := t.settled()
+	t.apply(r)
+	if now := t.settled(); now != was {
+		m.resettle(t.UUID, now)
+	}
+}
+
+func (m *Machine) applyRules(r *RulesUsed) {
+	var rules iso8583.Rules
+	if json.Unmarshal([]byte(r.JSON), &rules) == nil {
+		m.rules[r.Hash] = &rules
+	}
+}
+
+func (m *Machine) addIntent(r *Intent) {
+	t := &Transaction{Intent: *r, State: StatePending, FirstRoute: r.Route}
+	t.Card = nil
+	m.hot[t.UUID] = t
+	m.open = append(m.open, t.UUID)
+	key := STANKey(t.TID, t.STAN)
+	if holder := m.hot[m.bySTAN[key]]; holder == nil || !holder.State.Open() {
+		m.bySTAN[key] = t.UUID
+	}
+	key = SaleKey(t.MID, t.Sale, t.Part)
+	m.bySale[key] = append(m.bySale[key], t.UUID)
+}
+
+// resettle moves a transaction between the two lists.
+func (m *Machine) resettle(uuid string, settled bool) {
+	from, to := &m.cold, &m.open
+	if settled {
+		from, to = to, from
+	}
+	if i := slices.Index(*from, uuid); i >= 0 {
+		*from = slices.Delete(*from, i, i+1)
+	}
+	*to = append(*to, uuid)
+}
+
+func (t *Transaction) apply(r Record) {
+	switch r := r.(type) {
+	case *Rerouted:
+		t.Route = r.Route
+	case *Approved:
+		t.State = StateApproved
+		t.Code, t.RRN, t.AuthCode = r.Code, r.RRN, r.AuthCode
+	case *Declined:
+		t.State, t.Final = StateDeclined, r.At
+		t.Code, t.RRN = r.Code, r.RRN
+	case *NotSent:
+		t.State, t.Final = StateNotSent, r.At
+	case *Confirmed:
+		t.State, t.Confirmed, t.Final = StateConfirmed, r.At, r.At
+	case *ShownNote:
+		t.Shown = r.Delivered
+	case *Late:
+		t.Evidence++
+		t.LateApproval = t.LateApproval || r.Class == iso8583.Approved.String()
+	case *Evidence:
+		t.Evidence++
+	case *Escalated:
+		t.Items = append(t.Items, Item{Cause: r.Cause, At: r.At})
+		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible
+		t.HostRefused = t.HostRefused || r.Cause == CauseRefused || r.Cause == CauseUnknown || r.Cause == CauseDuplicate
+	case *Resolved:
+		t.resolve(r)
+	default:
+		t.applyReversal(r)
+	}
+}
+
+func (t *Transaction) applyReversal(r Record) {
+	switch r := r.(type) {
+	case *Reversing:
+		t.State = StateReversing
+		t.Cause, t.Reason, t.Answered = r.Cause, r.Reason, r.Answered
+	case *Attempt:
+		if r.Series != t.Series {
+			t.Hold, t.SentAttempt = HoldOver, 0
+		}
+		if r.Series != t.Series || t.Attempts == 0 {
+			t.SeriesStart = r.N
+		}
+		t.Attempts, t.Series, t.SeriesDE7, t.Repeat = r.N, r.Series, r.Transmission, r.Repeat
+	case *ReversalSent:
+		t.SentAttempt = r.N
+	case *ReversalAnswer:
+		t.SawDone = t.SawDone || r.Verdict == VerdictDone
+		t.SawUnknown = t.SawUnknown || r.Verdict == VerdictUnknown
+		if r.Verdict == VerdictIgnored {
+			t.Evidence++
+		}
+	case *Hold:
+		t.Hold = HoldWaiting
+	case *Reversed:
+		t.State, t.Final = StateReversed, r.At
+	}
+}
+
+func (t *Transaction) resolve(r *Resolved) {
+	switch r.Verb {
+	case VerbPark:
+		t.Parked = true
+	case VerbResume:
+		t.Parked = false
+	case VerbOverride:
+		t.Overridden = true
+	case VerbReversed:
+		t.State, t.Final, t.ByOperator, t.Parked = StateReversed, r.At, true, false
+		t.closeItems()
+	case VerbDebited:
+		// The debit stands by the acquirer's word; the person who says so
+		// has dealt with the customer, so nobody is asked for a screen.
+		t.State, t.Confirmed, t.Final, t.ByOperator, t.Parked = StateConfirmed, r.At, r.At, true, false
+		t.Shown = DeliveredUnknown
+		t.closeItems()
+	case VerbClose:
+		t.closeItems()
+		if t.State == StateConfirmed && t.Shown == "" {
+			t.Shown = DeliveredUnknown
+		}
+	}
+}
+
+func (t *Transaction) closeItems() {
+	t.Items = slices.Clone(t.Items)
+	for i := range t.Items {
+		t.Items[i].Closed = true
+	}
+}

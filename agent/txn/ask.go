@@ -1,0 +1,138 @@
+package txn
+
+// What the payment application and the operator ask for.
+
+// confirm is the commit point (R4): durable before it is acknowledged.
+func confirm(s *step, t *Transaction, ev Event) {
+	s.record(t.UUID, &Confirmed{})
+	s.arm(t, waitShown, s.rules(t).ShownTimeout)
+	s.answer(ev.(Confirm).Req, t.UUID, OK)
+}
+
+func confirmAgain(s *step, t *Transaction, ev Event) { s.answer(ev.(Confirm).Req, t.UUID, OK) }
+
+func confirmEarly(s *step, t *Transaction, ev Event) { s.answer(ev.(Confirm).Req, t.UUID, NotDecided) }
+
+func confirmLate(s *step, t *Transaction, ev Event) {
+	s.answer(ev.(Confirm).Req, t.UUID, BeingReversed)
+}
+
+func confirmNothing(s *step, t *Transaction, ev Event) {
+	s.answer(ev.(Confirm).Req, t.UUID, NotApproved)
+}
+
+// cancel undoes what is not confirmed.
+func cancel(s *step, t *Transaction, ev Event) {
+	e := ev.(Cancel)
+	if t.Stuck {
+		s.answer(e.Req, t.UUID, Unsuitable)
+		return
+	}
+	cause := CauseCancelled
+	if e.Reason == CancelCardDeclined || e.Reason == CancelCardRemoved {
+		cause = CauseChip
+	}
+	s.reverse(t, cause)
+	s.answer(e.Req, t.UUID, OK)
+}
+
+func cancelAgain(s *step, t *Transaction, ev Event) { s.answer(ev.(Cancel).Req, t.UUID, OK) }
+
+func cancelLate(s *step, t *Transaction, ev Event) { s.answer(ev.(Cancel).Req, t.UUID, Committed) }
+
+// shown takes the application's word about a confirmed sale (R10). Only "yes"
+// is delivery; anything else is a person's.
+func shown(s *step, t *Transaction, ev Event) {
+	e := ev.(Shown)
+	if e.Delivered != t.Shown {
+		s.record(t.UUID, &ShownNote{Delivered: e.Delivered})
+	}
+	if s.wait(t).For == waitShown {
+		s.disarm(t)
+	}
+	switch e.Delivered {
+	case DeliveredNo:
+		s.escalate(t, CauseNotDelivered)
+	case DeliveredUnknown:
+		s.escalate(t, CauseNotShown)
+	}
+	s.answer(e.Req, t.UUID, OK)
+}
+
+// shownNot notes that the application showed that nothing was paid.
+func shownNot(s *step, t *Transaction, ev Event) {
+	e := ev.(Shown)
+	if e.Delivered != t.Shown {
+		s.record(t.UUID, &ShownNote{Delivered: e.Delivered})
+	}
+	s.answer(e.Req, t.UUID, OK)
+}
+
+func shownEarly(s *step, t *Transaction, ev Event) { s.answer(ev.(Shown).Req, t.UUID, NotConfirmed) }
+
+// notShown: confirmed, and in all that time nobody said that it was shown.
+func notShown(s *step, t *Transaction, _ Event) {
+	s.escalate(t, CauseNotShown)
+	s.disarm(t)
+}
+
+// resolve is an operator's decision, with a name and a reason.
+func resolve(s *step, t *Transaction, ev Event) {
+	e := ev.(Resolve)
+	code := s.unfit(t, &e)
+	if code == "" {
+		s.record(t.UUID, &Resolved{Verb: e.Verb, Who: e.Who, Why: e.Why, Ref: e.Ref})
+		s.resolved(t, e.Verb)
+		code = OK
+	}
+	s.answer(e.Req, t.UUID, code)
+}
+
+// unfit says why the verb cannot be obeyed now, or "".
+func (s *step) unfit(t *Transaction, e *Resolve) Code {
+	stuck := t.State == StatePending && t.Stuck
+	switch e.Verb {
+	case VerbPark, VerbResume:
+		if t.State != StateReversing || t.Parked == (e.Verb == VerbPark) {
+			return Unsuitable
+		}
+	case VerbOverride:
+		if t.State != StateReversing && !stuck || t.Overridden {
+			return Unsuitable
+		}
+	case VerbReversed, VerbDebited:
+		switch {
+		case e.Ref == "":
+			return Invalid
+		case t.State != StateReversing && !stuck:
+			return Unsuitable
+		case !stuck && !t.Parked:
+			return ParkFirst
+		case s.now.Boot < s.wait(t).Quiet:
+			return TooEarly
+		}
+	case VerbClose:
+		if t.State.Open() || !t.Escalated() {
+			return Unsuitable
+		}
+	default:
+		return Invalid
+	}
+	if e.Who == "" || e.Why == "" {
+		return Invalid
+	}
+	return ""
+}
+
+func (s *step) resolved(t *Transaction, v Verb) {
+	switch v {
+	case VerbResume:
+		if t.Hold == HoldWaiting {
+			s.holdDown(t)
+		} else {
+			s.attempt(t, false)
+		}
+	case VerbPark, VerbReversed, VerbDebited:
+		s.disarm(t)
+	}
+}

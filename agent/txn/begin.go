@@ -1,0 +1,193 @@
+package txn
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// begin admits a transaction or says why not. Everything that can forbid the
+// request is asked here, before the intent: afterwards it is sent.
+func (s *step) begin(e Begin) {
+	if t := s.m.hot[e.UUID]; t != nil {
+		code := Existing
+		if t.Digest != e.Digest {
+			code = UUIDReused
+		}
+		s.answer(e.Req, e.UUID, code)
+		return
+	}
+	term := s.m.terminals[e.TID]
+	if code := s.m.refuse(term, &e); code != "" {
+		s.answer(e.Req, e.UUID, code)
+		return
+	}
+	code, other := s.m.refuseSale(SaleKey(term.MID, e.Sale, e.Part), s.now)
+	if code == SaleOpen || code == SalePaid {
+		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: code, Other: other})
+		return
+	}
+	if other := s.m.gate(e.TID, &term.Rules); other != "" {
+		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: ReversalOwed, Other: other})
+		return
+	}
+	stan, ok := s.m.nextSTAN(e.TID, s.now.Wall)
+	if !ok {
+		s.answer(e.Req, e.UUID, STANExhausted)
+		return
+	}
+	s.intent(&e, term, stan)
+	s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: Accepted, Warning: code, Other: other})
+}
+
+// refuse checks what does not depend on other transactions.
+func (m *Machine) refuse(term *Terminal, e *Begin) Code {
+	switch {
+	case e.Epoch != m.epoch:
+		return EpochOld
+	case term == nil:
+		return UnknownTerminal
+	case e.UUID == "" || strings.Contains(e.UUID, ":"),
+		!e.Type.Valid(), e.Sale == "", e.Card == nil,
+		e.Amount.Minor <= 0 || e.Amount.Minor > iso8583.MaxMinor,
+		!e.Amount.Currency.Known():
+		return Invalid
+	}
+	return ""
+}
+
+// saleAgain is how long a paid part refuses another attempt even though the
+// local date has changed: an application that died just before midnight and
+// comes back just after must not charge again.
+const saleAgain = int64(6 * time.Hour / time.Millisecond)
+
+// refuseSale is R11: one live attempt per part of a sale. Once reversing is
+// durable a new one is admitted, with BeingReversed as a warning.
+func (m *Machine) refuseSale(key string, now Time) (Code, string) {
+	warning, other := Code(""), ""
+	for _, uuid := range m.bySale[key] {
+		t := m.hot[uuid]
+		switch t.State {
+		case StatePending, StateApproved:
+			if !t.Overridden {
+				return SaleOpen, uuid
+			}
+			warning, other = BeingReversed, uuid
+		case StateConfirmed:
+			_, date, year := localTime(now)
+			near := now.Wall - t.Confirmed
+			if t.LocalDate == date && t.Year == year || -saleAgain < near && near < saleAgain {
+				return SalePaid, uuid
+			}
+		case StateReversing:
+			warning, other = BeingReversed, uuid
+		}
+	}
+	return warning, other
+}
+
+// gate says which owed reversal forbids a new transaction, or "".
+func (m *Machine) gate(tid iso8583.TID, rules *iso8583.Rules) string {
+	limit := rules.OwedLimit
+	if rules.Gate == iso8583.GateStrict {
+		limit = 1
+	}
+	for _, uuid := range m.open {
+		if t := m.hot[uuid]; t.TID == tid && t.blocks() {
+			if limit--; limit <= 0 {
+				return uuid
+			}
+		}
+	}
+	return ""
+}
+
+// intent makes the intent durable and sends the request: the only place that
+// does, since the card is in nobody's memory afterwards.
+func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
+	clock, date, year := localTime(s.now)
+	s.record(e.UUID, &Intent{
+		Kind: e.Type, TID: e.TID, MID: term.MID, STAN: stan, Epoch: s.m.epoch,
+		Minor: e.Amount.Minor, Currency: e.Amount.Currency,
+		Sale: e.Sale, Part: e.Part, Digest: e.Digest,
+		PAN: e.Card.PAN.Masked(), CardHash: e.CardHash,
+		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
+		Rules: term.Rules.Hash(), Route: e.Route, Card: e.Card,
+	})
+	s.request(s.m.hot[e.UUID], e.Card)
+}
+
+// request sends the request of t to its present address.
+func (s *step) request(t *Transaction, card *iso8583.Card) {
+	f := t.facts(iso8583.KindSale)
+	f.Transmission = t.Transmission
+	f.Card = card
+	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: t.Route, Facts: f})
+	r := s.rules(t)
+	s.arm(t, waitResponse, r.SendTimeout+r.ResponseTimeout)
+}
+
+// facts is what every message about t carries.
+func (t *Transaction) facts(k iso8583.Kind) iso8583.Facts {
+	return iso8583.Facts{
+		Kind: k, Type: t.Kind, TID: t.TID, MID: t.MID, STAN: t.STAN, Amount: t.Amount(),
+		LocalTime: t.LocalTime, LocalDate: t.LocalDate,
+		OriginalTransmission: t.Transmission,
+	}
+}
+
+// unsent: no byte left for this address, which is certain. Another may be
+// tried (row "Failover": only before the first byte); with none left the
+// transaction never was.
+func unsent(s *step, t *Transaction, ev Event) {
+	e := ev.(Unsent)
+	if e.Route != t.Route || t.Stuck {
+		return
+	}
+	if t.State == StateReversing {
+		// Cancelled before it left: there is nothing to reverse any more.
+		s.record(t.UUID, &NotSent{})
+		s.disarm(t)
+		return
+	}
+	routes := 1
+	if term := s.m.terminals[t.TID]; term != nil {
+		routes = max(term.Routes, 1)
+	}
+	if next := (t.Route + 1) % routes; next != t.FirstRoute && e.Card != nil {
+		s.record(t.UUID, &Rerouted{Route: next})
+		s.request(t, e.Card)
+		return
+	}
+	s.record(t.UUID, &NotSent{})
+	s.disarm(t)
+}
+
+// requestSent starts the host's time.
+func requestSent(s *step, t *Transaction, ev Event) {
+	if !t.Stuck && ev.(Sent).Route == t.Route {
+		s.arm(t, waitResponse, s.rules(t).ResponseTimeout)
+	}
+}
+
+// localTime gives DE 12, DE 13 and the year in the terminal's zone.
+func localTime(now Time) (clock, date string, year int) {
+	w := time.UnixMilli(now.Wall).UTC().Add(time.Duration(now.Zone) * time.Second)
+	return w.Format("150405"), w.Format("0102"), w.Year()
+}
+
+// transmission gives DE 7, UTC.
+func transmission(wall int64) string {
+	return time.UnixMilli(wall).UTC().Format("0102150405")
+}
+
+// reversible says whether the rules reverse this type.
+func reversible(r *iso8583.Rules, t iso8583.Type) bool { return slices.Contains(r.Reversal.Types, t) }
+
+// String names a transaction in messages to people: never card data.
+func (t *Transaction) String() string {
+	return fmt.Sprintf("%s %s %s TID %s STAN %s", t.UUID, t.Kind, t.Amount(), t.TID, t.STAN)
+}

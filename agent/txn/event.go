@@ -1,0 +1,172 @@
+package txn
+
+import "github.com/counterfoil-pos/counterfoil/iso8583"
+
+// Event is something that happened. The shell makes them; Step takes one.
+type Event interface{ event() }
+
+// Configure comes first after a start: what terminals there are. It makes the
+// epoch and the rules durable where they are new.
+type Configure struct {
+	Epoch     uint64 // for a journal that has none yet
+	Terminals []Terminal
+}
+
+// Terminal is one terminal's configuration.
+type Terminal struct {
+	TID    iso8583.TID
+	MID    iso8583.MID
+	Rules  iso8583.Rules
+	Routes int // number of the acquirer's addresses
+}
+
+// Recovered comes once for each open transaction after a start.
+type Recovered struct{ UUID string }
+
+// Begin is a payment application's request for a transaction.
+type Begin struct {
+	Req      uint64
+	UUID     string // the idempotency key, permanent
+	Epoch    uint64 // in which the UUID was minted
+	TID      iso8583.TID
+	Type     iso8583.Type
+	Amount   iso8583.Amount
+	Sale     string // the merchant's reference
+	Part     string // of a deliberately split sale
+	Digest   string // of the whole body, keyed: it covers the card
+	CardHash string // keyed hash of the PAN
+	Route    int    // the address to try first
+	Card     *iso8583.Card
+}
+
+// Confirm is the application's "I am about to show this".
+type Confirm struct {
+	Req  uint64
+	UUID string
+}
+
+// Cancel asks for an unconfirmed transaction to be undone.
+type Cancel struct {
+	Req    uint64
+	UUID   string
+	Reason CancelReason
+}
+
+// CancelReason says why, and so which DE 39 the reversal carries.
+type CancelReason string
+
+// The reasons there are.
+const (
+	CancelCustomer     CancelReason = "customer"
+	CancelCardDeclined CancelReason = "card_declined"
+	CancelCardRemoved  CancelReason = "card_removed"
+	CancelSignature    CancelReason = "signature"
+	CancelPrinter      CancelReason = "printer"
+)
+
+// Shown says what became of the screen that the application showed.
+type Shown struct {
+	Req       uint64
+	UUID      string
+	Delivered Delivered
+}
+
+// Delivered answers "were goods and receipt handed over?" (R10).
+type Delivered string
+
+// The answers there are; "" is none yet.
+const (
+	DeliveredYes     Delivered = "yes"
+	DeliveredNo      Delivered = "no"
+	DeliveredUnknown Delivered = "unknown"
+)
+
+// Resolve is an operator's decision.
+type Resolve struct {
+	Req  uint64
+	UUID string
+	Verb Verb
+	Who  string
+	Why  string
+	Ref  string // the acquirer's reference, where it was asked
+}
+
+// Verb is what an operator decides.
+type Verb string
+
+// The verbs there are.
+const (
+	VerbPark     Verb = "park"              // stop sending
+	VerbResume   Verb = "resume"            // send again
+	VerbOverride Verb = "override"          // let the terminal sell although this is owed
+	VerbReversed Verb = "acquirer-reversed" // the acquirer says: no debit stands
+	VerbDebited  Verb = "acquirer-debited"  // the acquirer says: the debit stands
+	VerbClose    Verb = "close"             // a final transaction's open item is dealt with
+)
+
+// Sent says that the whole message was handed to the connection.
+type Sent struct {
+	UUID    string
+	Route   int
+	Attempt int // 0: the request
+}
+
+// Unsent says that it is certain that no byte of the message left: the connect
+// failed, or it was withdrawn before the first write. A request's Card comes
+// back with it, for another address.
+type Unsent struct {
+	UUID    string
+	Route   int
+	Attempt int
+	Card    *iso8583.Card
+}
+
+// InDoubt says that the message, or a part of it, may have left.
+type InDoubt struct {
+	UUID    string
+	Route   int
+	Attempt int
+}
+
+// Response is a well-formed message from the host, as far as the core looks at
+// it. Values are as on the wire; "" is absent.
+type Response struct {
+	Route        int // the address it came from
+	MTI          iso8583.MTI
+	TID          iso8583.TID  // DE 41
+	STAN         iso8583.STAN // DE 11
+	Code         string       // DE 39
+	Amount       string       // DE 4
+	Currency     string       // DE 49
+	Transmission string       // DE 7
+	LocalTime    string       // DE 12
+	LocalDate    string       // DE 13
+	MID          string       // DE 42
+	RRN          iso8583.RRN  // DE 37
+	AuthCode     string       // DE 38
+	Text         string       // the message, masked, for the record
+}
+
+// Garbage is a frame that is no message: it does not parse, has trailing bytes
+// or does not re-encode to itself. It resolves nothing.
+type Garbage struct {
+	Route int
+	Text  string // why, masked
+}
+
+// Timeout says that a Timer may have come due.
+type Timeout struct{ UUID string }
+
+func (Configure) event() {}
+func (Recovered) event() {}
+func (Begin) event()     {}
+func (Confirm) event()   {}
+func (Cancel) event()    {}
+func (Shown) event()     {}
+func (Resolve) event()   {}
+func (Sent) event()      {}
+func (Unsent) event()    {}
+func (InDoubt) event()   {}
+func (Response) event()  {}
+func (Garbage) event()   {}
+func (Timeout) event()   {}

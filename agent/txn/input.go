@@ -1,0 +1,48 @@
+package txn
+
+// Input is an event as one transaction sees it: a column of the state table.
+type Input uint8
+
+// The inputs there are.
+const (
+	RequestSent Input = iota
+	RequestUnsent
+	RequestInDoubt
+	AnswerApproved
+	AnswerPartial
+	AnswerDeclined
+	AnswerIndeterminate
+	AnswerDuplicate
+	AnswerUnbelievable
+	AttemptSent
+	AttemptUnsent
+	AttemptInDoubt
+	ReversalAnswered
+	TimeUp
+	AskConfirm
+	AskCancel
+	AskShown
+	AskResolve
+	Restart
+	inputs
+)
+
+var inputNames = [inputs]string{
+	"request sent", "request certainly not sent", "request in doubt",
+	"answer: approved", "answer: partial approval", "answer: declined",
+	"answer: indeterminate", "answer: duplicate (94)", "answer: unbelievable",
+	"reversal sent", "reversal certainly not sent", "reversal in doubt", "reversal answered",
+	"time is up", "confirm", "cancel", "shown", "resolve", "restart",
+}
+
+// Inputs lists every input.
+func Inputs() []Input {
+	all := make([]Input, inputs)
+	for i := range all {
+		all[i] = Input(i)
+	}
+	return all
+}
+
+// String is the word used in STATES.md.
+func (i Input) String() string { return inputNames[i] }

@@ -1,0 +1,194 @@
+package txn
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// Machine is every transaction of every terminal of one agent. Its durable
+// part is changed by Apply alone; the rest is Step's and dies with the process.
+// It is not safe for concurrent use: one goroutine owns it.
+type Machine struct {
+	// Durable: a fold of the records.
+	epoch  uint64
+	rules  map[string]*iso8583.Rules // by hash
+	heads  map[iso8583.TID]*stanHead
+	hot    map[string]*Transaction // by UUID
+	open   []string                // UUIDs that are not settled, in the order of their intents
+	cold   []string                // settled ones still in memory, oldest first
+	bySTAN map[string]string       // STANKey → UUID of the latest transaction with it
+	bySale map[string][]string     // SaleKey → UUIDs, oldest first
+
+	// Volatile: Step's own.
+	terminals map[iso8583.TID]*Terminal
+	waits     map[string]*wait // by UUID
+	evidence  budget
+
+	// Observe, where it is set, is told of every cell of the state table that
+	// is passed through: for coverage in tests.
+	Observe func(from State, in Input, to State)
+}
+
+// New is an empty machine.
+func New() *Machine {
+	return &Machine{
+		rules:     map[string]*iso8583.Rules{},
+		heads:     map[iso8583.TID]*stanHead{},
+		hot:       map[string]*Transaction{},
+		bySTAN:    map[string]string{},
+		bySale:    map[string][]string{},
+		terminals: map[iso8583.TID]*Terminal{},
+		waits:     map[string]*wait{},
+	}
+}
+
+// wait is what one transaction waits for, and what was just sent.
+type wait struct {
+	For      waitFor
+	Deadline time.Duration // Boot time
+	Shift    int           // unsent attempts: with a shared ledger, the address moves on
+	Unsent   bool          // the latest attempt certainly did not leave
+	Quiet    time.Duration // until then, something sent may still reach the host
+}
+
+type waitFor uint8
+
+const (
+	waitNothing  waitFor = iota
+	waitResponse         // pending: the answer to the request
+	waitConfirm          // approved: the application
+	waitAnswer           // reversing: the answer to an attempt
+	waitRetry            // reversing: the time of the next attempt
+	waitHold             // reversing: the end of the hold-down
+	waitShown            // confirmed: the application's word that it showed it
+)
+
+// Epoch is the journal's epoch, 0 before the first Configure.
+func (m *Machine) Epoch() uint64 { return m.epoch }
+
+// Get is the transaction, or nil where it is not in memory. The caller must not
+// change it.
+func (m *Machine) Get(uuid string) *Transaction { return m.hot[uuid] }
+
+// Open lists the transactions that are not settled, in the order of their
+// intents: what is recovered after a start.
+func (m *Machine) Open() []string { return slices.Clone(m.open) }
+
+// All lists every transaction in memory: settled ones first, oldest first.
+func (m *Machine) All() []string { return slices.Concat(m.cold, m.open) }
+
+// RulesFor is the frozen rules of t.
+func (m *Machine) RulesFor(t *Transaction) *iso8583.Rules { return m.rules[t.Rules] }
+
+// STANKey is the journal key under which a late response finds its owner.
+func STANKey(tid iso8583.TID, stan iso8583.STAN) string {
+	return "stan/" + string(tid) + "/" + stan.String()
+}
+
+// SaleKey is the journal key of one part of a sale of a merchant.
+func SaleKey(mid iso8583.MID, sale, part string) string {
+	return "sale/" + string(mid) + "/" + sale + "/" + part
+}
+
+// Keys lists the journal keys of a record beside its group.
+func Keys(r Record) []string {
+	if i, ok := r.(*Intent); ok {
+		return []string{STANKey(i.TID, i.STAN), SaleKey(i.MID, i.Sale, i.Part)}
+	}
+	return nil
+}
+
+// Needs lists the journal keys whose groups must be in memory before Step may
+// take ev: an old UUID, a sale's earlier attempts, a late response's owner. The
+// shell looks them up off its loop and gives the result to Load.
+func (m *Machine) Needs(ev Event) []string {
+	switch e := ev.(type) {
+	case Begin:
+		keys := m.needUUID(e.UUID)
+		if term := m.terminals[e.TID]; term != nil {
+			keys = append(keys, SaleKey(term.MID, e.Sale, e.Part))
+		}
+		return keys
+	case Confirm:
+		return m.needUUID(e.UUID)
+	case Cancel:
+		return m.needUUID(e.UUID)
+	case Shown:
+		return m.needUUID(e.UUID)
+	case Resolve:
+		return m.needUUID(e.UUID)
+	case Response:
+		if key := STANKey(e.TID, e.STAN); m.bySTAN[key] == "" {
+			return []string{key}
+		}
+	}
+	return nil
+}
+
+func (m *Machine) needUUID(uuid string) []string {
+	if m.hot[uuid] != nil {
+		return nil
+	}
+	return []string{uuid}
+}
+
+// Load folds groups read back from the journal. Records of transactions that
+// are in memory already are passed over, since those are newer.
+func (m *Machine) Load(records []Record) {
+	var fresh []Record
+	for _, r := range records {
+		if m.hot[r.Group()] == nil && !strings.Contains(r.Group(), ":") {
+			fresh = append(fresh, r)
+		}
+	}
+	for _, r := range fresh {
+		if i, ok := r.(*Intent); ok {
+			m.addIntent(i) // without moving the terminal's STAN: it is an old one
+			continue
+		}
+		m.Apply(r)
+	}
+}
+
+// Evict forgets the oldest settled transactions until at most keep are left.
+// The caller promises that the journal finds them again by their keys, and
+// that no Load is under way.
+func (m *Machine) Evict(keep int) {
+	for len(m.cold) > keep {
+		t := m.hot[m.cold[0]]
+		m.cold = m.cold[1:]
+		delete(m.hot, t.UUID)
+		delete(m.waits, t.UUID)
+		if key := STANKey(t.TID, t.STAN); m.bySTAN[key] == t.UUID {
+			delete(m.bySTAN, key)
+		}
+		key := SaleKey(t.MID, t.Sale, t.Part)
+		if m.bySale[key] = slices.DeleteFunc(m.bySale[key], func(u string) bool { return u == t.UUID }); len(m.bySale[key]) == 0 {
+			delete(m.bySale, key)
+		}
+	}
+}
+
+// budget bounds the evidence that belongs to no transaction: a host that
+// sends rubbish must not fill the journal.
+type budget struct {
+	since time.Duration
+	used  int
+}
+
+const (
+	evidenceWindow = time.Minute
+	evidenceLimit  = 32 // per window, for all that belongs to no transaction
+	evidencePerTxn = 16 // per transaction, for ever
+)
+
+func (b *budget) take(now time.Duration) bool {
+	if now-b.since >= evidenceWindow || now < b.since {
+		b.since, b.used = now, 0
+	}
+	b.used++
+	return b.used <= evidenceLimit
+}

@@ -1,0 +1,90 @@
+package txn
+
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// Time is the shell's two clocks at one instant.
+type Time struct {
+	Boot time.Duration // CLOCK_BOOTTIME: since boot, suspend included; never journaled
+	Wall int64         // Unix milliseconds; only ever written into fields and records
+	Zone int           // seconds east of UTC at Wall, for DE 12 and 13
+}
+
+// Ready is what a Step wants done. It is obeyed top to bottom, and nothing of
+// it before every record stepped earlier, or in it, is durable (see Fence).
+// Grouping by kind makes "send before journal" impossible to write.
+type Ready struct {
+	Records  []Record   // one durable batch, FIRST
+	Messages []Outbound // then the host
+	Timers   []Timer
+	Answers  []Answer // then the payment application
+}
+
+// Empty says that there is nothing to do.
+func (r *Ready) Empty() bool {
+	return len(r.Records)+len(r.Messages)+len(r.Timers)+len(r.Answers) == 0
+}
+
+// Outbound is one message to the host, by meaning. The shell adds what is
+// sealed, gives it the profile's shape and sends it to the address Route.
+// Exactly one Sent, Unsent or InDoubt event answers it.
+type Outbound struct {
+	UUID    string
+	Route   int // index of the acquirer's address
+	Attempt int // of a reversal, from 1; 0 for a request
+	Series  int // of a reversal: 0, then 1 after the hold-down
+	Facts   iso8583.Facts
+}
+
+// Reversal says whether the message is a reversal.
+func (o *Outbound) Reversal() bool { return o.Attempt > 0 }
+
+// Timer asks for a Timeout event for UUID at Boot time At. A later Timer for
+// the same UUID replaces an earlier one; a Timeout that comes too early or too
+// late is harmless.
+type Timer struct {
+	UUID string
+	At   time.Duration
+}
+
+// Answer goes to whoever made request Req. What it says beyond Code is read by
+// the shell from the durable view, after the fence has released it.
+type Answer struct {
+	Req     uint64
+	UUID    string
+	Code    Code
+	Other   string // the earlier transaction, where Code speaks of one
+	Warning Code   // of an accepted request, or ""
+}
+
+// Code says how a request was taken. The API's problem codes are these words.
+type Code string
+
+// The codes there are.
+const (
+	Accepted Code = "accepted" // the intent is durable
+	Existing Code = "existing" // this UUID and body are known already
+	OK       Code = "ok"       // the verb took effect, now or earlier
+
+	UUIDReused      Code = "uuid_reused"      // same UUID, another body
+	EpochOld        Code = "epoch_old"        // minted before this journal's epoch
+	UnknownTerminal Code = "unknown_terminal" // no such TID here
+	Invalid         Code = "invalid"          // a value the core will not take
+	SaleOpen        Code = "sale_open"        // this part of the sale is being decided
+	SalePaid        Code = "sale_paid"        // this part of the sale is paid
+	ReversalOwed    Code = "reversal_owed"    // the gate is closed
+	STANExhausted   Code = "stan_exhausted"   // no STAN that is unique over two days
+
+	NotFound      Code = "not_found"
+	NotDecided    Code = "not_decided"       // confirm: the host has not answered
+	NotApproved   Code = "not_approved"      // confirm: declined, reversed or never sent
+	BeingReversed Code = "being_reversed"    // confirm: too late; and the warning of a new attempt
+	Committed     Code = "already_confirmed" // cancel: void it instead
+	NotConfirmed  Code = "not_confirmed"     // shown: nothing was approved
+	Unsuitable    Code = "unsuitable_state"  // resolve: the verb does not fit the state
+	ParkFirst     Code = "park_first"        // resolve: reversals are still being sent
+	TooEarly      Code = "too_early"         // resolve: a sent reversal may still arrive
+)

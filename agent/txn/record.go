@@ -1,0 +1,318 @@
+package txn
+
+import (
+	"fmt"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// Record is one durable fact. A record's meaning and field numbers never
+// change; a new meaning is a new type.
+type Record interface {
+	Type() RecordType
+	// Group is what the record belongs to: the transaction's UUID, or a name
+	// with a colon for what is none ("terminal:T1", "rules:…").
+	Group() string
+	// When is the wall clock at its making, Unix milliseconds: for people.
+	When() int64
+	head() *Head
+	fields(*coder)
+}
+
+// RecordType numbers the types in the journal.
+type RecordType uint16
+
+// The record types there are. Numbers are never used again.
+const (
+	TypeEpoch          RecordType = 1
+	TypeRules          RecordType = 2
+	TypeJump           RecordType = 3
+	TypeEvidence       RecordType = 4
+	TypeIntent         RecordType = 10
+	TypeRerouted       RecordType = 11
+	TypeApproved       RecordType = 12
+	TypeDeclined       RecordType = 13
+	TypeNotSent        RecordType = 14
+	TypeConfirmed      RecordType = 15
+	TypeShown          RecordType = 16
+	TypeReversing      RecordType = 20
+	TypeAttempt        RecordType = 21
+	TypeReversalSent   RecordType = 22
+	TypeReversalAnswer RecordType = 23
+	TypeHold           RecordType = 24
+	TypeReversed       RecordType = 25
+	TypeLate           RecordType = 26
+	TypeEscalated      RecordType = 30
+	TypeResolved       RecordType = 31
+)
+
+// recordTypes is the registry: the name in dumps, and a maker for decoding.
+var recordTypes = map[RecordType]struct {
+	name string
+	make func() Record
+}{
+	TypeEpoch:          {"epoch", func() Record { return &Epoch{} }},
+	TypeRules:          {"rules", func() Record { return &RulesUsed{} }},
+	TypeJump:           {"stan_jump", func() Record { return &Jump{} }},
+	TypeEvidence:       {"evidence", func() Record { return &Evidence{} }},
+	TypeIntent:         {"intent", func() Record { return &Intent{} }},
+	TypeRerouted:       {"rerouted", func() Record { return &Rerouted{} }},
+	TypeApproved:       {"approved", func() Record { return &Approved{} }},
+	TypeDeclined:       {"declined", func() Record { return &Declined{} }},
+	TypeNotSent:        {"not_sent", func() Record { return &NotSent{} }},
+	TypeConfirmed:      {"confirmed", func() Record { return &Confirmed{} }},
+	TypeShown:          {"shown", func() Record { return &ShownNote{} }},
+	TypeReversing:      {"reversing", func() Record { return &Reversing{} }},
+	TypeAttempt:        {"reversal_attempt", func() Record { return &Attempt{} }},
+	TypeReversalSent:   {"reversal_sent", func() Record { return &ReversalSent{} }},
+	TypeReversalAnswer: {"reversal_answer", func() Record { return &ReversalAnswer{} }},
+	TypeHold:           {"hold_down", func() Record { return &Hold{} }},
+	TypeReversed:       {"reversed", func() Record { return &Reversed{} }},
+	TypeLate:           {"late_answer", func() Record { return &Late{} }},
+	TypeEscalated:      {"escalated", func() Record { return &Escalated{} }},
+	TypeResolved:       {"resolved", func() Record { return &Resolved{} }},
+}
+
+// String is the type's name in dumps and timelines.
+func (t RecordType) String() string {
+	if r, ok := recordTypes[t]; ok {
+		return r.name
+	}
+	return fmt.Sprintf("type %d", uint16(t))
+}
+
+// Head is what every record has.
+type Head struct {
+	UUID string `json:"-"`
+	At   int64  `json:"-"`
+}
+
+// Group is the transaction, unless the type says otherwise.
+func (h *Head) Group() string { return h.UUID }
+
+// When is the wall clock at the record's making.
+func (h *Head) When() int64 { return h.At }
+
+func (h *Head) head() *Head { return h }
+
+// Epoch begins a journal's epoch. UUIDs and STANs of an older one are never
+// run again.
+type Epoch struct {
+	Head
+	Number uint64 `json:"number"`
+}
+
+// RulesUsed keeps the rules whole under their hash, before a transaction uses
+// them.
+type RulesUsed struct {
+	Head
+	Hash string `json:"hash"`
+	JSON string `json:"rules"`
+}
+
+// Jump moves a terminal's next STAN, after a collision at the host.
+type Jump struct {
+	Head
+	TID  iso8583.TID  `json:"tid"`
+	Next iso8583.STAN `json:"next"`
+}
+
+// Evidence is something the host said that resolves nothing.
+type Evidence struct {
+	Head
+	Route int    `json:"route"`
+	Why   string `json:"why"`
+	Text  string `json:"text"`
+}
+
+// Intent is durable before the first byte leaves (R1). Its Card goes into the
+// journal's sealed part, less what must not be stored; Apply does not see it.
+type Intent struct {
+	Head
+	Kind         iso8583.Type     `json:"type"`
+	TID          iso8583.TID      `json:"tid"`
+	MID          iso8583.MID      `json:"mid"`
+	STAN         iso8583.STAN     `json:"stan"`
+	Epoch        uint64           `json:"epoch"`
+	Minor        int64            `json:"amount"`
+	Currency     iso8583.Currency `json:"currency"`
+	Sale         string           `json:"sale"`
+	Part         string           `json:"part,omitempty"`
+	Digest       string           `json:"digest"`
+	PAN          string           `json:"pan"` // masked
+	CardHash     string           `json:"card_hash"`
+	Transmission string           `json:"de7"`
+	LocalTime    string           `json:"de12"`
+	LocalDate    string           `json:"de13"`
+	Year         int              `json:"year"`
+	Rules        string           `json:"rules"`
+	Route        int              `json:"route"`
+
+	Card *iso8583.Card `json:"-"`
+}
+
+// Rerouted says that the request goes to another address, since it is certain
+// that no byte left for the one before.
+type Rerouted struct {
+	Head
+	Route int `json:"route"`
+}
+
+// Approved is the host's approval, durable before the application hears of it.
+type Approved struct {
+	Head
+	Code     string      `json:"code"`
+	RRN      iso8583.RRN `json:"rrn"`
+	AuthCode string      `json:"auth_code"`
+	Route    int         `json:"route"`
+}
+
+// Declined is final: the host holds no debit.
+type Declined struct {
+	Head
+	Code string      `json:"code"`
+	RRN  iso8583.RRN `json:"rrn"`
+}
+
+// NotSent is final: it is certain that no byte left.
+type NotSent struct{ Head }
+
+// Confirmed is the commit point (R4).
+type Confirmed struct{ Head }
+
+// ShownNote is what the application said about its screen (R10).
+type ShownNote struct {
+	Head
+	Delivered Delivered `json:"delivered"`
+}
+
+// Reversing is the irrevocable decision to undo (R6), durable before the first
+// reversal leaves.
+type Reversing struct {
+	Head
+	Cause    Cause  `json:"cause"`
+	Reason   string `json:"de39"`
+	Answered bool   `json:"answered"` // the request's answer was seen: the request is not on the wire any more
+}
+
+// Attempt says that this attempt of the reversal may leave.
+type Attempt struct {
+	Head
+	N            int    `json:"n"`
+	Series       int    `json:"series"` // 0; 1 after the hold-down
+	Transmission string `json:"de7"`
+	Repeat       bool   `json:"repeat"` // an earlier attempt of the series may have left
+}
+
+// ReversalSent says that attempt N is known to have left: the first one of its
+// series that is.
+type ReversalSent struct {
+	Head
+	N int `json:"n"`
+}
+
+// ReversalAnswer is the host's answer to a reversal and what it was taken for.
+type ReversalAnswer struct {
+	Head
+	Code    string  `json:"code"`
+	Route   int     `json:"route"`
+	Verdict Verdict `json:"verdict"`
+}
+
+// Hold starts the hold-down (R3′).
+type Hold struct{ Head }
+
+// Reversed is final: the host holds no debit, as far as it can be known.
+type Reversed struct{ Head }
+
+// Late is an answer to the request that came after its fate was decided. It
+// is evidence and changes nothing by itself (R7).
+type Late struct {
+	Head
+	Class    string      `json:"class"`
+	Code     string      `json:"code"`
+	RRN      iso8583.RRN `json:"rrn"`
+	AuthCode string      `json:"auth_code"`
+	Route    int         `json:"route"`
+	Text     string      `json:"text"`
+}
+
+// Escalated puts an item into the durable queue of what a person must decide.
+type Escalated struct {
+	Head
+	Cause Cause `json:"cause"`
+}
+
+// Resolved is an operator's decision.
+type Resolved struct {
+	Head
+	Verb Verb   `json:"verb"`
+	Who  string `json:"who"`
+	Why  string `json:"why"`
+	Ref  string `json:"reference,omitempty"`
+}
+
+// Verdict is what an answer to a reversal was taken for.
+type Verdict string
+
+// The verdicts there are.
+const (
+	VerdictDone      Verdict = "done"
+	VerdictUnknown   Verdict = "unknown_original"
+	VerdictRetry     Verdict = "retry"
+	VerdictRefused   Verdict = "refused"
+	VerdictDuplicate Verdict = "duplicate"
+	VerdictIgnored   Verdict = "ignored" // another address, another time, or nothing left to decide
+)
+
+// Cause says why something is reversed or in front of a person.
+type Cause string
+
+// Causes of a reversal.
+const (
+	CauseTimeout       Cause = "timeout"       // no answer in time
+	CauseLinkLost      Cause = "link_lost"     // the request may have left in part
+	CauseUnconfirmed   Cause = "unconfirmed"   // the application never confirmed (R9)
+	CauseRestart       Cause = "restart"       // the agent restarted with the request open
+	CauseIndeterminate Cause = "indeterminate" // DE 39 says neither yes nor no
+	CausePartial       Cause = "partial_refused"
+	CauseCancelled     Cause = "cancelled"
+	CauseChip          Cause = "card_declined"
+	CauseUnbelievable  Cause = "unbelievable"  // amount or currency is not what was asked; also escalated
+	CauseContradiction Cause = "contradiction" // the host said one thing, then the other; also escalated
+)
+
+// Causes of an escalation beside the two above.
+const (
+	CauseSilence       Cause = "silence"          // reversal attempts without an answer
+	CauseRefused       Cause = "refused"          // the host refused the reversal (R12)
+	CauseUnknown       Cause = "unknown_original" // unknown again after the hold-down
+	CauseDuplicate     Cause = "duplicate"        // 94 where it cannot mean "done"
+	CauseCollision     Cause = "stan_collision"   // 94 on the request
+	CauseNotReversible Cause = "not_reversible"   // undecided, and its type is not reversed
+	CauseNotShown      Cause = "not_shown"        // confirmed, and nobody says it was shown (R10)
+	CauseNotDelivered  Cause = "not_delivered"    // confirmed, goods not handed over (R10)
+	CauseAfterDecision Cause = "after_decision"   // the host spoke after an operator had decided
+)
+
+// Type makes each record a Record.
+func (*Epoch) Type() RecordType          { return TypeEpoch }
+func (*RulesUsed) Type() RecordType      { return TypeRules }
+func (*Jump) Type() RecordType           { return TypeJump }
+func (*Evidence) Type() RecordType       { return TypeEvidence }
+func (*Intent) Type() RecordType         { return TypeIntent }
+func (*Rerouted) Type() RecordType       { return TypeRerouted }
+func (*Approved) Type() RecordType       { return TypeApproved }
+func (*Declined) Type() RecordType       { return TypeDeclined }
+func (*NotSent) Type() RecordType        { return TypeNotSent }
+func (*Confirmed) Type() RecordType      { return TypeConfirmed }
+func (*ShownNote) Type() RecordType      { return TypeShown }
+func (*Reversing) Type() RecordType      { return TypeReversing }
+func (*Attempt) Type() RecordType        { return TypeAttempt }
+func (*ReversalSent) Type() RecordType   { return TypeReversalSent }
+func (*ReversalAnswer) Type() RecordType { return TypeReversalAnswer }
+func (*Hold) Type() RecordType           { return TypeHold }
+func (*Reversed) Type() RecordType       { return TypeReversed }
+func (*Late) Type() RecordType           { return TypeLate }
+func (*Escalated) Type() RecordType      { return TypeEscalated }
+func (*Resolved) Type() RecordType       { return TypeResolved }

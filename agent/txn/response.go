@@ -1,0 +1,194 @@
+package txn
+
+import (
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// response finds the transaction that a message of the host is about (R14:
+// the whole identity, never the STAN alone) and what it says about it. What
+// matches nothing is evidence.
+func (s *step) response(e Response) {
+	t := s.m.hot[s.m.bySTAN[STANKey(e.TID, e.STAN)]]
+	if t == nil {
+		s.stray(e.Route, "no transaction has this terminal and STAN", e.Text)
+		return
+	}
+	r := s.rules(t)
+	switch e.MTI {
+	case r.MTI[iso8583.KindSale].Response():
+		if !echoes(r, &e, t, t.Transmission) {
+			s.evidence(t, &e, "the identity echoed is not this transaction's")
+			return
+		}
+		s.run(t.UUID, classify(r, &e, t), e)
+	case r.MTI[iso8583.KindReversal].Response(), r.MTI[iso8583.KindReversalRepeat].Response():
+		if t.Attempts == 0 || !echoes(r, &e, t, t.SeriesDE7) {
+			s.evidence(t, &e, "the identity echoed is not this reversal's")
+			return
+		}
+		s.run(t.UUID, ReversalAnswered, e)
+	default:
+		s.evidence(t, &e, "no answer has this MTI")
+	}
+}
+
+// echoes says whether everything that the dialect echoes is as it was sent.
+// What is absent contradicts nothing.
+func echoes(r *iso8583.Rules, e *Response, t *Transaction, de7 string) bool {
+	for _, de := range r.Match {
+		var got, want string
+		switch de {
+		case 7:
+			got, want = e.Transmission, de7
+		case 12:
+			got, want = e.LocalTime, t.LocalTime
+		case 13:
+			got, want = e.LocalDate, t.LocalDate
+		case 37:
+			got, want = string(e.RRN), string(t.RRN)
+		case 42:
+			got, want = e.MID, string(t.MID)
+		}
+		if got != "" && want != "" && got != want {
+			return false
+		}
+	}
+	return true
+}
+
+// classify says what an answer to the request means. One whose amount or
+// currency is not what was asked is not believed, whatever it says.
+func classify(r *iso8583.Rules, e *Response, t *Transaction) Input {
+	class := r.Response.Classify(e.Code)
+	if e.Currency != "" && e.Currency != t.Currency.Numeric() {
+		return AnswerUnbelievable
+	}
+	minor, err := iso8583.ParseDE4(e.Amount)
+	switch {
+	case class == iso8583.Partial && err == nil && 0 < minor && minor < t.Minor:
+		return AnswerPartial
+	case err != nil || minor != t.Minor || class == iso8583.Partial:
+		return AnswerUnbelievable
+	}
+	switch class {
+	case iso8583.Approved:
+		return AnswerApproved
+	case iso8583.Declined:
+		return AnswerDeclined
+	case iso8583.Duplicate:
+		return AnswerDuplicate
+	default:
+		return AnswerIndeterminate
+	}
+}
+
+func approved(s *step, t *Transaction, ev Event) {
+	e := ev.(Response)
+	if t.Stuck {
+		lateAnswer(s, t, ev)
+		return
+	}
+	s.record(t.UUID, &Approved{Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route})
+	s.arm(t, waitConfirm, s.rules(t).ConfirmTimeout)
+}
+
+func declined(s *step, t *Transaction, ev Event) {
+	e := ev.(Response)
+	if t.Stuck {
+		lateAnswer(s, t, ev)
+		return
+	}
+	s.record(t.UUID, &Declined{Code: e.Code, RRN: e.RRN})
+	s.disarm(t)
+}
+
+func partial(s *step, t *Transaction, ev Event) {
+	lateAnswer(s, t, ev)
+	if !t.Stuck {
+		s.reverse(t, CausePartial)
+	}
+}
+
+func indeterminate(s *step, t *Transaction, ev Event) {
+	lateAnswer(s, t, ev)
+	if !t.Stuck {
+		s.reverse(t, CauseIndeterminate)
+	}
+}
+
+func unbelievable(s *step, t *Transaction, ev Event) {
+	lateAnswer(s, t, ev)
+	if !t.Stuck {
+		s.reverse(t, CauseUnbelievable)
+		s.escalate(t, CauseUnbelievable)
+	}
+}
+
+// collision: 94 on a first send. The STAN belongs to an earlier transaction at
+// the host, so a reversal would undo that one: a person decides, and the STAN
+// jumps ahead (row "Response codes of the request").
+func collision(s *step, t *Transaction, ev Event) {
+	lateAnswer(s, t, ev)
+	if t.Stuck {
+		return
+	}
+	s.escalate(t, CauseCollision)
+	s.disarm(t)
+	next := s.m.head(t.TID).Next + stanJump
+	if next > iso8583.LastSTAN {
+		next = iso8583.FirstSTAN
+	}
+	s.record("terminal:"+string(t.TID), &Jump{TID: t.TID, Next: next})
+}
+
+// stanJump is how far numbering jumps after a collision.
+const stanJump = 1000
+
+// contradiction: the host says something else than it said before.
+func contradiction(s *step, t *Transaction, ev Event) {
+	lateAnswer(s, t, ev)
+	if t.State == StateConfirmed {
+		s.escalate(t, CauseContradiction)
+		return
+	}
+	s.reverse(t, CauseContradiction)
+	s.escalate(t, CauseContradiction)
+}
+
+// again: an approval for what is approved. The same one says nothing new.
+func again(s *step, t *Transaction, ev Event) {
+	if e := ev.(Response); e.RRN != t.RRN || e.AuthCode != t.AuthCode {
+		lateAnswer(s, t, ev)
+	}
+}
+
+// doubtful: an unbelievable answer after a decline. Unless it is a decline
+// itself, the host may hold a debit.
+func doubtful(s *step, t *Transaction, ev Event) {
+	if e := ev.(Response); s.rules(t).Response.Classify(e.Code) == iso8583.Declined {
+		lateAnswer(s, t, ev)
+		return
+	}
+	contradiction(s, t, ev)
+}
+
+// lateAnswer keeps what the host said as evidence (R7). After an operator's
+// decision it reopens the matter.
+func lateAnswer(s *step, t *Transaction, ev Event) {
+	e := ev.(Response)
+	class := s.rules(t).Response.Classify(e.Code)
+	if first := class == iso8583.Approved && !t.LateApproval; !first && t.Evidence >= evidencePerTxn {
+		return
+	}
+	s.record(t.UUID, &Late{Class: class.String(), Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route, Text: e.Text})
+	if t.ByOperator {
+		s.escalate(t, CauseAfterDecision)
+	}
+}
+
+// evidence keeps a message that names t but is not an answer to it.
+func (s *step) evidence(t *Transaction, e *Response, why string) {
+	if t.Evidence < evidencePerTxn {
+		s.record(t.UUID, &Evidence{Route: e.Route, Why: why, Text: e.Text})
+	}
+}

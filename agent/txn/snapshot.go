@@ -1,0 +1,90 @@
+package txn
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// AppendDurable appends a canonical image of the durable state: two machines
+// that folded the same records give the same bytes. Tests compare a Machine
+// with the fold of its records by it.
+func (m *Machine) AppendDurable(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, m.epoch)
+	for _, hash := range slices.Sorted(maps.Keys(m.rules)) {
+		dst = append(dst, hash...)
+	}
+	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
+		dst = fmt.Appendf(dst, "|%s %d %d", tid, m.heads[tid].Next, m.heads[tid].Wrapped)
+	}
+	for _, list := range [][]string{m.cold, m.open} {
+		for _, uuid := range list {
+			dst = m.hot[uuid].append(dst)
+		}
+		dst = append(dst, '#')
+	}
+	return dst
+}
+
+// append appends everything that the durable state of t consists of.
+func (t *Transaction) append(dst []byte) []byte {
+	b, err := json.Marshal(struct {
+		*Transaction
+		UUID string
+		At   int64
+	}{t, t.UUID, t.At})
+	if err != nil { // plain data: cannot fail
+		panic(err)
+	}
+	return append(dst, b...)
+}
+
+// AppendShape appends what decides the future of the machine, and nothing
+// else: states, flags and waits relative to now, without wall times and
+// evidence. The exhaustive run tells visited states by it.
+func (m *Machine) AppendShape(dst []byte, now Time) []byte {
+	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
+		dst = fmt.Appendf(dst, "|%s%d", tid, m.heads[tid].Next)
+	}
+	for _, uuid := range m.All() {
+		t := m.hot[uuid]
+		dst = append(dst, '|')
+		dst = append(dst, t.UUID...)
+		dst = append(dst, byte(t.State), byte(t.Route), byte(t.Attempts), byte(t.SeriesStart), byte(t.Series), byte(t.SentAttempt), byte(t.Hold))
+		for _, b := range []bool{t.Answered, t.Repeat, t.SawDone, t.SawUnknown, t.HostRefused, t.LateApproval, t.Stuck, t.Parked, t.Overridden, t.ByOperator, t.Evidence >= evidencePerTxn} {
+			dst = append(dst, flag(b))
+		}
+		dst = append(dst, t.Shown...)
+		for _, i := range t.Items {
+			dst = append(dst, '!')
+			dst = append(dst, i.Cause...)
+			dst = append(dst, flag(i.Closed))
+		}
+		if w := m.waits[uuid]; w != nil && w.For != waitNothing {
+			dst = append(dst, '@', byte(w.For), flag(w.Unsent), byte(w.Shift))
+			dst = binary.AppendVarint(dst, int64((w.Deadline-now.Boot)/time.Second))
+		}
+	}
+	return dst
+}
+
+func flag(b bool) byte {
+	if b {
+		return '1'
+	}
+	return '0'
+}
+
+// Check says what a recovered machine lacks to go on, naming it: the rules of
+// an open transaction. The shell refuses to start then.
+func (m *Machine) Check() error {
+	for _, uuid := range m.open {
+		if t := m.hot[uuid]; m.rules[t.Rules] == nil {
+			return fmt.Errorf("journal: transaction %s was begun under rules %s, which no record holds: %w", uuid, t.Rules, ErrRecord)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package txn
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// State is where a transaction stands. Escalated, parked and overridden are
+// flags beside it, not states.
+type State uint8
+
+// The states there are, the open ones first.
+const (
+	StateNone      State = iota // no intent
+	StatePending                // the request may be on the wire
+	StateApproved               // approved and durable, waiting for the confirmation
+	StateReversing              // being reversed, irrevocably
+	StateConfirmed              // confirmed: the commit point is passed
+	StateDeclined               // the host declined
+	StateReversed               // the host holds no debit any more
+	StateNotSent                // no byte left
+)
+
+var stateNames = [...]string{"none", "pending", "approved", "reversing", "confirmed", "declined", "reversed", "not_sent"}
+
+// States lists every state a transaction can be in.
+func States() []State {
+	return []State{StatePending, StateApproved, StateReversing, StateConfirmed, StateDeclined, StateReversed, StateNotSent}
+}
+
+// String is the word used in API, logs and docs.
+func (s State) String() string { return stateNames[s] }
+
+// MarshalText is String.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// ParseState is the inverse of String.
+func ParseState(name string) (State, error) {
+	if i := slices.Index(stateNames[:], name); i > 0 {
+		return State(i), nil
+	}
+	return StateNone, fmt.Errorf("state: %.20q is none of %v", name, stateNames[1:])
+}
+
+// Open says that the machine still has something to do or to wait for.
+func (s State) Open() bool { return s == StatePending || s == StateApproved || s == StateReversing }
+
+// HoldPhase is where a reversal stands with the hold-down (R3′).
+type HoldPhase uint8
+
+// The phases there are.
+const (
+	HoldNone    HoldPhase = iota
+	HoldWaiting           // no reversal is sent; the request's lifetime runs out
+	HoldOver              // the next series, with a DE 7 of its own
+)
+
+// Item is one entry of the escalation queue.
+type Item struct {
+	Cause  Cause `json:"cause"`
+	At     int64 `json:"at"`
+	Closed bool  `json:"closed"`
+}
+
+// Transaction is the durable state of one transaction: a fold of its records.
+type Transaction struct {
+	Intent // as journaled; Card is always nil
+	State  State
+
+	FirstRoute int // the address that was tried first
+
+	Code     string      // DE 39 of the request's answer
+	RRN      iso8583.RRN // DE 37
+	AuthCode string      // DE 38
+
+	Confirmed, Final int64     // wall time of the commit, and of the latest final state
+	Shown            Delivered // what the application said last
+
+	// Of the reversal.
+	Cause       Cause
+	Reason      string // DE 39 that it carries
+	Answered    bool   // the request was answered before the reversal began
+	Attempts    int
+	Series      int
+	SeriesStart int // number of the series' first attempt
+	SeriesDE7   string
+	Repeat      bool // the latest attempt used the repeat MTI
+	SentAttempt int  // first attempt of the series that is known to have left; 0 none
+	Hold        HoldPhase
+	SawDone     bool // the host said done, at least once
+	SawUnknown  bool // the host said it knows no such original
+	HostRefused bool // escalated after an answer of the host: blocks no gate
+
+	LateApproval bool
+	Evidence     int  // records that resolved nothing
+	Stuck        bool // pending, and only a person can decide: nothing is sent
+	Parked       bool
+	Overridden   bool
+	ByOperator   bool // the final state is an operator's word
+	Items        []Item
+}
+
+// Escalated says whether an item of the transaction is open.
+func (t *Transaction) Escalated() bool {
+	return slices.ContainsFunc(t.Items, func(i Item) bool { return !i.Closed })
+}
+
+// Amount is what was asked for.
+func (t *Transaction) Amount() iso8583.Amount {
+	return iso8583.Amount{Minor: t.Minor, Currency: t.Currency}
+}
+
+// blocks says whether the gate counts t: a reversal that is owed and about
+// which the host keeps silent (terminal-rules A, "Next transaction while one
+// is owed").
+func (t *Transaction) blocks() bool {
+	return t.State == StateReversing && !t.Overridden && !t.HostRefused && t.Hold != HoldWaiting
+}
+
+// settled says that nothing is expected any more, of host, application or
+// person, so that t may leave memory.
+func (t *Transaction) settled() bool {
+	if t.State.Open() || t.Escalated() {
+		return false
+	}
+	return t.State != StateConfirmed || t.Shown != ""
+}

@@ -1,0 +1,156 @@
+package txn
+
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// step is one Step under way.
+type step struct {
+	m     *Machine
+	now   Time
+	ready Ready
+}
+
+// Step takes one event and says what to do. It never blocks, logs or reads a
+// clock, and applies its own records before it returns: from then on the
+// Machine's memory is ahead of the disk, which is why a Ready is released by
+// the Fence only.
+func (m *Machine) Step(now Time, ev Event) Ready {
+	s := &step{m: m, now: now}
+	switch e := ev.(type) {
+	case Configure:
+		s.configure(e)
+	case Begin:
+		s.begin(e)
+	case Response:
+		s.response(e)
+	case Garbage:
+		s.stray(e.Route, "the frame is no message", e.Text)
+	case Timeout:
+		s.timeout(e)
+	case Recovered:
+		s.run(e.UUID, Restart, ev)
+	case Sent:
+		s.run(e.UUID, pick(e.Attempt, RequestSent, AttemptSent), ev)
+	case Unsent:
+		s.run(e.UUID, pick(e.Attempt, RequestUnsent, AttemptUnsent), ev)
+	case InDoubt:
+		s.run(e.UUID, pick(e.Attempt, RequestInDoubt, AttemptInDoubt), ev)
+	case Confirm:
+		s.ask(e.Req, e.UUID, AskConfirm, ev)
+	case Cancel:
+		s.ask(e.Req, e.UUID, AskCancel, ev)
+	case Shown:
+		s.ask(e.Req, e.UUID, AskShown, ev)
+	case Resolve:
+		s.ask(e.Req, e.UUID, AskResolve, ev)
+	}
+	return s.ready
+}
+
+func pick(attempt int, request, reversal Input) Input {
+	if attempt == 0 {
+		return request
+	}
+	return reversal
+}
+
+// run looks the cell up in the state table and obeys it. An empty cell means
+// that the input changes nothing there.
+func (s *step) run(uuid string, in Input, ev Event) {
+	t := s.m.hot[uuid]
+	if t == nil {
+		return
+	}
+	from := t.State
+	if c := table[from][in]; c.do != nil {
+		c.do(s, t, ev)
+	}
+	if s.m.Observe != nil {
+		s.m.Observe(from, in, t.State)
+	}
+}
+
+// ask is run for somebody who waits for an answer.
+func (s *step) ask(req uint64, uuid string, in Input, ev Event) {
+	if s.m.hot[uuid] == nil {
+		s.answer(req, uuid, NotFound)
+		return
+	}
+	s.run(uuid, in, ev)
+}
+
+func (s *step) timeout(e Timeout) {
+	w := s.m.waits[e.UUID]
+	if w == nil || w.For == waitNothing || s.now.Boot < w.Deadline {
+		return
+	}
+	s.run(e.UUID, TimeUp, e)
+}
+
+// record makes a fact part of the batch and of the state.
+func (s *step) record(uuid string, r Record) {
+	*r.head() = Head{UUID: uuid, At: s.now.Wall}
+	s.ready.Records = append(s.ready.Records, r)
+	s.m.Apply(r)
+}
+
+func (s *step) answer(req uint64, uuid string, code Code) {
+	s.ready.Answers = append(s.ready.Answers, Answer{Req: req, UUID: uuid, Code: code})
+}
+
+func (s *step) wait(t *Transaction) *wait {
+	w := s.m.waits[t.UUID]
+	if w == nil {
+		w = &wait{}
+		s.m.waits[t.UUID] = w
+	}
+	return w
+}
+
+// arm makes t wait for something, for at most d.
+func (s *step) arm(t *Transaction, what waitFor, d iso8583.Duration) {
+	w := s.wait(t)
+	w.For, w.Deadline = what, s.now.Boot+time.Duration(d)
+	s.ready.Timers = append(s.ready.Timers, Timer{UUID: t.UUID, At: w.Deadline})
+}
+
+// disarm makes t wait for nothing.
+func (s *step) disarm(t *Transaction) { s.wait(t).For = waitNothing }
+
+func (s *step) rules(t *Transaction) *iso8583.Rules { return s.m.rules[t.Rules] }
+
+// escalate puts t in front of a person, once per cause while the item is open.
+func (s *step) escalate(t *Transaction, c Cause) {
+	for _, i := range t.Items {
+		if i.Cause == c && !i.Closed {
+			return
+		}
+	}
+	s.record(t.UUID, &Escalated{Cause: c})
+}
+
+// configure makes the epoch and the terminals' rules durable where they are
+// new, and remembers the terminals for as long as the process lives.
+func (s *step) configure(e Configure) {
+	if s.m.epoch == 0 {
+		s.record("epoch:", &Epoch{Number: e.Epoch})
+	}
+	for _, term := range e.Terminals {
+		s.m.terminals[term.TID] = &term
+		hash := term.Rules.Hash()
+		if s.m.rules[hash] == nil {
+			s.record("rules:"+hash, &RulesUsed{Hash: hash, JSON: term.Rules.JSON()})
+		}
+	}
+}
+
+// stray keeps what the host said and what belongs to no transaction, as
+// evidence, within bounds. It resolves nothing.
+func (s *step) stray(route int, why, text string) {
+	if s.m.evidence.take(s.now.Boot) {
+		s.record("evidence:", &Evidence{Route: route, Why: why, Text: text})
+	}
+}

@@ -1,0 +1,165 @@
+package txn
+
+// cell is one square of the state table: what to do, where it may lead, and
+// why. STATES.md is generated from it, and a test holds every Step to it.
+type cell struct {
+	do  func(*step, *Transaction, Event)
+	to  []State // where it may lead, beside staying
+	why string
+}
+
+// table is the life of a transaction. A square that is not here means that
+// the input changes nothing.
+var table map[State]map[Input]cell
+
+func init() {
+	table = map[State]map[Input]cell{
+		StatePending:   pendingRow(),
+		StateApproved:  approvedRow(),
+		StateReversing: reversingRow(),
+		StateConfirmed: confirmedRow(),
+		StateDeclined:  noDebitRow("the host said no"),
+		StateNotSent:   noDebitRow("nothing left"),
+		StateReversed:  reversedRow(),
+	}
+}
+
+func pendingRow() map[Input]cell {
+	reversing := []State{StateReversing}
+	return map[Input]cell{
+		RequestSent:         {requestSent, nil, "the response timer starts when the request has left"},
+		RequestUnsent:       {unsent, []State{StateNotSent}, "no byte left: the next address, or nothing to reverse"},
+		RequestInDoubt:      {reverseFor(CauseLinkLost), reversing, "any byte may have left: reverse"},
+		AnswerApproved:      {approved, []State{StateApproved}, "durable before the application hears of it"},
+		AnswerPartial:       {partial, reversing, "partial approvals are refused: reverse the whole"},
+		AnswerDeclined:      {declined, []State{StateDeclined}, "final"},
+		AnswerIndeterminate: {indeterminate, reversing, "DE 39 says neither yes nor no, or is missing or unknown: reverse"},
+		AnswerDuplicate:     {collision, nil, "94 on a first send: the STAN is another's at the host; escalate, jump, never reverse"},
+		AnswerUnbelievable:  {unbelievable, reversing, "amount or currency is not what was asked: reverse and escalate"},
+		TimeUp:              {requestTimeUp, reversing, "no answer in time: reverse"},
+		AskConfirm:          {confirmEarly, nil, "refused: the host has not answered"},
+		AskCancel:           {cancel, reversing, "the request may be on the wire: reverse"},
+		AskShown:            {shownEarly, nil, "refused: nothing to show"},
+		AskResolve:          {resolve, []State{StateReversed, StateConfirmed}, "only for a STAN collision: the acquirer's word"},
+		Restart:             {restartPending, reversing, "never sent again, and no inquiry in this dialect: reverse"},
+	}
+}
+
+func approvedRow() map[Input]cell {
+	reversing := []State{StateReversing}
+	return map[Input]cell{
+		AnswerApproved:      {again, nil, "the same answer again says nothing new; another one is evidence"},
+		AnswerPartial:       {contradiction, reversing, "the host said yes before: reverse and escalate"},
+		AnswerDeclined:      {contradiction, reversing, "the host said yes before: reverse and escalate"},
+		AnswerIndeterminate: {contradiction, reversing, "the host said yes before: reverse and escalate"},
+		AnswerDuplicate:     {lateAnswer, nil, "the answer to a second copy: evidence"},
+		AnswerUnbelievable:  {contradiction, reversing, "the host said yes before: reverse and escalate"},
+		TimeUp:              {reverseFor(CauseUnconfirmed), reversing, "nobody confirmed (R9): reverse"},
+		AskConfirm:          {confirm, []State{StateConfirmed}, "the commit point (R4)"},
+		AskCancel:           {cancel, reversing, "reverse, with the reason given"},
+		AskShown:            {shownEarly, nil, "refused: not confirmed, so it must not have been shown"},
+		AskResolve:          {resolve, nil, "refused: the application decides"},
+		Restart:             {restartApproved, nil, "the whole confirmation time anew"},
+	}
+}
+
+func reversingRow() map[Input]cell {
+	return map[Input]cell{
+		RequestUnsent:       {unsent, []State{StateNotSent}, "cancelled before it left, which is certain: nothing to reverse"},
+		AnswerApproved:      {lateAnswer, nil, "evidence; never un-reverses (R7)"},
+		AnswerPartial:       {lateAnswer, nil, "evidence"},
+		AnswerDeclined:      {lateAnswer, nil, "evidence; the reversal goes on"},
+		AnswerIndeterminate: {lateAnswer, nil, "evidence"},
+		AnswerDuplicate:     {lateAnswer, nil, "evidence"},
+		AnswerUnbelievable:  {lateAnswer, nil, "evidence"},
+		AttemptSent:         {attemptSent, nil, "known to have left: a later 94 may mean done"},
+		AttemptUnsent:       {attemptUnsent, nil, "certainly not left: again, still as a first send"},
+		AttemptInDoubt:      {attemptInDoubt, nil, "again, as a repeat"},
+		ReversalAnswered:    {reversalAnswer, []State{StateReversed}, "done closes, subject to the hold-down; unknown holds down; anything else escalates (R12)"},
+		TimeUp:              {reversalTimeUp, nil, "the next attempt, or the first one after the hold-down"},
+		AskConfirm:          {confirmLate, nil, "refused: reversing is irrevocable (R6)"},
+		AskCancel:           {cancelAgain, nil, "already so"},
+		AskShown:            {shownNot, nil, "noted"},
+		AskResolve:          {resolve, []State{StateReversed, StateConfirmed}, "park, resume, override; parked and quiet: the acquirer's word"},
+		Restart:             {reversalRestart, nil, "the next attempt, or the whole hold-down anew"},
+	}
+}
+
+func confirmedRow() map[Input]cell {
+	return map[Input]cell{
+		AnswerApproved:      {again, nil, "the same answer again says nothing new; another one is evidence"},
+		AnswerPartial:       {contradiction, nil, "evidence, and a person's: never reversed (P4)"},
+		AnswerDeclined:      {contradiction, nil, "evidence, and a person's: never reversed (P4)"},
+		AnswerIndeterminate: {contradiction, nil, "evidence, and a person's: never reversed (P4)"},
+		AnswerDuplicate:     {lateAnswer, nil, "the answer to a second copy: evidence"},
+		AnswerUnbelievable:  {contradiction, nil, "evidence, and a person's: never reversed (P4)"},
+		ReversalAnswered:    {reversalAnswerLate, nil, "only after an operator's word: reopens the item"},
+		TimeUp:              {notShown, nil, "nobody says that it was shown: escalate (R10)"},
+		AskConfirm:          {confirmAgain, nil, "already so"},
+		AskCancel:           {cancelLate, nil, "refused: void it under a UUID of its own"},
+		AskShown:            {shown, nil, "delivered yes ends it; no or unknown is a person's (R10)"},
+		AskResolve:          {resolve, nil, "close the open item"},
+		Restart:             {restartConfirmed, nil, "ask for shown anew"},
+	}
+}
+
+// noDebitRow is declined and not_sent: the host must hold no debit. An approval
+// after that is a contradiction and undone.
+func noDebitRow(because string) map[Input]cell {
+	reversing := []State{StateReversing}
+	undo := because + ", and now yes: reverse and escalate"
+	return map[Input]cell{
+		AnswerApproved:      {contradiction, reversing, undo},
+		AnswerPartial:       {contradiction, reversing, undo},
+		AnswerDeclined:      {quiet, nil, "nothing new"},
+		AnswerIndeterminate: {lateAnswer, nil, "evidence"},
+		AnswerDuplicate:     {lateAnswer, nil, "evidence"},
+		AnswerUnbelievable:  {doubtful, reversing, "unless it declines, the host may hold a debit: reverse and escalate"},
+		AskConfirm:          {confirmNothing, nil, "refused: nothing was approved"},
+		AskCancel:           {cancelAgain, nil, "nothing to undo"},
+		AskShown:            {shownNot, nil, "noted"},
+		AskResolve:          {resolve, nil, "close the open item"},
+	}
+}
+
+func reversedRow() map[Input]cell {
+	return map[Input]cell{
+		AnswerApproved:      {lateAnswer, nil, "evidence; never un-reverses (R7)"},
+		AnswerPartial:       {lateAnswer, nil, "evidence"},
+		AnswerDeclined:      {lateAnswer, nil, "evidence"},
+		AnswerIndeterminate: {lateAnswer, nil, "evidence"},
+		AnswerDuplicate:     {lateAnswer, nil, "evidence"},
+		AnswerUnbelievable:  {lateAnswer, nil, "evidence"},
+		ReversalAnswered:    {reversalAnswerLate, nil, "evidence; after an operator's word it reopens the item"},
+		AskConfirm:          {confirmNothing, nil, "refused: it was reversed"},
+		AskCancel:           {cancelAgain, nil, "already so"},
+		AskShown:            {shownNot, nil, "noted"},
+		AskResolve:          {resolve, nil, "close the open item"},
+	}
+}
+
+func quiet(*step, *Transaction, Event) {}
+
+func reverseFor(c Cause) func(*step, *Transaction, Event) {
+	return func(s *step, t *Transaction, _ Event) {
+		if !t.Stuck {
+			s.reverse(t, c)
+		}
+	}
+}
+
+// requestTimeUp: no answer in time.
+func requestTimeUp(s *step, t *Transaction, ev Event) { reverseFor(CauseTimeout)(s, t, ev) }
+
+// restartPending: what was asked before a restart is never asked again.
+func restartPending(s *step, t *Transaction, ev Event) { reverseFor(CauseRestart)(s, t, ev) }
+
+func restartApproved(s *step, t *Transaction, _ Event) {
+	s.arm(t, waitConfirm, s.rules(t).ConfirmTimeout)
+}
+
+func restartConfirmed(s *step, t *Transaction, _ Event) {
+	if t.Shown == "" {
+		s.arm(t, waitShown, s.rules(t).ShownTimeout)
+	}
+}
