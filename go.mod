@@ -11,5 +11,12 @@ require (
 	go.uber.org/zap v1.28.0
 	go.yaml.in/yaml/v3 v3.0.6
 	golang.org/x/sys v0.49.0
-	pgregory.net/rapid v1.3.0
+)
+
+require (
+	github.com/inconshreveable/mousetrap v1.1.0 // indirect
+	github.com/spf13/pflag v1.0.10 // indirect
+	github.com/yerden/go-util v1.1.4 // indirect
+	go.uber.org/multierr v1.10.0 // indirect
+	golang.org/x/text v0.21.0 // indirect
 )

@@ -56,6 +56,11 @@ func (c Card) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"pan": c.PAN.Masked()})
 }
 
+// MarshalYAML shows the masked number and nothing else.
+func (c Card) MarshalYAML() (any, error) {
+	return map[string]string{"pan": c.PAN.Masked()}, nil
+}
+
 // Template is what a reversal needs of the card: PAN, expiry, entry mode. It
 // is plain and goes nowhere but into the sealed part of a journal entry.
 func (c *Card) Template() []byte {

@@ -36,7 +36,7 @@ func (c Class) String() string {
 // Entry is what a caller gives to Append.
 type Entry struct {
 	Type   uint16   // the caller's record type, never 0
-	Group  string   // what the entry belongs to: the transaction's UUID
+	Group  string   // what the entry belongs to: the transaction's UUID; never empty
 	Keys   []string // more names under which Lookup finds the group; never card data
 	Class  Class
 	KeyID  uint32 // the data key for Sealed; ignored where Sealed is empty
@@ -44,7 +44,15 @@ type Entry struct {
 	Sealed []byte // given in plain; stored under AES-256-GCM, bound to the rest of the entry
 }
 
-// Record is what Scan and Lookup give back. Its slices are the caller's own.
+// The limits of an entry. Append refuses what is beyond them.
+const (
+	MaxName  = 255     // bytes of Group and of each key; neither holds a zero byte
+	MaxKeys  = 32      // keys of one entry
+	MaxEntry = 1 << 20 // bytes of Clear and Sealed together
+)
+
+// Record is what Scan and Lookup give back. Its slices are the caller's own;
+// an empty one is nil.
 type Record struct {
 	LSN    LSN
 	Type   uint16
@@ -75,8 +83,13 @@ var (
 	ErrNewer = errors.New("journal was made by a newer version")
 	// ErrNotSealed: Unseal was asked for an entry that has no sealed part.
 	ErrNotSealed = errors.New("journal entry has no sealed part")
-	// ErrNoKey: Unseal has no key: the journal was opened without one.
+	// ErrNoKey: sealing, unsealing and hashing need the key, and the journal
+	// was opened without one.
 	ErrNoKey = errors.New("journal was opened without its key")
+	// ErrReadOnly: Append on a journal that was opened for reading.
+	ErrReadOnly = errors.New("journal was opened for reading only")
+	// ErrClosed: the journal was used after Close.
+	ErrClosed = errors.New("journal is closed")
 )
 
 // Journal is a durable log. All methods are safe for use by several
@@ -89,18 +102,20 @@ type Journal interface {
 	// or the process dies inside, a later open finds either the whole batch
 	// or nothing of it; which of the two is not known, so the caller must
 	// exit and recover: from the first error on, every Append returns
-	// ErrFailed. An empty batch writes nothing.
+	// ErrFailed. An entry that is beyond the limits is such an error too. An
+	// empty batch writes nothing and returns 0.
 	Append(batch []Entry) (LSN, error)
 
 	// Reserve says whether a batch of about this many bytes may be started.
 	// It is asked before a decision is made, since afterwards it is too late
 	// to refuse. ErrNoSpace for ClassIntent does not mean that an outcome
-	// would be refused: those have a reserve of their own.
+	// would be refused: those have a reserve of their own. It holds nothing
+	// back for the caller: two calls may be told of the same room.
 	Reserve(c Class, bytes int) error
 
 	// Scan calls fn for each entry with LSN ≥ from, in order, and stops at
 	// the first error, which it returns. It sees what was durable when it
-	// began.
+	// began. fn may call any other method.
 	Scan(from LSN, fn func(Record) error) error
 
 	// Lookup returns every entry of every group that key names, in LSN order:
@@ -112,6 +127,12 @@ type Journal interface {
 	// ErrNoKey, or ErrDamaged where it does not authenticate. The plain text
 	// is never part of an error.
 	Unseal(r Record) ([]byte, error)
+
+	// KeyedHash is a name for data that must not be stored, such as a PAN: 32
+	// hexadecimal digits, the same for the same label, data and sealing key,
+	// in this journal and in any other, and of no use to who lacks the key.
+	// The label keeps uses apart. ErrNoKey without the key.
+	KeyedHash(label string, data []byte) (string, error)
 
 	// Last is the LSN of the newest durable entry, 0 in an empty journal.
 	Last() LSN

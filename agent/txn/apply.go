@@ -24,7 +24,7 @@ func (m *Machine) Apply(r Record) {
 		return
 	case *Intent:
 		m.head(r.TID).used(r)
-		m.addIntent(r)
+		m.addIntent(r, false)
 		return
 	}
 	t := m.hot[r.Group()]
@@ -45,13 +45,15 @@ func (m *Machine) applyRules(r *RulesUsed) {
 	}
 }
 
-func (m *Machine) addIntent(r *Intent) {
+// addIntent makes t known. One that was loaded back takes its STAN from nobody,
+// since whoever has it is newer.
+func (m *Machine) addIntent(r *Intent, loaded bool) {
 	t := &Transaction{Intent: *r, State: StatePending, FirstRoute: r.Route}
 	t.Card = nil
 	m.hot[t.UUID] = t
 	m.open = append(m.open, t.UUID)
 	key := STANKey(t.TID, t.STAN)
-	if holder := m.hot[m.bySTAN[key]]; holder == nil || !holder.State.Open() {
+	if holder := m.hot[m.bySTAN[key]]; holder == nil || !holder.State.Open() && !loaded {
 		m.bySTAN[key] = t.UUID
 	}
 	key = SaleKey(t.MID, t.Sale, t.Part)

@@ -44,6 +44,10 @@ func cancelLate(s *step, t *Transaction, ev Event) { s.answer(ev.(Cancel).Req, t
 // is delivery; anything else is a person's.
 func shown(s *step, t *Transaction, ev Event) {
 	e := ev.(Shown)
+	if !e.Delivered.valid() {
+		s.answer(e.Req, t.UUID, Invalid)
+		return
+	}
 	if e.Delivered != t.Shown {
 		s.record(t.UUID, &ShownNote{Delivered: e.Delivered})
 	}
@@ -62,6 +66,10 @@ func shown(s *step, t *Transaction, ev Event) {
 // shownNot notes that the application showed that nothing was paid.
 func shownNot(s *step, t *Transaction, ev Event) {
 	e := ev.(Shown)
+	if !e.Delivered.valid() {
+		s.answer(e.Req, t.UUID, Invalid)
+		return
+	}
 	if e.Delivered != t.Shown {
 		s.record(t.UUID, &ShownNote{Delivered: e.Delivered})
 	}

@@ -81,6 +81,10 @@ const (
 	DeliveredUnknown Delivered = "unknown"
 )
 
+func (d Delivered) valid() bool {
+	return d == DeliveredYes || d == DeliveredNo || d == DeliveredUnknown
+}
+
 // Resolve is an operator's decision.
 type Resolve struct {
 	Req  uint64

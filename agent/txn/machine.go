@@ -45,27 +45,6 @@ func New() *Machine {
 	}
 }
 
-// wait is what one transaction waits for, and what was just sent.
-type wait struct {
-	For      waitFor
-	Deadline time.Duration // Boot time
-	Shift    int           // unsent attempts: with a shared ledger, the address moves on
-	Unsent   bool          // the latest attempt certainly did not leave
-	Quiet    time.Duration // until then, something sent may still reach the host
-}
-
-type waitFor uint8
-
-const (
-	waitNothing  waitFor = iota
-	waitResponse         // pending: the answer to the request
-	waitConfirm          // approved: the application
-	waitAnswer           // reversing: the answer to an attempt
-	waitRetry            // reversing: the time of the next attempt
-	waitHold             // reversing: the end of the hold-down
-	waitShown            // confirmed: the application's word that it showed it
-)
-
 // Epoch is the journal's epoch, 0 before the first Configure.
 func (m *Machine) Epoch() uint64 { return m.epoch }
 
@@ -146,7 +125,7 @@ func (m *Machine) Load(records []Record) {
 	}
 	for _, r := range fresh {
 		if i, ok := r.(*Intent); ok {
-			m.addIntent(i) // without moving the terminal's STAN: it is an old one
+			m.addIntent(i, true) // without moving the terminal's STAN: it is an old one
 			continue
 		}
 		m.Apply(r)

@@ -265,36 +265,6 @@ const (
 	VerdictIgnored   Verdict = "ignored" // another address, another time, or nothing left to decide
 )
 
-// Cause says why something is reversed or in front of a person.
-type Cause string
-
-// Causes of a reversal.
-const (
-	CauseTimeout       Cause = "timeout"       // no answer in time
-	CauseLinkLost      Cause = "link_lost"     // the request may have left in part
-	CauseUnconfirmed   Cause = "unconfirmed"   // the application never confirmed (R9)
-	CauseRestart       Cause = "restart"       // the agent restarted with the request open
-	CauseIndeterminate Cause = "indeterminate" // DE 39 says neither yes nor no
-	CausePartial       Cause = "partial_refused"
-	CauseCancelled     Cause = "cancelled"
-	CauseChip          Cause = "card_declined"
-	CauseUnbelievable  Cause = "unbelievable"  // amount or currency is not what was asked; also escalated
-	CauseContradiction Cause = "contradiction" // the host said one thing, then the other; also escalated
-)
-
-// Causes of an escalation beside the two above.
-const (
-	CauseSilence       Cause = "silence"          // reversal attempts without an answer
-	CauseRefused       Cause = "refused"          // the host refused the reversal (R12)
-	CauseUnknown       Cause = "unknown_original" // unknown again after the hold-down
-	CauseDuplicate     Cause = "duplicate"        // 94 where it cannot mean "done"
-	CauseCollision     Cause = "stan_collision"   // 94 on the request
-	CauseNotReversible Cause = "not_reversible"   // undecided, and its type is not reversed
-	CauseNotShown      Cause = "not_shown"        // confirmed, and nobody says it was shown (R10)
-	CauseNotDelivered  Cause = "not_delivered"    // confirmed, goods not handed over (R10)
-	CauseAfterDecision Cause = "after_decision"   // the host spoke after an operator had decided
-)
-
 // Type makes each record a Record.
 func (*Epoch) Type() RecordType          { return TypeEpoch }
 func (*RulesUsed) Type() RecordType      { return TypeRules }

@@ -57,9 +57,13 @@ func echoes(r *iso8583.Rules, e *Response, t *Transaction, de7 string) bool {
 }
 
 // classify says what an answer to the request means. One whose amount or
-// currency is not what was asked is not believed, whatever it says.
+// currency is not what was asked is not believed, except a duplicate: it may
+// speak of the earlier transaction, and to reverse would undo that one.
 func classify(r *iso8583.Rules, e *Response, t *Transaction) Input {
 	class := r.Response.Classify(e.Code)
+	if class == iso8583.Duplicate {
+		return AnswerDuplicate
+	}
 	if e.Currency != "" && e.Currency != t.Currency.Numeric() {
 		return AnswerUnbelievable
 	}
@@ -75,8 +79,6 @@ func classify(r *iso8583.Rules, e *Response, t *Transaction) Input {
 		return AnswerApproved
 	case iso8583.Declined:
 		return AnswerDeclined
-	case iso8583.Duplicate:
-		return AnswerDuplicate
 	default:
 		return AnswerIndeterminate
 	}
@@ -134,10 +136,8 @@ func collision(s *step, t *Transaction, ev Event) {
 	}
 	s.escalate(t, CauseCollision)
 	s.disarm(t)
-	next := s.m.head(t.TID).Next + stanJump
-	if next > iso8583.LastSTAN {
-		next = iso8583.FirstSTAN
-	}
+	// Past the last STAN, nextSTAN decides when numbering may start anew.
+	next := min(s.m.head(t.TID).Next+stanJump, iso8583.LastSTAN+1)
 	s.record("terminal:"+string(t.TID), &Jump{TID: t.TID, Next: next})
 }
 

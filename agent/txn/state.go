@@ -25,6 +25,20 @@ const (
 
 var stateNames = [...]string{"none", "pending", "approved", "reversing", "confirmed", "declined", "reversed", "not_sent"}
 
+var stateMeanings = [...]string{
+	"never journaled in this epoch",
+	"the request may be on the wire, and the host has not answered",
+	"the host said yes, durably; waiting for the application's confirmation",
+	"being undone, irrevocably, until the host says that it is",
+	"the commit point is passed: the debit stands and may be shown",
+	"the host said no",
+	"undone: the host holds no debit, by its own word or by an operator's",
+	"it is certain that no byte of the request left",
+}
+
+// Meaning says in plain words what the state is.
+func (s State) Meaning() string { return stateMeanings[s] }
+
 // States lists every state a transaction can be in.
 func States() []State {
 	return []State{StatePending, StateApproved, StateReversing, StateConfirmed, StateDeclined, StateReversed, StateNotSent}

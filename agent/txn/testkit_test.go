@@ -1,38 +1,66 @@
 package txn
 
 import (
+	"encoding/json"
+	cmdline "flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
-func testRules() iso8583.Rules {
-	sec := func(n int) iso8583.Duration { return iso8583.Duration(time.Duration(n) * time.Second) }
-	return iso8583.Rules{
-		Profile: "test",
-		MTI: map[iso8583.Kind]iso8583.MTI{
-			iso8583.KindSale: "0200", iso8583.KindReversal: "0400", iso8583.KindReversalRepeat: "0401",
-		},
-		Match:       []int{7, 12, 13},
-		SendTimeout: sec(10), ResponseTimeout: sec(40), ConfirmTimeout: sec(60), ShownTimeout: sec(60),
-		Response: iso8583.ResponseRules{
-			Approved: []string{"00"}, Partial: []string{"10"}, Declined: []string{"05", "51"}, Duplicate: []string{"94"},
-		},
-		Reversal: iso8583.ReversalRules{
-			Types:    []iso8583.Type{iso8583.Sale},
-			Schedule: []iso8583.Duration{0, 0, sec(10), sec(20), sec(300)}, AnswerTimeout: sec(20), EscalateAfter: 6,
-			Done: []string{"00"}, Duplicate: []string{"94"}, Unknown: []string{"25"}, Retry: []string{"91", "96", "98"},
-			MessageLifetime: sec(300),
-			Reasons:         iso8583.Reasons{Timeout: "68", Customer: "17", Chip: "22", Invalid: "06", Storage: "96"},
-		},
-		Gate: iso8583.GateLimit, OwedLimit: 5,
+var update = cmdline.Bool("update", false, "rewrite the generated files and golden files; read them before you accept them")
+
+// dialect is the rules of the embedded profile iso87-ascii. They are read from
+// its file, since the core must not know the package that loads profiles.
+var dialect = sync.OnceValues(func() (iso8583.Rules, error) {
+	var file struct {
+		Rules iso8583.Rules
+		Wire  struct {
+			Messages map[string]struct {
+				MTI    iso8583.MTI
+				Repeat iso8583.MTI `json:"repeat_mti"`
+			}
+		}
 	}
+	b, err := os.ReadFile(filepath.Join("..", "..", "iso8583", "profile", "profiles", "iso87-ascii.json"))
+	if err != nil {
+		return iso8583.Rules{}, err
+	}
+	if err := json.Unmarshal(b, &file); err != nil {
+		return iso8583.Rules{}, err
+	}
+	r, m := file.Rules, file.Wire.Messages
+	r.Profile = "iso87-ascii"
+	r.MTI = map[iso8583.Kind]iso8583.MTI{
+		iso8583.KindSale: m["sale"].MTI, iso8583.KindReversal: m["reversal"].MTI, iso8583.KindReversalRepeat: m["reversal"].Repeat,
+	}
+	return r, r.Validate()
+})
+
+func testRules() iso8583.Rules {
+	r, err := dialect()
+	if err != nil {
+		panic(err)
+	}
+	// A copy that a test may change.
+	var c iso8583.Rules
+	if err := json.Unmarshal([]byte(r.JSON()), &c); err != nil {
+		panic(err)
+	}
+	return c
 }
+
+const testPAN = "4111111111111111"
 
 func testCard(t testing.TB) *iso8583.Card {
 	t.Helper()
-	pan, err := iso8583.ParsePAN("4111111111111111")
+	pan, err := iso8583.ParsePAN(testPAN)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,16 +70,77 @@ func testCard(t testing.TB) *iso8583.Card {
 // start is the wall clock of every test: 2026-03-14 10:00:00 UTC.
 const start = int64(1773482400000)
 
+const (
+	testTID = iso8583.TID("T0000001")
+	testMID = iso8583.MID("M00000000000001")
+)
+
+// testConfig is an agent with two terminals of one merchant.
+func testConfig(rules iso8583.Rules) Configure {
+	return Configure{Epoch: 7, Terminals: []Terminal{
+		{TID: testTID, MID: testMID, Rules: rules, Routes: 2},
+		{TID: "T0000002", MID: testMID, Rules: rules, Routes: 2},
+	}}
+}
+
 func newMachine(rules iso8583.Rules) *Machine {
 	m := New()
-	m.Step(Time{Wall: start}, Configure{Epoch: 7, Terminals: []Terminal{{TID: "T0000001", MID: "M00000000000001", Rules: rules, Routes: 2}}})
+	m.Step(Time{Wall: start}, testConfig(rules))
 	return m
 }
 
 func beginSale(t testing.TB, uuid, sale string) Begin {
 	return Begin{
-		Req: 1, UUID: uuid, Epoch: 7, TID: "T0000001", Type: iso8583.Sale,
-		Amount: iso8583.Amount{Minor: 1234, Currency: 156}, Sale: sale, Digest: "d-" + uuid,
+		Req: 1, UUID: uuid, Epoch: 7, TID: testTID, Type: iso8583.Sale,
+		Amount: iso8583.Amount{Minor: 1234, Currency: 156}, Sale: sale, Digest: "d-" + uuid, CardHash: "h1",
 		Card: testCard(t),
 	}
+}
+
+// answerTo is what a host that agrees about everything answers to o.
+func answerTo(o Outbound, mti iso8583.MTI, code string) Response {
+	f := o.Facts
+	return Response{
+		Route: o.Route, MTI: mti, TID: f.TID, STAN: f.STAN, Code: code,
+		Amount: f.Amount.DE4(), Currency: f.Amount.Currency.Numeric(), MID: string(f.MID),
+		Transmission: f.Transmission, LocalTime: f.LocalTime, LocalDate: f.LocalDate,
+		RRN: "000000000001", AuthCode: "A00001",
+	}
+}
+
+// at is the test clock d after the start.
+func at(d time.Duration) Time {
+	return Time{Boot: time.Hour + d, Wall: start + int64(d/time.Millisecond)}
+}
+
+// golden compares got with the file, or rewrites it under -update.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) != got {
+		t.Errorf("%s is not what the code gives; run with -update, and read the difference before you accept it.\n%s", name, firstDifference(string(want), got))
+	}
+}
+
+// firstDifference shows the first line in which two texts differ.
+func firstDifference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range min(len(w), len(g)) {
+		if w[i] != g[i] {
+			return fmt.Sprintf("line %d\n want: %s\n  got: %s", i+1, w[i], g[i])
+		}
+	}
+	return fmt.Sprintf("%d lines wanted, %d got", len(w), len(g))
 }

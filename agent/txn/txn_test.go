@@ -5,14 +5,6 @@ import (
 	"time"
 )
 
-func answerTo(o Outbound, mti, code string) Response {
-	f := o.Facts
-	return Response{
-		Route: o.Route, MTI: "0210", TID: f.TID, STAN: f.STAN, Code: code, Amount: f.Amount.DE4(),
-		Transmission: f.Transmission, LocalTime: f.LocalTime, LocalDate: f.LocalDate, RRN: "000000000001", AuthCode: "123456",
-	}
-}
-
 func TestSaleIsConfirmed(t *testing.T) {
 	m := newMachine(testRules())
 	now := Time{Boot: time.Second, Wall: start + 1000}

@@ -1,0 +1,98 @@
+package agent
+
+import (
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
+// must says what the application has to do about t.
+func must(t *txn.Transaction) client.Must {
+	switch {
+	case t.State == txn.StatePending && t.Stuck:
+		return client.MustCall
+	case t.State == txn.StatePending:
+		return client.MustWait
+	case t.State == txn.StateApproved:
+		return client.MustConfirm
+	case t.Shown != "" && t.Shown != txn.DeliveredUnknown:
+		return client.MustNothing
+	case t.State == txn.StateConfirmed && t.Shown == txn.DeliveredUnknown:
+		return client.MustNothing // a person has it
+	case t.State == txn.StateConfirmed:
+		return client.MustShowApproved
+	default:
+		return client.MustShowNotApproved
+	}
+}
+
+// say is what to tell the cashier and the cardholder.
+func say(t *txn.Transaction) client.Say {
+	switch {
+	case t.State == txn.StatePending && t.Stuck:
+		return sayings["stuck"]
+	case t.State == txn.StateReversing && t.Escalated():
+		return sayings["reversing_escalated"]
+	case t.State == txn.StateDeclined:
+		if s, ok := declines[t.Code]; ok {
+			return s
+		}
+	}
+	return sayings[t.State.String()]
+}
+
+func text(en, zh string) client.Text { return client.Text{EN: en, ZH: zh} }
+
+var sayings = map[string]client.Say{
+	"pending": {
+		Cashier:    text("Wait: the bank has not answered. Do not charge again.", "请等待银行应答，请勿重复收款。"),
+		Cardholder: text("Please wait.", "请稍候。"),
+	},
+	"approved": {
+		Cashier:    text("Approved by the bank, not yet final. Hand over nothing before the terminal says so.", "银行已批准，尚未最终确认，请勿交付商品。"),
+		Cardholder: text("Please wait.", "请稍候。"),
+	},
+	"confirmed": {
+		Cashier:    text("Paid. Hand over the goods and the receipt.", "支付成功，请交付商品和小票。"),
+		Cardholder: text("Payment approved.", "支付成功。"),
+	},
+	"declined": {
+		Cashier:    text("Declined by the bank. No money was taken. Ask for another card.", "银行拒绝，未扣款，请更换银行卡。"),
+		Cardholder: text("Payment declined. You have not been charged.", "支付被拒绝，未扣款。"),
+	},
+	"not_sent": {
+		Cashier:    text("The bank could not be reached. Nothing was sent and no money was taken. Try again.", "无法连接银行，交易未发送，未扣款，请重试。"),
+		Cardholder: text("Payment not made. You have not been charged.", "未支付，未扣款。"),
+	},
+	"reversing": {
+		Cashier:    text("Not paid. If the bank took money it is being returned by itself. Hand over nothing; you may charge again.", "未成功。若已扣款将自动冲正退回。请勿交付商品，可以重新收款。"),
+		Cardholder: text("Payment not made. Anything taken is returned automatically.", "支付未成功，如已扣款将自动退回。"),
+	},
+	"reversing_escalated": {
+		Cashier:    text("Not paid. The bank has not confirmed the return of the money yet: a person has been called to see to it.", "未成功。银行尚未确认退款，已通知人工处理。"),
+		Cardholder: text("Payment not made. If you were charged, the merchant is seeing to it; keep this slip.", "支付未成功。如已扣款，商户正在处理，请保留凭条。"),
+	},
+	"reversed": {
+		Cashier:    text("Not paid. The bank holds no charge.", "未成功，银行已无扣款。"),
+		Cardholder: text("Payment not made. You have not been charged, or the charge was returned.", "支付未成功，未扣款或已退回。"),
+	},
+	"stuck": {
+		Cashier:    text("Undecided: the bank took this for another transaction. Hand over nothing and call the acquirer.", "结果不明：银行视为重复交易。请勿交付商品，并联系收单行。"),
+		Cardholder: text("Payment undecided. Please wait for the merchant's word.", "支付结果不明，请等待商户答复。"),
+	},
+}
+
+// declines says more where the response code does.
+var declines = map[string]client.Say{
+	"51": {
+		Cashier:    text("Declined: not enough money in the account. No money was taken.", "余额不足，未扣款。"),
+		Cardholder: text("Declined: insufficient funds. You have not been charged.", "余额不足，未扣款。"),
+	},
+	"54": {
+		Cashier:    text("Declined: the card has expired. No money was taken.", "卡已过期，未扣款。"),
+		Cardholder: text("Declined: card expired. You have not been charged.", "卡已过期，未扣款。"),
+	},
+	"55": {
+		Cashier:    text("Declined: wrong PIN. No money was taken.", "密码错误，未扣款。"),
+		Cardholder: text("Declined: wrong PIN. You have not been charged.", "密码错误，未扣款。"),
+	},
+}

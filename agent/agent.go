@@ -1,0 +1,228 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/journal"
+)
+
+// Options is what an Agent is made of.
+type Options struct {
+	Journal   journal.Journal
+	Acquirers []AcquirerOptions
+	Terminals []TerminalOptions
+	Clock     Clock
+	Log       *zap.Logger
+	Version   string
+}
+
+// TerminalOptions names a terminal and its acquirer.
+type TerminalOptions struct {
+	TID      iso8583.TID
+	MID      iso8583.MID
+	Acquirer string
+}
+
+// Agent is the daemon without its listeners. It is made by New, works in Run,
+// and ends for good with it: after a failure of the journal a new process
+// recovers.
+type Agent struct {
+	opts      Options
+	log       *zap.Logger
+	journal   journal.Journal
+	acquirers map[string]*acquirer
+	terminals map[iso8583.TID]TerminalOptions
+
+	machine *txn.Machine // the loop's own
+	fence   txn.Fence    // the loop's own
+	alarms  *alarms      // the loop's own
+	loading int          // the loop's own: look-ups under way
+	queued  []txn.Event  // the loop's own: what obeying a Ready brought about
+
+	events chan txn.Event
+	loaded chan loaded
+	batch  chan []txn.Record // to the syncer: one at a time
+	synced chan error        // from the syncer
+
+	view    *View
+	nextReq atomic.Uint64
+	asks    sync.Map // request number → chan txn.Answer
+
+	stopped chan struct{} // closed when Run has ended
+	failure atomic.Pointer[error]
+}
+
+// Bounds of the shell's queues.
+const (
+	eventQueue = 1024 // events between API, link and loop
+	fenceLimit = 512  // Readys held back: past it, new intents are refused
+	hotLimit   = 2048 // settled transactions kept in memory
+	lookups    = 256  // look-ups under way beside the loop
+)
+
+// ErrStopped says that the agent takes nothing more.
+var ErrStopped = errors.New("agent is stopping")
+
+// New folds the journal and prepares an agent: when it returns, the epoch and
+// the rules of every terminal are durable. It sends nothing: Run does. An error
+// says what of the journal or the configuration does not fit.
+func New(opts Options) (*Agent, error) {
+	if opts.Log == nil {
+		opts.Log = zap.NewNop()
+	}
+	a := &Agent{
+		opts: opts, log: opts.Log, journal: opts.Journal,
+		acquirers: map[string]*acquirer{}, terminals: map[iso8583.TID]TerminalOptions{},
+		machine: txn.New(), alarms: newAlarms(), view: newView(),
+		events: make(chan txn.Event, eventQueue), loaded: make(chan loaded, lookups+1),
+		batch: make(chan []txn.Record, 1), synced: make(chan error, 1),
+		stopped: make(chan struct{}),
+	}
+	for _, o := range opts.Acquirers {
+		if a.acquirers[o.Name] != nil {
+			return nil, fmt.Errorf("acquirer %q: configured twice", o.Name)
+		}
+		acq, err := newAcquirer(a, o)
+		if err != nil {
+			return nil, fmt.Errorf("acquirer %q: %w", o.Name, err)
+		}
+		a.acquirers[o.Name] = acq
+	}
+	for _, t := range opts.Terminals {
+		switch {
+		case a.acquirers[t.Acquirer] == nil:
+			return nil, fmt.Errorf("terminal %s: there is no acquirer %q", t.TID, t.Acquirer)
+		case a.terminals[t.TID].TID != "":
+			return nil, fmt.Errorf("terminal %s: configured twice", t.TID)
+		}
+		a.terminals[t.TID] = t
+	}
+	if err := a.recover(); err != nil {
+		return nil, err
+	}
+	return a, a.configure()
+}
+
+// recover folds the journal into the machine and the view.
+func (a *Agent) recover() error {
+	err := a.journal.Scan(1, func(e journal.Record) error {
+		r, err := decode(e)
+		if err != nil {
+			return err
+		}
+		a.machine.Apply(r)
+		a.view.machine.Apply(r)
+		a.machine.Evict(hotLimit)
+		a.view.machine.Evict(hotLimit)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return a.machine.Check()
+}
+
+// configure makes known to the core, durably where it is new, what there is.
+func (a *Agent) configure() error {
+	c := txn.Configure{Epoch: uint64(a.opts.Clock().Wall / 1000)}
+	for _, t := range a.opts.Terminals {
+		acq := a.acquirers[t.Acquirer]
+		c.Terminals = append(c.Terminals, txn.Terminal{
+			TID: t.TID, MID: t.MID, Rules: acq.profile.Rules, Routes: len(acq.opts.Hosts),
+		})
+	}
+	records := a.machine.Step(a.opts.Clock(), c).Records
+	if _, err := a.journal.Append(entries(records)); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	a.view.apply(records)
+	return nil
+}
+
+func decode(e journal.Record) (txn.Record, error) {
+	r, err := txn.Decode(txn.RecordType(e.Type), e.Group, e.Clear)
+	if err != nil {
+		return nil, fmt.Errorf("journal entry %d: %w", e.LSN, err)
+	}
+	return r, nil
+}
+
+// Run works until ctx ends or the journal fails; the latter is returned, and
+// the process must exit then.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(a.syncer)
+	for _, name := range slices.Sorted(maps.Keys(a.acquirers)) {
+		a.acquirers[name].link.Start()
+	}
+	err := a.loop(ctx)
+	if err != nil {
+		a.failure.Store(&err)
+	}
+	cancel()
+	close(a.batch)
+	close(a.stopped)
+	for _, acq := range a.acquirers {
+		acq.link.Close()
+	}
+	wg.Wait()
+	return err
+}
+
+// Err is the failure that ended Run, or nil.
+func (a *Agent) Err() error {
+	if p := a.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// post gives the loop an event; it is dropped when the agent stops.
+func (a *Agent) post(ev txn.Event) {
+	select {
+	case a.events <- ev:
+	case <-a.stopped:
+	}
+}
+
+// ask gives the loop an event that is answered, and waits for the answer. When
+// ctx ends first, what became of it is unknown to the caller, as with every
+// request: ask again under the same UUID.
+func (a *Agent) ask(ctx context.Context, event func(req uint64) txn.Event) (txn.Answer, error) {
+	req := a.nextReq.Add(1)
+	ch := make(chan txn.Answer, 1)
+	a.asks.Store(req, ch)
+	defer a.asks.Delete(req)
+	select {
+	case a.events <- event(req):
+	case <-ctx.Done():
+		return txn.Answer{}, ctx.Err()
+	case <-a.stopped:
+		return txn.Answer{}, ErrStopped
+	}
+	select {
+	case ans := <-ch:
+		return ans, nil
+	case <-ctx.Done():
+		return txn.Answer{}, ctx.Err()
+	case <-a.stopped:
+		return txn.Answer{}, ErrStopped
+	}
+}
+
+func (a *Agent) answer(ans txn.Answer) {
+	if ch, ok := a.asks.Load(ans.Req); ok {
+		ch.(chan txn.Answer) <- ans // buffered, and answered once
+	}
+}

@@ -1,0 +1,284 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
+// Peer says who is at the other end of a connection, and whether that is an
+// operator. On a unix socket it comes from SO_PEERCRED.
+type Peer struct {
+	UID      int
+	Operator bool
+}
+
+// APIOptions says how the local API is served.
+type APIOptions struct {
+	// PeerOf identifies a connection. An error refuses it.
+	PeerOf func(net.Conn) (Peer, error)
+}
+
+// route is one line of the registry.
+type route struct {
+	pattern  string
+	operator bool
+	handle   func(*api, *http.Request, http.ResponseWriter) *client.Problem
+}
+
+// routes is the registry of what the API offers.
+var routes = []route{
+	{"PUT /v1/transactions/{uuid}", false, (*api).begin},
+	{"GET /v1/transactions/{uuid}", false, (*api).get},
+	{"GET /v1/transactions", false, (*api).list},
+	{"POST /v1/transactions/{uuid}/confirm", false, (*api).confirm},
+	{"POST /v1/transactions/{uuid}/cancel", false, (*api).cancel},
+	{"POST /v1/transactions/{uuid}/shown", false, (*api).shown},
+	{"POST /v1/transactions/{uuid}/resolve", true, (*api).resolve},
+	{"GET /v1/recovery", false, (*api).recovery},
+	{"GET /v1/escalations", false, (*api).escalations},
+	{"GET /v1/health", false, (*api).health},
+	{"GET /v1/ready", false, (*api).ready},
+}
+
+// Bounds of the API.
+const (
+	maxRequests  = 256 // under way at once
+	maxWait      = 2 * time.Minute
+	answerWithin = 30 * time.Second // from the request to the durable answer
+	listLimit    = 200
+)
+
+type api struct {
+	agent *Agent
+	opts  APIOptions
+	slots chan struct{}
+}
+
+type peerKey struct{}
+
+// Server makes the HTTP server of the local API. It is served on any
+// listener; who may do what is told by opts.PeerOf.
+func (a *Agent) Server(opts APIOptions) *http.Server {
+	s := &api{agent: a, opts: opts, slots: make(chan struct{}, maxRequests)}
+	mux := http.NewServeMux()
+	for _, r := range routes {
+		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.serve(r, w, req) })
+	}
+	return &http.Server{
+		Handler:           nativeErrors(mux),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      maxWait + answerWithin + 10*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			peer, err := opts.PeerOf(c)
+			if err != nil {
+				_ = c.Close()
+			}
+			return context.WithValue(ctx, peerKey{}, peer)
+		},
+	}
+}
+
+// nativeErrors gives the mux's own refusals the form of all others.
+func nativeErrors(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == "" {
+			code := codeNoRoute
+			for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
+				other := r.Clone(r.Context())
+				other.Method = m
+				if _, p := mux.Handler(other); p != "" {
+					code = codeNotAllowed
+				}
+			}
+			writeProblem(w, newProblem(code))
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (s *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		writeProblem(w, newProblem(codeOverloaded))
+		return
+	}
+	if peer, _ := r.Context().Value(peerKey{}).(Peer); rt.operator && !peer.Operator {
+		writeProblem(w, newProblem(codeForbidden))
+		return
+	}
+	if p := rt.handle(s, r, w); p != nil {
+		writeProblem(w, p)
+	}
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+
+func pathUUID(r *http.Request) (string, *client.Problem) {
+	uuid := strings.ToLower(r.PathValue("uuid"))
+	if !uuidForm.MatchString(uuid) {
+		return "", newProblem(codeBadUUID)
+	}
+	return uuid, nil
+}
+
+// ask puts an event to the core and turns its answer into a status.
+func (s *api) ask(r *http.Request, event func(req uint64) txn.Event) (txn.Answer, *client.Problem) {
+	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+	defer cancel()
+	ans, err := s.agent.ask(ctx, event)
+	switch {
+	case errors.Is(err, ErrStopped):
+		return ans, newProblem(codeStopping)
+	case err != nil:
+		return ans, newProblem(codeTimedOut)
+	}
+	switch ans.Code {
+	case txn.Accepted, txn.Existing, txn.OK:
+		return ans, nil
+	}
+	p := newProblem(ans.Code)
+	p.Other = ans.Other
+	if t, ok, _ := s.find(ans.UUID); ok {
+		p.Must = must(&t)
+	}
+	return ans, p
+}
+
+func (s *api) begin(r *http.Request, w http.ResponseWriter) *client.Problem {
+	uuid, p := pathUUID(r)
+	if p != nil {
+		return p
+	}
+	wait, p := waitOf(r)
+	if p != nil {
+		return p
+	}
+	var body client.Begin
+	if p := readBody(w, r, &body); p != nil {
+		return p
+	}
+	b, p := parseBegin(uuid, &body)
+	if p != nil {
+		return p
+	}
+	if p := s.complete(&b, &body); p != nil {
+		return p
+	}
+	ans, p := s.ask(r, func(req uint64) txn.Event { b.Req = req; return b })
+	if p != nil {
+		return p
+	}
+	s.await(r.Context(), uuid, wait)
+	status := http.StatusAccepted
+	if ans.Code == txn.Existing {
+		status = http.StatusOK
+	}
+	return s.write(w, uuid, status, &ans)
+}
+
+// complete adds what only the agent knows.
+func (s *api) complete(b *txn.Begin, body *client.Begin) *client.Problem {
+	var err error
+	if b.Digest, err = s.agent.journal.KeyedHash("request", fingerprint(body)); err == nil {
+		b.CardHash, err = s.agent.journal.KeyedHash("pan", []byte(b.Card.PAN.Reveal()))
+	}
+	if err != nil {
+		return newProblem(codeStopping)
+	}
+	if acq, err := s.agent.acquirerOf(b.TID); err == nil {
+		b.Route = acq.preferred()
+	}
+	return nil
+}
+
+func (s *api) confirm(r *http.Request, w http.ResponseWriter) *client.Problem {
+	return s.verb(r, w, nil, func(req uint64, uuid string) txn.Event {
+		return txn.Confirm{Req: req, UUID: uuid}
+	})
+}
+
+func (s *api) cancel(r *http.Request, w http.ResponseWriter) *client.Problem {
+	var body client.Cancel
+	if p := readBody(w, r, &body); p != nil {
+		return p
+	}
+	reason, p := parseReason(body.Reason)
+	return s.verb(r, w, p, func(req uint64, uuid string) txn.Event {
+		return txn.Cancel{Req: req, UUID: uuid, Reason: reason}
+	})
+}
+
+func (s *api) shown(r *http.Request, w http.ResponseWriter) *client.Problem {
+	var body client.Shown
+	if p := readBody(w, r, &body); p != nil {
+		return p
+	}
+	delivered, p := parseDelivered(body.Delivered)
+	return s.verb(r, w, p, func(req uint64, uuid string) txn.Event {
+		return txn.Shown{Req: req, UUID: uuid, Delivered: delivered}
+	})
+}
+
+func (s *api) resolve(r *http.Request, w http.ResponseWriter) *client.Problem {
+	var body client.Resolve
+	if p := readBody(w, r, &body); p != nil {
+		return p
+	}
+	ev, p := parseResolve(&body)
+	return s.verb(r, w, p, func(req uint64, uuid string) txn.Event {
+		ev.Req, ev.UUID = req, uuid
+		return ev
+	})
+}
+
+// verb is what the verbs of a transaction share.
+func (s *api) verb(r *http.Request, w http.ResponseWriter, bad *client.Problem, event func(uint64, string) txn.Event) *client.Problem {
+	if bad != nil {
+		return bad
+	}
+	uuid, p := pathUUID(r)
+	if p != nil {
+		return p
+	}
+	ans, p := s.ask(r, func(req uint64) txn.Event { return event(req, uuid) })
+	if p != nil {
+		return p
+	}
+	return s.write(w, uuid, http.StatusOK, &ans)
+}
+
+func waitOf(r *http.Request) (time.Duration, *client.Problem) {
+	v := r.URL.Query().Get("wait")
+	if v == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 || d > maxWait {
+		return 0, badField("wait", "want a duration such as 30s, at most %s", maxWait)
+	}
+	return d, nil
+}
+
+// await holds the call until the outcome is durable, or wait is over.
+func (s *api) await(ctx context.Context, uuid string, wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	s.agent.view.wait(ctx, uuid, func(t *txn.Transaction) bool { return t.State != txn.StatePending || t.Stuck })
+}

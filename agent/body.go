@@ -1,0 +1,219 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// maxBody bounds a request's body.
+const maxBody = 16 << 10
+
+// readBody decodes a body strictly. What it says about a bad one never quotes
+// it: it may hold card data in the wrong place.
+func readBody(w http.ResponseWriter, r *http.Request, into any) *client.Problem {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			p := newProblem(codeBodyTooLarge)
+			p.Detail = fmt.Sprintf("at most %d bytes", maxBody)
+			return p
+		}
+		return newProblem(codeBadRequest)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return badJSON(err)
+	}
+	if dec.More() {
+		p := newProblem(codeBadRequest)
+		p.Detail = "something follows the JSON object"
+		return p
+	}
+	return nil
+}
+
+var digitRun = regexp.MustCompile(`[0-9]{6,}`)
+
+func badJSON(err error) *client.Problem {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {
+	case unknown:
+		p := newProblem(codeUnknownField)
+		p.Field = digitRun.ReplaceAllString(strings.Trim(name, `"`), "…")
+		p.Detail = "take it out, or see whether its name is misspelt"
+		return p
+	case errors.As(err, &kind):
+		p := newProblem(codeBadField)
+		p.Field, p.Detail = kind.Field, "want a JSON "+jsonName(kind.Type.Kind().String())
+		return p
+	case errors.As(err, &syntax):
+		p := newProblem(codeBadRequest)
+		p.Detail = fmt.Sprintf("not JSON from byte %d on", syntax.Offset)
+		return p
+	}
+	p := newProblem(codeBadRequest)
+	p.Detail = "want one JSON object"
+	return p
+}
+
+func jsonName(kind string) string {
+	switch {
+	case strings.HasPrefix(kind, "int"), strings.HasPrefix(kind, "uint"):
+		return "whole number without quotes, in minor units where it is an amount"
+	case kind == "struct":
+		return "object"
+	default:
+		return kind
+	}
+}
+
+func badField(field, format string, args ...any) *client.Problem {
+	p := newProblem(codeBadField)
+	p.Field, p.Detail = field, fmt.Sprintf(format, args...)
+	return p
+}
+
+// Bounds of free text that the application gives.
+const (
+	maxSale = 64
+	maxPart = 16
+	maxNote = 500
+)
+
+var (
+	reference = regexp.MustCompile(`^[0-9A-Za-z._:#-]*$`)
+	expiry    = regexp.MustCompile(`^[0-9]{2}(0[1-9]|1[0-2])$`)
+	entryMode = regexp.MustCompile(`^[0-9]{3}$`)
+	track2    = regexp.MustCompile(`^[0-9]{12,19}[=D][0-9]{4,20}$`)
+	pinBlock  = regexp.MustCompile(`^[0-9A-Fa-f]{16}$`)
+)
+
+// parseBegin turns a body into the core's event, or says which field is wrong
+// and what it wants. It never quotes card data.
+func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
+	var zero txn.Begin
+	currency, err := iso8583.ParseCurrency(b.Currency)
+	switch {
+	case !b.Type.Valid():
+		return zero, badField("type", "want one of %v", iso8583.Types())
+	case b.Amount <= 0:
+		return zero, badField("amount", "want more than zero, in minor units")
+	case b.Amount > iso8583.MaxMinor:
+		return zero, badField("amount", "want at most %d minor units: DE 4 has 12 digits", iso8583.MaxMinor)
+	case err != nil:
+		return zero, badField("currency", "want an ISO 4217 code such as CNY or 156")
+	case b.Sale == "" || len(b.Sale) > maxSale || !reference.MatchString(b.Sale):
+		return zero, badField("sale", "want the sale's reference: 1 to %d of letters, digits and . _ : # -", maxSale)
+	case len(b.Part) > maxPart || !reference.MatchString(b.Part):
+		return zero, badField("part", "want at most %d of letters, digits and . _ : # -", maxPart)
+	case digitsOnlyPAN(b.Sale) || digitsOnlyPAN(b.Part):
+		return zero, badField("sale", "this is a card number: card data goes into card and nowhere else")
+	case b.Epoch == 0:
+		return zero, badField("epoch", "want the epoch in which the UUID was minted: GET /v1/health says it")
+	}
+	if _, err := iso8583.ParseTID(string(b.Terminal)); err != nil {
+		return zero, badField("terminal", "%v", err)
+	}
+	card, p := parseCard(&b.Card)
+	if p != nil {
+		return zero, p
+	}
+	return txn.Begin{
+		UUID: uuid, Epoch: b.Epoch, TID: b.Terminal, Type: b.Type,
+		Amount: iso8583.Amount{Minor: b.Amount, Currency: currency}, Sale: b.Sale, Part: b.Part, Card: card,
+	}, nil
+}
+
+func digitsOnlyPAN(s string) bool {
+	_, err := iso8583.ParsePAN(s)
+	return err == nil
+}
+
+func parseCard(c *client.Card) (*iso8583.Card, *client.Problem) {
+	pan, err := iso8583.ParsePAN(c.PAN)
+	switch {
+	case err != nil:
+		return nil, badField("card.pan", "%v", err)
+	case c.Expiry != "" && !expiry.MatchString(c.Expiry):
+		return nil, badField("card.expiry", "want YYMM")
+	case c.EntryMode != "" && !entryMode.MatchString(c.EntryMode):
+		return nil, badField("card.entry_mode", "want the three digits of DE 22")
+	case c.Track2 != "" && !track2.MatchString(c.Track2):
+		return nil, badField("card.track2", "want the card number, = or D, and at most 20 digits, without sentinels")
+	case c.PINBlock != "" && !pinBlock.MatchString(c.PINBlock):
+		return nil, badField("card.pin_block", "want 16 hexadecimal digits")
+	}
+	card := &iso8583.Card{
+		PAN: pan, Expiry: c.Expiry, EntryMode: c.EntryMode,
+		Track2: iso8583.NewSecret(c.Track2), PINBlock: iso8583.NewSecret(strings.ToUpper(c.PINBlock)),
+	}
+	if card.EntryMode == "" {
+		card.EntryMode = "012" // keyed, without a PIN
+	}
+	return card, nil
+}
+
+// fingerprint is what makes two bodies the same: every field, card included,
+// in one order. It is hashed under the journal's key before anybody keeps it.
+func fingerprint(b *client.Begin) []byte {
+	data, err := json.Marshal(b)
+	if err != nil { // plain data: cannot fail
+		panic(err)
+	}
+	return data
+}
+
+func parseDelivered(s string) (txn.Delivered, *client.Problem) {
+	switch d := txn.Delivered(s); d {
+	case txn.DeliveredYes, txn.DeliveredNo, txn.DeliveredUnknown:
+		return d, nil
+	}
+	return "", badField("delivered", "want yes, no or unknown")
+}
+
+func parseReason(s string) (txn.CancelReason, *client.Problem) {
+	switch r := txn.CancelReason(s); r {
+	case txn.CancelCustomer, txn.CancelCardDeclined, txn.CancelCardRemoved, txn.CancelSignature, txn.CancelPrinter:
+		return r, nil
+	}
+	return "", badField("reason", "want customer, card_declined, card_removed, signature or printer")
+}
+
+func parseResolve(r *client.Resolve) (txn.Resolve, *client.Problem) {
+	verb := txn.Verb(r.Verb)
+	switch verb {
+	case txn.VerbPark, txn.VerbResume, txn.VerbOverride, txn.VerbClose:
+	case txn.VerbReversed, txn.VerbDebited:
+		if r.Reference == "" {
+			return txn.Resolve{}, badField("reference", "want the acquirer's reference for what it said")
+		}
+	default:
+		return txn.Resolve{}, badField("verb", "want park, resume, override, acquirer-reversed, acquirer-debited or close")
+	}
+	for _, f := range []struct{ name, text string }{{"who", r.Who}, {"why", r.Why}, {"reference", r.Reference}} {
+		if len(f.text) > maxNote || f.text == "" && f.name != "reference" {
+			return txn.Resolve{}, badField(f.name, "want 1 to %d characters", maxNote)
+		}
+		if digitRunPAN.MatchString(f.text) {
+			return txn.Resolve{}, badField(f.name, "this may hold a card number: leave it out")
+		}
+	}
+	return txn.Resolve{Verb: verb, Who: r.Who, Why: r.Why, Ref: r.Reference}, nil
+}
+
+// digitRunPAN finds what could be a card number in free text. An acquirer's
+// references are shorter.
+var digitRunPAN = regexp.MustCompile(`[0-9]{13,19}`)

@@ -1,0 +1,197 @@
+// Package client is the local API's types and a Go client for it. It is what a
+// payment application imports.
+package client
+
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// Begin is the body of PUT /v1/transactions/{uuid}. The UUID is the
+// idempotency key: the same UUID with the same body answers the same
+// transaction for ever, and never runs it twice.
+type Begin struct {
+	Type     iso8583.Type `json:"type"`           // "sale"
+	Terminal iso8583.TID  `json:"terminal"`       // DE 41
+	Epoch    uint64       `json:"epoch"`          // in which the UUID was minted; /v1/health gives it
+	Amount   int64        `json:"amount"`         // minor units
+	Currency string       `json:"currency"`       // ISO 4217: "CNY" or "156"
+	Sale     string       `json:"sale"`           // the merchant's reference, unique per business day
+	Part     string       `json:"part,omitempty"` // of a deliberately split sale
+	Card     Card         `json:"card"`
+}
+
+// Card is what was read from the card. It leaves the agent towards the host
+// only; no answer ever carries it.
+type Card struct {
+	PAN       string `json:"pan"`
+	Expiry    string `json:"expiry,omitempty"`     // YYMM
+	EntryMode string `json:"entry_mode,omitempty"` // DE 22, three digits
+	Track2    string `json:"track2,omitempty"`
+	PINBlock  string `json:"pin_block,omitempty"` // 16 hexadecimal digits
+}
+
+// Cancel is the body of POST …/cancel.
+type Cancel struct {
+	Reason string `json:"reason"` // customer, card_declined, card_removed, signature, printer
+}
+
+// Shown is the body of POST …/shown.
+type Shown struct {
+	Delivered string `json:"delivered"` // yes, no, unknown
+}
+
+// Resolve is the body of POST …/resolve: an operator's decision.
+type Resolve struct {
+	Verb      string `json:"verb"` // park, resume, override, acquirer-reversed, acquirer-debited, close
+	Who       string `json:"who"`
+	Why       string `json:"why"`
+	Reference string `json:"reference,omitempty"` // the acquirer's, with the acquirer-… verbs
+}
+
+// Must says what the application must do next.
+type Must string
+
+// What an application may have to do.
+const (
+	MustWait            Must = "wait"              // undecided: ask again
+	MustConfirm         Must = "confirm"           // approved: confirm or cancel, then show
+	MustShowApproved    Must = "show_approved"     // committed: show it, then say so with shown
+	MustShowNotApproved Must = "show_not_approved" // no money is kept: show it, then say so with shown
+	MustCall            Must = "call"              // a person decides: hand over nothing
+	MustNothing         Must = "nothing"
+)
+
+// Transaction is what is durable about a transaction.
+type Transaction struct {
+	UUID         string       `json:"uuid"`
+	Type         iso8583.Type `json:"type"`
+	State        string       `json:"state"` // pending, approved, reversing, confirmed, declined, reversed, not_sent
+	Must         Must         `json:"must"`
+	Terminal     iso8583.TID  `json:"terminal"`
+	STAN         string       `json:"stan"`
+	Epoch        uint64       `json:"epoch"`
+	Amount       int64        `json:"amount"`
+	Currency     string       `json:"currency"`
+	Sale         string       `json:"sale"`
+	Part         string       `json:"part,omitempty"`
+	PAN          string       `json:"pan"` // masked
+	ResponseCode string       `json:"response_code,omitempty"`
+	RRN          iso8583.RRN  `json:"rrn,omitempty"`
+	AuthCode     string       `json:"auth_code,omitempty"`
+	Cause        string       `json:"cause,omitempty"` // why it is or was reversed
+	Attempts     int          `json:"reversal_attempts,omitempty"`
+	HoldDown     bool         `json:"hold_down,omitempty"`
+	LateApproval bool         `json:"late_approval,omitempty"`
+	Parked       bool         `json:"parked,omitempty"`
+	Overridden   bool         `json:"overridden,omitempty"`
+	Shown        string       `json:"shown,omitempty"`
+	Items        []Item       `json:"items,omitempty"`
+	Began        time.Time    `json:"began"`
+	Say          Say          `json:"say"`
+	Warning      string       `json:"warning,omitempty"`  // of a request that was accepted all the same
+	Other        string       `json:"other,omitempty"`    // the transaction that the warning is about
+	Timeline     []Moment     `json:"timeline,omitempty"` // with ?timeline=1
+}
+
+// Item is an entry of the escalation queue.
+type Item struct {
+	Cause  string    `json:"cause"`
+	At     time.Time `json:"at"`
+	Closed bool      `json:"closed"`
+	Advice string    `json:"advice"`
+}
+
+// Say is what to tell whom.
+type Say struct {
+	Cashier    Text `json:"cashier"`
+	Cardholder Text `json:"cardholder"`
+}
+
+// Text is a sentence in the languages there are.
+type Text struct {
+	EN string `json:"en"`
+	ZH string `json:"zh"`
+}
+
+// Moment is one line of a transaction's life, out of the journal.
+type Moment struct {
+	LSN    uint64    `json:"lsn"`
+	At     time.Time `json:"at"`
+	Who    string    `json:"who"` // application, agent, host, operator
+	Record string    `json:"record"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// List is the answer of the calls that list transactions.
+type List struct {
+	Transactions []Transaction `json:"transactions"`
+	More         bool          `json:"more"` // the list was cut
+}
+
+// Health is the answer of GET /v1/health.
+type Health struct {
+	Status      string     `json:"status"` // ok, failing
+	Version     string     `json:"version"`
+	Epoch       uint64     `json:"epoch"`
+	Open        int        `json:"open"`
+	Escalations int        `json:"escalations"`
+	Terminals   []Terminal `json:"terminals"`
+	Hosts       []Host     `json:"hosts"`
+}
+
+// Terminal is a configured terminal.
+type Terminal struct {
+	TID      iso8583.TID `json:"tid"`
+	MID      iso8583.MID `json:"mid"`
+	Acquirer string      `json:"acquirer"`
+}
+
+// Host is one address of an acquirer.
+type Host struct {
+	Acquirer string `json:"acquirer"`
+	Route    int    `json:"route"`
+	Address  string `json:"address"`
+	Up       bool   `json:"up"`
+	Error    string `json:"error,omitempty"`
+}
+
+// Ready is the answer of GET /v1/ready.
+type Ready struct {
+	Ready   bool     `json:"ready"`
+	Reasons []string `json:"reasons,omitempty"`
+}
+
+// Problem is application/problem+json (RFC 9457) with what a program needs.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Code   string `json:"code"`            // stable
+	Retry  Retry  `json:"retry"`           // what a program may do
+	Field  string `json:"field,omitempty"` // of the body, where one is to blame
+	Other  string `json:"other,omitempty"` // the earlier transaction, where one is in the way
+	Must   Must   `json:"must,omitempty"`
+}
+
+// Error makes a Problem an error.
+func (p *Problem) Error() string {
+	s := p.Code + ": " + p.Title
+	if p.Detail != "" {
+		s += ": " + p.Detail
+	}
+	return s
+}
+
+// Retry says what may be done after a problem.
+type Retry string
+
+// What may be done.
+const (
+	RetrySameID Retry = "same-id" // send the same request again
+	RetryNewID  Retry = "new-id"  // mend it and send it under a new UUID
+	RetryPoll   Retry = "poll"    // ask for the transaction again later
+	RetryNever  Retry = "never"
+)

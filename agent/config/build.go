@@ -1,0 +1,163 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/iso8583/profile"
+)
+
+// Location is the terminals' zone.
+func (c *Config) Location() *time.Location {
+	loc, err := time.LoadLocation(c.Zone)
+	if err != nil { // validate has loaded it already
+		return time.UTC
+	}
+	return loc
+}
+
+// Fill adds acquirers and terminals to the agent's options.
+func (c *Config) Fill(o *agent.Options) error {
+	for _, a := range c.Acquirers {
+		acq, err := a.build()
+		if err != nil {
+			return fmt.Errorf("acquirer %s: %w", a.Name, err)
+		}
+		o.Acquirers = append(o.Acquirers, acq)
+	}
+	for _, t := range c.Terminals {
+		o.Terminals = append(o.Terminals, agent.TerminalOptions{
+			TID: iso8583.TID(t.TID), MID: iso8583.MID(t.MID), Acquirer: t.Acquirer,
+		})
+	}
+	return nil
+}
+
+func (a *Acquirer) build() (agent.AcquirerOptions, error) {
+	out := agent.AcquirerOptions{Name: a.Name, Hosts: a.Hosts}
+	p, err := loadProfile(a.Profile)
+	if err != nil {
+		return out, err
+	}
+	a.Rules.apply(&p.Rules)
+	if err := p.Rules.Validate(); err != nil {
+		return out, err
+	}
+	out.Profile = p
+	if a.TLS != nil {
+		out.TLS, err = a.TLS.build()
+	}
+	return out, err
+}
+
+func loadProfile(name string) (*profile.Profile, error) {
+	if filepath.Ext(name) != ".json" {
+		return profile.Load(name)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	return profile.Parse(name, data)
+}
+
+func (r *Rules) apply(to *iso8583.Rules) {
+	for _, f := range []struct {
+		from Duration
+		to   *iso8583.Duration
+	}{
+		{r.ResponseTimeout, &to.ResponseTimeout}, {r.SendTimeout, &to.SendTimeout},
+		{r.ConfirmTimeout, &to.ConfirmTimeout}, {r.ShownTimeout, &to.ShownTimeout},
+		{r.AnswerTimeout, &to.Reversal.AnswerTimeout}, {r.MessageLifetime, &to.Reversal.MessageLifetime},
+	} {
+		if f.from > 0 {
+			*f.to = iso8583.Duration(f.from)
+		}
+	}
+	if len(r.Schedule) > 0 {
+		to.Reversal.Schedule = nil
+		for _, d := range r.Schedule {
+			to.Reversal.Schedule = append(to.Reversal.Schedule, iso8583.Duration(d))
+		}
+	}
+	if r.EscalateAfter > 0 {
+		to.Reversal.EscalateAfter = r.EscalateAfter
+	}
+	if r.Tombstones != nil {
+		to.Reversal.Tombstones = *r.Tombstones
+	}
+	if r.SharedLedger != nil {
+		to.Reversal.SharedLedger = *r.SharedLedger
+	}
+	if r.Gate != "" {
+		to.Gate = iso8583.Gate(r.Gate)
+	}
+	if r.OwedLimit > 0 {
+		to.OwedLimit = r.OwedLimit
+	}
+}
+
+func (t *TLS) build() (*tls.Config, error) {
+	pem, err := os.ReadFile(t.CA)
+	if err != nil {
+		return nil, fmt.Errorf("tls.ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("tls.ca: %s holds no PEM certificate", t.CA)
+	}
+	out := &tls.Config{RootCAs: pool, ServerName: t.ServerName, MinVersion: tls.VersionTLS13}
+	if t.Min == "1.2" {
+		out.MinVersion = tls.VersionTLS12
+	}
+	if t.Cert != "" || t.Key != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("tls.cert: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
+
+// keyLen is the journal key's length in bytes.
+const keyLen = 32
+
+// ErrKeyMode says that others may read the key.
+var ErrKeyMode = errors.New("others may read it: chmod 0400")
+
+// ReadKey reads the journal's key: 32 bytes or 64 hexadecimal digits, in a
+// file that only its owner may read. The key is never part of an error.
+func ReadKey(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("key_file %s does not exist: make one with 'head -c 32 /dev/urandom > FILE; chmod 0400 FILE', and keep a copy: without it no owed reversal can be built", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key_file: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("key_file %s: %w", path, ErrKeyMode)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("key_file: %w", err)
+	}
+	if len(b) == keyLen {
+		return b, nil
+	}
+	if key, err := hex.DecodeString(strings.TrimSpace(string(b))); err == nil && len(key) == keyLen {
+		return key, nil
+	}
+	return nil, fmt.Errorf("key_file %s: want %d bytes or %d hexadecimal digits", path, keyLen, 2*keyLen)
+}

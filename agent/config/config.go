@@ -1,0 +1,191 @@
+// Package config reads the daemon's configuration: YAML, in which whatever is
+// not known is an error, with file, line and key.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// Config is the file.
+type Config struct {
+	Socket    string     `yaml:"socket"`    // unix socket of the local API
+	Journal   string     `yaml:"journal"`   // file
+	KeyFile   string     `yaml:"key_file"`  // 32 bytes, or 64 hexadecimal digits; mode 0400 or 0600
+	Zone      string     `yaml:"zone"`      // IANA name of the terminals' zone; default UTC
+	Operators []int      `yaml:"operators"` // uids that may resolve, beside root and the daemon's own
+	Log       Log        `yaml:"log"`
+	Acquirers []Acquirer `yaml:"acquirers"`
+	Terminals []Terminal `yaml:"terminals"`
+
+	path string
+}
+
+// Log says how to log.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info (default), warn, error
+	Format string `yaml:"format"` // json (default), console
+}
+
+// Acquirer is a host side.
+type Acquirer struct {
+	Name    string   `yaml:"name"`
+	Profile string   `yaml:"profile"` // an embedded one, or a file
+	Hosts   []string `yaml:"hosts"`   // host:port, in the order in which they are tried
+	TLS     *TLS     `yaml:"tls"`     // absent: plain TCP, for a loopback or a private line
+	Rules   Rules    `yaml:"rules"`   // what differs from the profile
+}
+
+// TLS is mutual where Cert and Key are given. There is no switch that turns
+// the check of the host's certificate off.
+type TLS struct {
+	CA         string `yaml:"ca"` // PEM; the only authorities that are believed
+	Cert       string `yaml:"cert"`
+	Key        string `yaml:"key"`
+	ServerName string `yaml:"server_name"`
+	Min        string `yaml:"min_version"` // "1.3" (default) or "1.2"
+}
+
+// Rules overrides a profile's rules; what is absent stays as it is.
+type Rules struct {
+	ResponseTimeout Duration   `yaml:"response_timeout"`
+	SendTimeout     Duration   `yaml:"send_timeout"`
+	ConfirmTimeout  Duration   `yaml:"confirm_timeout"`
+	ShownTimeout    Duration   `yaml:"shown_timeout"`
+	AnswerTimeout   Duration   `yaml:"reversal_answer_timeout"`
+	Schedule        []Duration `yaml:"reversal_schedule"`
+	EscalateAfter   int        `yaml:"escalate_after"`
+	MessageLifetime Duration   `yaml:"message_lifetime"`
+	Tombstones      *bool      `yaml:"tombstones"`
+	SharedLedger    *bool      `yaml:"shared_ledger"`
+	Gate            string     `yaml:"gate"`
+	OwedLimit       int        `yaml:"owed_limit"`
+}
+
+// Terminal belongs to one acquirer.
+type Terminal struct {
+	TID      string `yaml:"tid"`
+	MID      string `yaml:"mid"`
+	Acquirer string `yaml:"acquirer"`
+}
+
+// Duration is written as 40s or 5m.
+type Duration time.Duration
+
+// UnmarshalYAML reads Go's duration syntax.
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if err != nil || v < 0 {
+		return fmt.Errorf("line %d: %q is not a duration such as 40s or 5m", n.Line, n.Value)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// maxFile bounds a configuration file.
+const maxFile = 1 << 20
+
+// Read reads and checks a file. Paths in it are relative to its directory.
+func Read(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("configuration %s: larger than %d bytes", path, maxFile)
+	}
+	c, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	c.path = path
+	for _, p := range c.paths() {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(filepath.Dir(path), *p)
+		}
+	}
+	return c, nil
+}
+
+// paths lists every path in the file.
+func (c *Config) paths() []*string {
+	out := []*string{&c.Socket, &c.Journal, &c.KeyFile}
+	for i := range c.Acquirers {
+		a := &c.Acquirers[i]
+		if filepath.Ext(a.Profile) == ".json" {
+			out = append(out, &a.Profile)
+		}
+		if a.TLS != nil {
+			out = append(out, &a.TLS.CA, &a.TLS.Cert, &a.TLS.Key)
+		}
+	}
+	return out
+}
+
+// Parse reads and checks the text of a file.
+func Parse(data []byte) (*Config, error) {
+	c := &Config{Zone: "UTC", Log: Log{Level: "info", Format: "json"}}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(c); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, errors.New("the file is empty")
+		}
+		return nil, err
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("want one YAML document")
+	}
+	return c, c.validate()
+}
+
+func (c *Config) validate() error {
+	for _, f := range []struct{ key, value string }{{"socket", c.Socket}, {"journal", c.Journal}, {"key_file", c.KeyFile}} {
+		if f.value == "" {
+			return fmt.Errorf("%s: missing", f.key)
+		}
+	}
+	if _, err := time.LoadLocation(c.Zone); err != nil {
+		return fmt.Errorf("zone: %q is no IANA time zone such as Asia/Shanghai", c.Zone)
+	}
+	if len(c.Acquirers) == 0 || len(c.Terminals) == 0 {
+		return errors.New("want at least one acquirer and one terminal")
+	}
+	names := map[string]bool{}
+	for i, a := range c.Acquirers {
+		switch {
+		case a.Name == "" || names[a.Name]:
+			return fmt.Errorf("acquirers[%d].name: missing or used twice", i)
+		case a.Profile == "":
+			return fmt.Errorf("acquirers[%d].profile: missing", i)
+		case len(a.Hosts) == 0:
+			return fmt.Errorf("acquirers[%d].hosts: want at least one host:port", i)
+		case a.TLS != nil && a.TLS.Min != "" && a.TLS.Min != "1.2" && a.TLS.Min != "1.3":
+			return fmt.Errorf("acquirers[%d].tls.min_version: want \"1.2\" or \"1.3\"", i)
+		case a.TLS != nil && a.TLS.CA == "":
+			return fmt.Errorf("acquirers[%d].tls.ca: missing: the host must prove who it is", i)
+		}
+		names[a.Name] = true
+	}
+	for i, t := range c.Terminals {
+		if _, err := iso8583.ParseTID(t.TID); err != nil {
+			return fmt.Errorf("terminals[%d].tid: %w", i, err)
+		}
+		if _, err := iso8583.ParseMID(t.MID); err != nil {
+			return fmt.Errorf("terminals[%d].mid: %w", i, err)
+		}
+		if !names[t.Acquirer] {
+			return fmt.Errorf("terminals[%d].acquirer: there is no acquirer %q", i, t.Acquirer)
+		}
+	}
+	return nil
+}

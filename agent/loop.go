@@ -1,0 +1,245 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/journal"
+)
+
+// loop owns the machine. It never waits for the disk or the network.
+func (a *Agent) loop(ctx context.Context) error {
+	for _, uuid := range a.machine.Open() {
+		a.step(txn.Recovered{UUID: uuid})
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		a.handOver()
+		timer.Reset(a.alarms.sleep(a.opts.Clock().Boot))
+		select {
+		case <-ctx.Done():
+			return nil
+		case ev := <-a.events:
+			a.take(ev)
+		case l := <-a.loaded:
+			if err := a.takeLoaded(l); err != nil {
+				return err
+			}
+		case err := <-a.synced:
+			if err != nil {
+				return fmt.Errorf("journal: %w", err)
+			}
+			for _, r := range a.fence.Durable() {
+				a.obey(r)
+			}
+			a.evict()
+		case <-timer.C:
+		}
+		for _, uuid := range a.alarms.due(a.opts.Clock().Boot) {
+			a.step(txn.Timeout{UUID: uuid})
+		}
+	}
+}
+
+// intentBytes is what the journal is asked to have room for before an intent:
+// the intent and everything that may follow it.
+const intentBytes = 4096
+
+// Refusals of the shell, beside those of the core.
+const (
+	codeOverloaded  txn.Code = "overloaded"
+	codeJournalFull txn.Code = "journal_full"
+)
+
+// take looks after what an event needs before it may be stepped.
+func (a *Agent) take(ev txn.Event) {
+	if b, ok := ev.(txn.Begin); ok {
+		if a.fence.Waiting() >= fenceLimit {
+			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeOverloaded})
+			return
+		}
+		if err := a.journal.Reserve(journal.ClassIntent, intentBytes); err != nil {
+			a.log.Warn("new transaction refused", zap.Error(err))
+			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeJournalFull})
+			return
+		}
+	}
+	keys := a.machine.Needs(ev)
+	if len(keys) == 0 {
+		a.step(ev)
+		return
+	}
+	a.loading++
+	if a.loading >= lookups { // more than the disk keeps up with: let it hold up the loop
+		a.loaded <- a.load(ev, keys)
+		return
+	}
+	go func() { a.loaded <- a.load(ev, keys) }()
+}
+
+// loaded is an event with what it needed from the journal.
+type loaded struct {
+	ev      txn.Event
+	records []txn.Record
+	err     error
+}
+
+func (a *Agent) load(ev txn.Event, keys []string) loaded {
+	l := loaded{ev: ev}
+	for _, key := range keys {
+		entries, err := a.journal.Lookup(key)
+		if err != nil {
+			return loaded{ev: ev, err: err}
+		}
+		for _, e := range entries {
+			r, err := decode(e)
+			if err != nil {
+				return loaded{ev: ev, err: err}
+			}
+			l.records = append(l.records, r)
+		}
+	}
+	return l
+}
+
+func (a *Agent) takeLoaded(l loaded) error {
+	a.loading--
+	if l.err != nil {
+		return fmt.Errorf("looking up: %w", l.err)
+	}
+	a.machine.Load(l.records)
+	a.view.load(l.records) // they are durable: they were read from the journal
+	a.step(l.ev)
+	return nil
+}
+
+// step steps, and whatever that brought about, in order.
+func (a *Agent) step(ev txn.Event) {
+	a.queued = append(a.queued, ev)
+	for len(a.queued) > 0 {
+		next := a.queued[0]
+		a.queued = a.queued[1:]
+		for _, r := range a.fence.Push(a.machine.Step(a.opts.Clock(), next)) {
+			a.obey(r)
+		}
+	}
+}
+
+// handOver gives the syncer the next batch, if it is idle.
+func (a *Agent) handOver() {
+	if batch := a.fence.Batch(); batch != nil {
+		a.batch <- batch // empty: the fence hands out one at a time
+	}
+}
+
+// syncer makes batches durable, one at a time, until the first failure. While
+// it syncs the loop goes on stepping, so that what comes in meanwhile becomes
+// the next batch.
+func (a *Agent) syncer() {
+	for batch := range a.batch {
+		_, err := a.journal.Append(entries(batch))
+		a.synced <- err
+		if err != nil {
+			return
+		}
+	}
+}
+
+// entries gives records the journal's form.
+func entries(batch []txn.Record) []journal.Entry {
+	out := make([]journal.Entry, 0, len(batch))
+	for _, r := range batch {
+		e := journal.Entry{
+			Type: uint16(r.Type()), Group: r.Group(), Keys: txn.Keys(r),
+			Class: journal.ClassOutcome, Clear: txn.Encode(nil, r),
+		}
+		if i, ok := r.(*txn.Intent); ok {
+			e.Class, e.KeyID, e.Sealed = journal.ClassIntent, 1, i.Card.Template()
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// obey does what a released Ready says, from top to bottom: its records are
+// durable, so they may be seen; then the host, then timers, then answers.
+func (a *Agent) obey(r txn.Ready) {
+	a.view.apply(r.Records)
+	for _, rec := range r.Records {
+		a.log.Info("journaled", zap.Stringer("record", rec.Type()), zap.String("transaction", rec.Group()))
+	}
+	for _, o := range r.Messages {
+		a.send(o)
+	}
+	for _, t := range r.Timers {
+		a.alarms.set(t.UUID, t.At)
+	}
+	for _, ans := range r.Answers {
+		a.answer(ans)
+	}
+}
+
+// send gives a message to its acquirer's link. What cannot even be composed
+// has certainly not left.
+func (a *Agent) send(o txn.Outbound) {
+	acq, err := a.acquirerOf(o.Facts.TID)
+	if err == nil {
+		if o.Reversal() {
+			o.Facts.Card, err = a.unseal(o.UUID)
+		}
+		if err == nil {
+			err = acq.send(o)
+		}
+	}
+	if err != nil {
+		a.log.Error("message not sent", zap.String("transaction", o.UUID), zap.String("kind", string(o.Facts.Kind)), zap.Error(err))
+		a.queued = append(a.queued, txn.Unsent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt})
+	}
+}
+
+func (a *Agent) acquirerOf(tid iso8583.TID) (*acquirer, error) {
+	t, ok := a.terminals[tid]
+	if !ok {
+		return nil, fmt.Errorf("terminal %s is no longer configured: put it back until nothing of it is open", tid)
+	}
+	return a.acquirers[t.Acquirer], nil
+}
+
+// errNoTemplate says that an intent has no sealed card data.
+var errNoTemplate = errors.New("no sealed card data in the journal")
+
+// unseal reads what a reversal needs of the card back from the journal.
+func (a *Agent) unseal(uuid string) (*iso8583.Card, error) {
+	entries, err := a.journal.Lookup(uuid)
+	if err != nil {
+		return nil, fmt.Errorf("reading the card of %s: %w", uuid, err)
+	}
+	for _, e := range entries {
+		if txn.RecordType(e.Type) != txn.TypeIntent || e.Group != uuid {
+			continue
+		}
+		plain, err := a.journal.Unseal(e)
+		if err != nil {
+			return nil, fmt.Errorf("reading the card of %s: %w", uuid, err)
+		}
+		return iso8583.ParseTemplate(plain)
+	}
+	return nil, fmt.Errorf("%s: %w", uuid, errNoTemplate)
+}
+
+// evict lets settled transactions go, at a moment when nothing is held back
+// and nothing is being looked up: then machine and view hold the same, and the
+// index, which is written in the same breath as the journal, has all of it.
+func (a *Agent) evict() {
+	if a.loading == 0 && a.fence.Waiting() == 0 {
+		a.machine.Evict(hotLimit)
+		a.view.evict(hotLimit)
+	}
+}

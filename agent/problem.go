@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
+// problem is one entry of the registry: what a code is to a program.
+type problem struct {
+	status int
+	retry  client.Retry
+	title  string
+}
+
+// Codes that the API itself gives, beside the core's.
+const (
+	codeBadRequest   txn.Code = "bad_request"
+	codeBodyTooLarge txn.Code = "body_too_large"
+	codeUnknownField txn.Code = "unknown_field"
+	codeBadField     txn.Code = "bad_field"
+	codeBadUUID      txn.Code = "bad_uuid"
+	codeNoRoute      txn.Code = "no_such_path"
+	codeNotAllowed   txn.Code = "method_not_allowed"
+	codeForbidden    txn.Code = "operators_only"
+	codeStopping     txn.Code = "stopping"
+	codeTimedOut     txn.Code = "no_answer_in_time"
+)
+
+// problems is the registry of what can go wrong: the only place where a code
+// gets its status, its advice to programs and its title.
+var problems = map[txn.Code]problem{
+	codeBadRequest:   {http.StatusBadRequest, client.RetryNewID, "the body is not JSON of the expected form"},
+	codeBodyTooLarge: {http.StatusRequestEntityTooLarge, client.RetryNewID, "the body is too large"},
+	codeUnknownField: {http.StatusBadRequest, client.RetryNewID, "the body has a field that is not known"},
+	codeBadField:     {http.StatusUnprocessableEntity, client.RetryNewID, "a field has a value that cannot be taken"},
+	codeBadUUID:      {http.StatusBadRequest, client.RetryNewID, "the path has no UUID of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"},
+	codeNoRoute:      {http.StatusNotFound, client.RetryNever, "there is no such path"},
+	codeNotAllowed:   {http.StatusMethodNotAllowed, client.RetryNever, "the path does not take this method"},
+	codeForbidden:    {http.StatusForbidden, client.RetryNever, "only operators may do this"},
+	codeStopping:     {http.StatusServiceUnavailable, client.RetrySameID, "the agent is stopping: ask again when it is back"},
+	codeTimedOut:     {http.StatusGatewayTimeout, client.RetrySameID, "the agent did not answer in time: what became of it is not known yet"},
+	codeOverloaded:   {http.StatusServiceUnavailable, client.RetrySameID, "too much is waiting for the disk: nothing was begun"},
+	codeJournalFull:  {http.StatusServiceUnavailable, client.RetrySameID, "the journal has no room for a new transaction: nothing was begun"},
+
+	txn.UUIDReused:      {http.StatusConflict, client.RetryNewID, "this UUID belongs to a transaction with another body"},
+	txn.EpochOld:        {http.StatusGone, client.RetryNever, "the UUID was minted in another epoch of the journal: it may have run then, so it never runs again"},
+	txn.UnknownTerminal: {http.StatusUnprocessableEntity, client.RetryNewID, "this agent has no such terminal"},
+	txn.Invalid:         {http.StatusUnprocessableEntity, client.RetryNewID, "a value cannot be taken"},
+	txn.SaleOpen:        {http.StatusConflict, client.RetryPoll, "an earlier attempt at this part of the sale is still open"},
+	txn.SalePaid:        {http.StatusConflict, client.RetryNever, "this part of the sale is paid"},
+	txn.ReversalOwed:    {http.StatusConflict, client.RetrySameID, "the terminal owes reversals and may not sell"},
+	txn.STANExhausted:   {http.StatusServiceUnavailable, client.RetrySameID, "the terminal has used every trace number within two days"},
+	txn.NotFound:        {http.StatusNotFound, client.RetrySameID, "never journaled in this epoch: safe to send"},
+	txn.NotDecided:      {http.StatusConflict, client.RetryPoll, "the host has not answered yet"},
+	txn.NotApproved:     {http.StatusConflict, client.RetryNever, "there is no approval to confirm"},
+	txn.BeingReversed:   {http.StatusConflict, client.RetryNever, "too late: the transaction is being reversed"},
+	txn.Committed:       {http.StatusConflict, client.RetryNever, "the transaction is confirmed: void it instead"},
+	txn.NotConfirmed:    {http.StatusConflict, client.RetryPoll, "nothing may have been shown: the transaction is not final"},
+	txn.Unsuitable:      {http.StatusConflict, client.RetryNever, "the transaction's state does not allow this"},
+	txn.ParkFirst:       {http.StatusConflict, client.RetrySameID, "reversals are still being sent: park it first"},
+	txn.TooEarly:        {http.StatusConflict, client.RetryPoll, "a reversal that was sent may still reach the host: wait for a message's longest lifetime"},
+}
+
+func (c problem) make(code txn.Code) *client.Problem {
+	return &client.Problem{Type: "about:blank", Title: c.title, Status: c.status, Code: string(code), Retry: c.retry}
+}
+
+// newProblem makes the problem of a registered code.
+func newProblem(code txn.Code) *client.Problem {
+	p, ok := problems[code]
+	if !ok {
+		p = problem{http.StatusInternalServerError, client.RetryPoll, "unregistered code"}
+	}
+	return p.make(code)
+}
+
+func writeProblem(w http.ResponseWriter, p *client.Problem) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client may be gone; it will ask again
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // as above
+}

@@ -1,0 +1,159 @@
+package agent
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// What the API reads. All of it comes from the view and the journal: from what
+// is durable.
+
+// find looks a transaction up in the view, then in the journal.
+func (s *api) find(uuid string) (txn.Transaction, bool, error) {
+	if t, ok := s.agent.view.get(uuid); ok {
+		return t, true, nil
+	}
+	l := s.agent.load(nil, []string{uuid})
+	if l.err != nil {
+		return txn.Transaction{}, false, l.err
+	}
+	m := txn.New()
+	m.Load(l.records)
+	if t := m.Get(uuid); t != nil {
+		return *t, true, nil
+	}
+	return txn.Transaction{}, false, nil
+}
+
+func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
+	uuid, p := pathUUID(r)
+	if p != nil {
+		return p
+	}
+	wait, p := waitOf(r)
+	if p != nil {
+		return p
+	}
+	s.await(r.Context(), uuid, wait)
+	if r.URL.Query().Get("timeline") == "" {
+		return s.write(w, uuid, http.StatusOK, &txn.Answer{})
+	}
+	t, ok, err := s.find(uuid)
+	if err != nil {
+		return newProblem(codeStopping)
+	}
+	if !ok {
+		return newProblem(txn.NotFound)
+	}
+	out := present(&t)
+	if out.Timeline, err = s.agent.timeline(uuid); err != nil {
+		return newProblem(codeStopping)
+	}
+	writeJSON(w, http.StatusOK, out)
+	return nil
+}
+
+func (s *api) write(w http.ResponseWriter, uuid string, status int, ans *txn.Answer) *client.Problem {
+	t, ok, err := s.find(uuid)
+	if err != nil {
+		return newProblem(codeStopping)
+	}
+	if !ok {
+		return newProblem(txn.NotFound)
+	}
+	out := present(&t)
+	out.Warning, out.Other = string(ans.Warning), ans.Other
+	writeJSON(w, status, out)
+	return nil
+}
+
+func (s *api) list(r *http.Request, w http.ResponseWriter) *client.Problem {
+	q := r.URL.Query()
+	var state txn.State
+	if name := q.Get("state"); name != "" {
+		var err error
+		if state, err = txn.ParseState(name); err != nil {
+			return badField("state", "want one of %v", txn.States())
+		}
+	}
+	tid, sale := iso8583.TID(q.Get("terminal")), q.Get("sale")
+	s.writeList(w, func(t *txn.Transaction) bool {
+		return (state == txn.StateNone || t.State == state) && (tid == "" || t.TID == tid) && (sale == "" || t.Sale == sale)
+	})
+	return nil
+}
+
+// recovery lists what a restarted application must act on: everything that it
+// has not said it showed.
+func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
+	tid := iso8583.TID(r.URL.Query().Get("terminal"))
+	s.writeList(w, func(t *txn.Transaction) bool {
+		return must(t) != client.MustNothing && (tid == "" || t.TID == tid)
+	})
+	return nil
+}
+
+func (s *api) escalations(_ *http.Request, w http.ResponseWriter) *client.Problem {
+	s.writeList(w, (*txn.Transaction).Escalated)
+	return nil
+}
+
+func (s *api) writeList(w http.ResponseWriter, keep func(*txn.Transaction) bool) {
+	list, more := s.agent.view.list(listLimit, keep)
+	out := client.List{Transactions: []client.Transaction{}, More: more}
+	for i := range list {
+		out.Transactions = append(out.Transactions, *present(&list[i]))
+	}
+	writeJSON(w, http.StatusOK, out)
+}
+
+func (s *api) health(_ *http.Request, w http.ResponseWriter) *client.Problem {
+	epoch, open, escalated := s.agent.view.counts()
+	h := client.Health{
+		Status: "ok", Version: s.agent.opts.Version, Epoch: epoch, Open: open, Escalations: escalated,
+		Terminals: []client.Terminal{}, Hosts: s.agent.hosts(),
+	}
+	for _, t := range s.agent.opts.Terminals {
+		h.Terminals = append(h.Terminals, client.Terminal{TID: t.TID, MID: t.MID, Acquirer: t.Acquirer})
+	}
+	if s.agent.Err() != nil {
+		h.Status = "failing"
+	}
+	writeJSON(w, http.StatusOK, h)
+	return nil
+}
+
+// ready says whether a sale would be admitted now, as far as can be known.
+func (s *api) ready(_ *http.Request, w http.ResponseWriter) *client.Problem {
+	out := client.Ready{Reasons: s.agent.notReady()}
+	out.Ready = len(out.Reasons) == 0
+	status := http.StatusOK
+	if !out.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	writeJSON(w, status, out)
+	return nil
+}
+
+// present gives a transaction the API's form.
+func present(t *txn.Transaction) *client.Transaction {
+	out := &client.Transaction{
+		UUID: t.UUID, Type: t.Kind, State: t.State.String(), Must: must(t),
+		Terminal: t.TID, STAN: t.STAN.String(), Epoch: t.Epoch,
+		Amount: t.Minor, Currency: t.Currency.Alpha(), Sale: t.Sale, Part: t.Part, PAN: t.PAN,
+		ResponseCode: t.Code, RRN: t.RRN, AuthCode: t.AuthCode,
+		Cause: string(t.Cause), Attempts: t.Attempts, HoldDown: t.State == txn.StateReversing && t.Hold == txn.HoldWaiting,
+		LateApproval: t.LateApproval, Parked: t.Parked, Overridden: t.Overridden, Shown: string(t.Shown),
+		Began: time.UnixMilli(t.At).UTC(), Say: say(t),
+	}
+	for _, i := range t.Items {
+		out.Items = append(out.Items, client.Item{
+			Cause: string(i.Cause), At: time.UnixMilli(i.At).UTC(), Closed: i.Closed, Advice: i.Cause.Advice(),
+		})
+	}
+	return out
+}

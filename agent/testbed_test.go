@@ -1,0 +1,190 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/counterfoil-pos/counterfoil/agent"
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/hostsim"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/iso8583/profile"
+	"github.com/counterfoil-pos/counterfoil/journal"
+)
+
+const (
+	testPAN   = "4111111111111111"
+	testTrack = "4111111111111111=30121010000012300"
+	testTID   = "T0000001"
+)
+
+// bed is an agent, a simulated acquirer and a client, joined by real sockets.
+type bed struct {
+	t       *testing.T
+	host    *hostsim.Host
+	journal journal.Journal
+	agent   *agent.Agent
+	client  *client.Client
+	epoch   uint64
+	log     *safeBuffer
+	socket  string
+	rules   func(*iso8583.Rules)
+	extra   []string // more host addresses, before the simulated acquirer's
+	stop    func() error
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func short(d time.Duration) iso8583.Duration { return iso8583.Duration(d) }
+
+// quick shortens every timer, so that what takes minutes takes a blink.
+func quick(r *iso8583.Rules) {
+	r.SendTimeout, r.ResponseTimeout = short(2*time.Second), short(300*time.Millisecond)
+	r.ConfirmTimeout, r.ShownTimeout = short(5*time.Second), short(time.Minute)
+	r.Reversal.AnswerTimeout, r.Reversal.MessageLifetime = short(300*time.Millisecond), short(200*time.Millisecond)
+	r.Reversal.Schedule = []iso8583.Duration{0, short(50 * time.Millisecond)}
+}
+
+func newBed(t *testing.T, host hostsim.Config, options ...func(*bed)) *bed {
+	t.Helper()
+	h, err := hostsim.New(host, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	b := &bed{t: t, host: h, journal: journal.NewMemory(bytes.Repeat([]byte{7}, 32)), log: &safeBuffer{}, rules: quick}
+	b.socket = filepath.Join(t.TempDir(), "s")
+	for _, o := range options {
+		o(b)
+	}
+	b.start()
+	t.Cleanup(func() { _ = b.stop() })
+	return b
+}
+
+// start begins an agent on the bed's journal; after stop it recovers.
+func (b *bed) start() {
+	b.t.Helper()
+	p, err := profile.Load("iso87-ascii")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.rules(&p.Rules)
+	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(b.log), zapcore.DebugLevel))
+	b.agent, err = agent.New(agent.Options{
+		Journal: b.journal, Clock: agent.SystemClock(time.UTC), Log: log, Version: "test",
+		Acquirers: []agent.AcquirerOptions{{Name: "sim", Profile: p, Hosts: append(b.extra, b.host.Addr(0))}},
+		Terminals: []agent.TerminalOptions{
+			{TID: testTID, MID: "M00000000000001", Acquirer: "sim"}, {TID: "T0000002", MID: "M00000000000001", Acquirer: "sim"},
+		},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	l, err := agent.Listen(b.socket)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.serve(l)
+}
+
+func (b *bed) serve(l net.Listener) {
+	ctx, cancel := context.WithCancel(context.Background())
+	srv := b.agent.Server(agent.APIOptions{PeerOf: agent.PeerCredentials(nil)})
+	done, served := make(chan error, 1), make(chan struct{})
+	go func() { done <- b.agent.Run(ctx) }()
+	go func() { _ = srv.Serve(l); close(served) }()
+	b.client = client.New(b.socket)
+	b.stop = sync.OnceValue(func() error {
+		cancel()
+		err := <-done
+		_ = srv.Close()
+		<-served
+		b.client.Close()
+		return err
+	})
+	h, err := b.client.Health(b.ctx())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.epoch = h.Epoch
+}
+
+func (b *bed) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	b.t.Cleanup(cancel)
+	return ctx
+}
+
+func (b *bed) sale(ref string, amount int64) client.Begin {
+	return client.Begin{
+		Type: iso8583.Sale, Terminal: testTID, Epoch: b.epoch, Amount: amount, Currency: "CNY", Sale: ref,
+		Card: client.Card{PAN: testPAN, Expiry: "3012", Track2: testTrack},
+	}
+}
+
+func (b *bed) begin(uuid string, body client.Begin) *client.Transaction {
+	b.t.Helper()
+	tx, err := b.client.Begin(b.ctx(), uuid, body, 10*time.Second)
+	if err != nil {
+		b.t.Fatalf("begin: %v", err)
+	}
+	return tx
+}
+
+// until polls until the transaction is as wanted; every poll waits on the
+// server, and the bed's deadline bounds all of them.
+func (b *bed) until(uuid string, want func(*client.Transaction) bool) *client.Transaction {
+	b.t.Helper()
+	ctx := b.ctx()
+	for {
+		tx, err := b.client.Get(ctx, uuid, 0)
+		if err != nil {
+			b.t.Fatalf("until: %v\n%s", err, b.log)
+		}
+		if want(tx) {
+			return tx
+		}
+	}
+}
+
+func (b *bed) untilState(uuid, state string) *client.Transaction {
+	b.t.Helper()
+	return b.until(uuid, func(tx *client.Transaction) bool { return tx.State == state })
+}
+
+func (b *bed) fault(f hostsim.Fault) {
+	b.t.Helper()
+	if _, err := b.host.AddFault(f); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// net is what the ledger holds in all.
+func (b *bed) net() int64 { return hostsim.Summarise(b.host.Ledger()).NetTotal }

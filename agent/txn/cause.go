@@ -1,0 +1,100 @@
+package txn
+
+// Cause says why something is reversed or in front of a person.
+type Cause string
+
+// Causes of a reversal. The last two are also escalated.
+const (
+	CauseTimeout       Cause = "timeout"
+	CauseLinkLost      Cause = "link_lost"
+	CauseUnconfirmed   Cause = "unconfirmed"
+	CauseRestart       Cause = "restart"
+	CauseIndeterminate Cause = "indeterminate"
+	CausePartial       Cause = "partial_refused"
+	CauseCancelled     Cause = "cancelled"
+	CauseChip          Cause = "card_declined"
+	CauseUnbelievable  Cause = "unbelievable"
+	CauseContradiction Cause = "contradiction"
+)
+
+// Causes of an escalation beside the two above.
+const (
+	CauseSilence       Cause = "silence"
+	CauseRefused       Cause = "refused"
+	CauseUnknown       Cause = "unknown_original"
+	CauseDuplicate     Cause = "duplicate"
+	CauseCollision     Cause = "stan_collision"
+	CauseNotReversible Cause = "not_reversible"
+	CauseNotShown      Cause = "not_shown"
+	CauseNotDelivered  Cause = "not_delivered"
+	CauseAfterDecision Cause = "after_decision"
+)
+
+// causeInfo is what people are told about a cause.
+type causeInfo struct {
+	cause   Cause
+	meaning string // what happened
+	advice  string // what a person should do; "" where nobody is asked
+	source  string // the rule of safety.md, or the row of terminal-rules.md
+}
+
+// causes lists every cause. STATES.md is generated from it, and the API and
+// the commands quote it.
+var causes = []causeInfo{
+	{CauseTimeout, "the host did not answer in time", "", "A: Response timer"},
+	{CauseLinkLost, "the connection failed, and the request may have left in part", "", "A: Send error"},
+	{CauseUnconfirmed, "approved, and the application did not confirm in time", "", "R9"},
+	{CauseRestart, "the agent restarted while the host's answer was open", "", "R1: a request is never sent again"},
+	{CauseIndeterminate, "the host's answer says neither yes nor no", "", "A: Response codes of the request"},
+	{CausePartial, "the host approved a part of the amount only", "", "A: Partial approval refused"},
+	{CauseCancelled, "the application cancelled", "", "R8: not confirmed, so it can be undone"},
+	{CauseChip, "the card declined after the host's approval, or was removed", "", "A: Card declines after the host's 00"},
+	{CauseUnbelievable, "amount or currency of the host's answer is not what was asked; it is being reversed",
+		"Ask the acquirer what it holds under this STAN: the amount debited, and whether the reversal took all of it back.",
+		"A: When a response is accepted"},
+	{CauseContradiction, "the host said one thing, then another",
+		"Ask the acquirer which of its answers stands. Not confirmed: the reversal goes on by itself. Confirmed: it is never reversed; if the acquirer holds no debit, collect the amount again.",
+		"R7, P4"},
+	{CauseSilence, "the reversal was sent several times and nothing closed it; sending goes on",
+		"Check the line. Tell the cardholder that the debit, if there is one, will be undone. Override lets the terminal sell meanwhile; park and the acquirer's word close it.",
+		"A: Attempts"},
+	{CauseRefused, "the host refused the reversal",
+		"Ask the acquirer whether the debit stands. Then park, and resolve with its reference: acquirer-reversed or acquirer-debited.",
+		"R12; A: Answer codes that end a reversal"},
+	{CauseUnknown, "the host does not know the original, asked again after the hold-down",
+		"Ask the acquirer whether a debit exists: it may hold two rows with this STAN, or the original may have come after the reversal. Then park and resolve with its reference.",
+		"R3′; A: Answer codes that end a reversal"},
+	{CauseDuplicate, "the host answers the reversal as a duplicate where no earlier one can have been done",
+		"Ask the acquirer which message it took this for, and whether the debit stands. Then park and resolve with its reference.",
+		"A: Answer codes that end a reversal"},
+	{CauseCollision, "the host takes the request for a duplicate: its STAN belongs to an earlier transaction there",
+		"Nothing is reversed, since that would undo the earlier one. Ask the acquirer what it holds under this STAN, and resolve with its reference.",
+		"A: Response codes of the request"},
+	{CauseNotReversible, "undecided, and this type is not reversed",
+		"Ask the acquirer, and resolve with its reference.",
+		"A: Which types are reversed"},
+	{CauseNotShown, "paid, and the application does not say that the cardholder saw it",
+		"Find out whether the goods were handed over. If not, void the sale; then close the item.",
+		"R10"},
+	{CauseNotDelivered, "paid, and the goods were not handed over",
+		"Void the sale under a UUID of its own, or hand the goods over; then close the item.",
+		"R10"},
+	{CauseAfterDecision, "the host spoke after an operator had decided",
+		"Compare the host's answer with the decision. If they differ, refund or collect; then close the item.",
+		"safety.md: an operator decides while automatic reversal goes on"},
+}
+
+func (c Cause) info() causeInfo {
+	for _, i := range causes {
+		if i.cause == c {
+			return i
+		}
+	}
+	return causeInfo{cause: c, meaning: string(c)}
+}
+
+// Meaning says in plain words what happened.
+func (c Cause) Meaning() string { return c.info().meaning }
+
+// Advice says what a person should do, or "" where nobody is asked.
+func (c Cause) Advice() string { return c.info().advice }

@@ -1,0 +1,215 @@
+package txn
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// stored is a record as a journal keeps it.
+type stored struct {
+	typ   RecordType
+	group string
+	clear []byte
+	keys  []string
+}
+
+func store(r Record) stored {
+	return stored{r.Type(), r.Group(), Encode(nil, r), Keys(r)}
+}
+
+func (s stored) load(t testing.TB) Record {
+	t.Helper()
+	r, err := Decode(s.typ, s.group, s.clear)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// lab is one agent's core with a journal, a clock and a host's side that
+// transcripts drive. It obeys each Ready through the Fence, as the shell does,
+// and writes down what it sees.
+type lab struct {
+	t     testing.TB
+	m     *Machine
+	fence Fence
+	now   Time
+	rules iso8583.Rules // of every terminal
+
+	journal []stored // what is durable
+	held    bool     // the disk takes its time
+	timers  map[string]time.Duration
+	order   []string              // UUIDs as they first got a timer
+	sent    map[string][]Outbound // what reached the link, by UUID
+	last    string                // the transaction named last
+	req     uint64
+	evicted bool
+	shown   map[string]string // the state lines printed last, by UUID
+	out     strings.Builder
+}
+
+func newLab(t testing.TB) *lab {
+	l := &lab{t: t, now: at(0), rules: testRules(), sent: map[string][]Outbound{}, shown: map[string]string{}}
+	l.start()
+	l.out.Reset() // the first start writes epoch and rules in every transcript
+	return l
+}
+
+// start is the daemon's: fold the journal, configure, recover what is open.
+func (l *lab) start() {
+	l.m, l.fence, l.held = New(), Fence{}, false
+	l.timers, l.order = map[string]time.Duration{}, nil
+	for _, s := range l.journal {
+		l.m.Apply(s.load(l.t))
+	}
+	if err := l.m.Check(); err != nil {
+		l.t.Fatal(err)
+	}
+	l.evicted = false
+	l.step(testConfig(l.rules))
+	for _, uuid := range l.m.Open() {
+		l.printf("  recovered %s", uuid)
+		l.step(Recovered{UUID: uuid})
+	}
+}
+
+// step loads what the event needs, steps it and obeys the Ready.
+func (l *lab) step(ev Event) {
+	for _, key := range l.m.Needs(ev) {
+		if found := l.find(key); len(found) > 0 {
+			l.printf("  loaded   %s", found[0].Group())
+			l.m.Load(found)
+		}
+	}
+	r := l.m.Step(l.now, ev)
+	for _, rec := range r.Records {
+		l.printf("  record   %s", l.describe(rec))
+	}
+	l.obey(l.fence.Push(r))
+	if !l.held {
+		l.sync()
+	} else if n := len(r.Messages) + len(r.Answers); n > 0 {
+		l.printf("  held     %s until the records are durable", plural(n, "message or answer", "messages or answers"))
+	}
+	l.check()
+}
+
+// sync makes durable what waits, and obeys what that releases.
+func (l *lab) sync() {
+	for _, r := range l.fence.Batch() {
+		l.journal = append(l.journal, store(r))
+	}
+	l.obey(l.fence.Durable())
+}
+
+func (l *lab) obey(ready []Ready) {
+	for _, r := range ready {
+		for _, o := range r.Messages {
+			l.sent[o.UUID] = append(l.sent[o.UUID], o)
+			l.printf("  message  %s", l.message(o))
+		}
+		for _, t := range r.Timers {
+			if _, ok := l.timers[t.UUID]; !ok {
+				l.order = append(l.order, t.UUID)
+			}
+			l.timers[t.UUID] = t.At
+			l.printf("  timer    %s in %s", t.UUID, t.At-l.now.Boot)
+		}
+		for _, a := range r.Answers {
+			l.printf("  answer   %s", answer(a))
+		}
+	}
+}
+
+// check compares the durable part of the machine with the fold of all that it
+// has recorded: nothing else may have changed it.
+func (l *lab) check() {
+	l.t.Helper()
+	if l.evicted {
+		return
+	}
+	fold := New()
+	for _, s := range l.journal {
+		fold.Apply(s.load(l.t))
+	}
+	for _, r := range l.fence.held {
+		for _, rec := range r.Records {
+			fold.Apply(store(rec).load(l.t))
+		}
+	}
+	if !bytes.Equal(fold.AppendDurable(nil), l.m.AppendDurable(nil)) {
+		l.t.Fatalf("the durable state is not the fold of the records\n%s", l.out.String())
+	}
+}
+
+// find is the journal's look-up: whole groups by group or key.
+func (l *lab) find(key string) []Record {
+	groups := map[string]bool{key: true}
+	for _, s := range l.journal {
+		for _, k := range s.keys {
+			if k == key {
+				groups[s.group] = true
+			}
+		}
+	}
+	var found []Record
+	for _, s := range l.journal {
+		if groups[s.group] && l.m.Get(s.group) == nil {
+			found = append(found, s.load(l.t))
+		}
+	}
+	return found
+}
+
+// due is the next deadline of uuid, or of all where uuid is empty.
+func (l *lab) due(uuid string) (string, time.Duration, bool) {
+	who, when, ok := "", time.Duration(0), false
+	for _, u := range l.order {
+		if d, set := l.timers[u]; set && (uuid == "" || u == uuid) && (!ok || d < when) {
+			who, when, ok = u, d, true
+		}
+	}
+	return who, when, ok
+}
+
+// fire lets the deadline of uuid come due.
+func (l *lab) fire(uuid string) {
+	l.advance(l.timers[uuid] - l.now.Boot)
+	delete(l.timers, uuid)
+	l.printf("  at %s time is up for %s", clock(l.now), uuid)
+	l.step(Timeout{UUID: uuid})
+}
+
+func (l *lab) advance(d time.Duration) {
+	l.now.Boot += d
+	l.now.Wall += int64(d / time.Millisecond)
+}
+
+// pass lets d go by, with every deadline in it.
+func (l *lab) pass(d time.Duration) {
+	until := l.now.Boot + d
+	for {
+		uuid, when, ok := l.due("")
+		if !ok || when > until {
+			l.advance(until - l.now.Boot)
+			return
+		}
+		l.fire(uuid)
+	}
+}
+
+func (l *lab) printf(format string, args ...any) {
+	fmt.Fprintf(&l.out, format+"\n", args...)
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,113 @@
+package txn
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// describe is one record on one line.
+func (l *lab) describe(r Record) string {
+	switch r := r.(type) {
+	case *Intent:
+		return fmt.Sprintf("intent %s: %s %s TID %s STAN %s DE 7 %s DE 12/13 %s %s/%d address %d, sale %s",
+			r.UUID, r.Kind, iso8583.Amount{Minor: r.Minor, Currency: r.Currency}, r.TID, r.STAN,
+			r.Transmission, r.LocalTime, r.LocalDate, r.Year, r.Route, strings.TrimSuffix(r.Sale+" part "+r.Part, " part "))
+	case *RulesUsed:
+		return "rules kept under their hash"
+	}
+	var b strings.Builder
+	b.WriteString(r.Type().String())
+	if !strings.Contains(r.Group(), ":") {
+		b.WriteString(" " + r.Group())
+	}
+	v := reflect.ValueOf(r).Elem()
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if f.Anonymous || v.Field(i).IsZero() && f.Name != "Route" {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		fmt.Fprintf(&b, " %s=%v", name, quoted(fmt.Sprint(v.Field(i).Interface())))
+	}
+	return b.String()
+}
+
+func quoted(s string) string {
+	if strings.Contains(s, " ") {
+		return fmt.Sprintf("%q", s)
+	}
+	return s
+}
+
+// message is one outbound message on one line.
+func (l *lab) message(o Outbound) string {
+	f := o.Facts
+	s := fmt.Sprintf("%s %s to address %d: STAN %s %s", l.rules.MTI[f.Kind], o.UUID, o.Route, f.STAN, f.Amount)
+	if !o.Reversal() {
+		return s
+	}
+	s += fmt.Sprintf(" DE 7 %s DE 12/13 %s %s", f.Transmission, f.LocalTime, f.LocalDate)
+	s += fmt.Sprintf(" original DE 7 %s DE 39 %s", f.OriginalTransmission, f.Reason)
+	if f.RRN != "" || f.AuthCode != "" {
+		s += fmt.Sprintf(" DE 37 %s DE 38 %s", f.RRN, f.AuthCode)
+	}
+	return s + fmt.Sprintf(" (attempt %d)", o.Attempt)
+}
+
+func answer(a Answer) string {
+	s := string(a.Code)
+	if a.Warning != "" {
+		s += ", warning " + string(a.Warning)
+	}
+	if a.Other != "" {
+		s += " (" + a.Other + ")"
+	}
+	return s
+}
+
+// states prints a line for each transaction of which something shows changed.
+func (l *lab) states() {
+	for _, uuid := range l.m.All() {
+		if line := l.state(l.m.Get(uuid)); l.shown[uuid] != line {
+			l.shown[uuid] = line
+			l.printf("  %s", line)
+		}
+	}
+}
+
+// state is one transaction on one line.
+func (l *lab) state(t *Transaction) string {
+	s := []string{t.UUID + " is " + strings.ToUpper(t.State.String())}
+	add := func(when bool, format string, args ...any) {
+		if when {
+			s = append(s, fmt.Sprintf(format, args...))
+		}
+	}
+	add(t.State == StateReversing, "cause %s", t.Cause)
+	add(t.Code != "", "DE 39 %s", t.Code)
+	add(t.Hold == HoldWaiting && t.State == StateReversing, "hold-down")
+	add(t.Hold == HoldOver && t.State == StateReversing, "after the hold-down")
+	add(t.Shown != "", "shown %s", t.Shown)
+	for _, i := range t.Items {
+		add(!i.Closed, "ESCALATED %s", i.Cause)
+	}
+	add(t.LateApproval, "approval seen late")
+	add(t.Parked && t.State.Open(), "parked")
+	add(t.Overridden && t.State.Open(), "overridden")
+	add(t.ByOperator, "by an operator's word")
+	if w := l.m.waits[t.UUID]; w != nil && w.For != waitNothing && w.For < waitFor(len(waits)) && waits[w.For].in == t.State {
+		add(true, "waits for %s", w.For)
+	} else {
+		add(t.State.Open(), "waits for a person")
+	}
+	return strings.Join(s, "; ")
+}
+
+func clock(now Time) string {
+	w := time.UnixMilli(now.Wall).UTC().Add(time.Duration(now.Zone) * time.Second)
+	return w.Format("2006-01-02 15:04:05")
+}

@@ -1,0 +1,326 @@
+package txn
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// A transcript is a scenario and what the core made of it, as text that a
+// person can read and write. Lines:
+//
+//	# …   a comment; the first one quotes the row of terminal-rules.md, table C
+//	> …   a command (see commands)
+//	…     what came of it, rewritten under -update
+//
+// Every transcript starts with a configured agent with two terminals
+// (T0000001, T0000002) of one merchant, two addresses, the rules of
+// iso87-ascii, at 2026-03-14 10:00:00 UTC. A transaction that a command does
+// not name is the one named last.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "transcripts", "*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(string(b), "# ") {
+				t.Error("the first line must say what is shown, and of which row")
+			}
+			golden(t, file, play(t, string(b)))
+		})
+	}
+}
+
+// play runs the commands of a transcript and gives it back with the output as
+// it is now.
+func play(t *testing.T, script string) string {
+	l := newLab(t)
+	for n, line := range strings.Split(script, "\n") {
+		switch {
+		case strings.HasPrefix(line, "#"):
+			if n > 0 {
+				l.printf("")
+			}
+			l.printf("%s", line)
+		case strings.HasPrefix(line, "> "):
+			l.printf("\n%s", line)
+			if err := l.command(strings.Fields(line[2:])); err != nil {
+				t.Fatalf("line %d: %s: %v", n+1, line, err)
+			}
+			l.states()
+		}
+	}
+	return l.out.String()
+}
+
+// command is one command taken apart: its word, the transaction, a bare value
+// and name=value pairs.
+type command struct {
+	uuid, value string
+	args        map[string]string
+	used        map[string]bool
+}
+
+func (c *command) get(name, otherwise string) string {
+	c.used[name] = true
+	if v, ok := c.args[name]; ok {
+		return v
+	}
+	return otherwise
+}
+
+// commands are the words that a transcript may use.
+var commands = map[string]func(*lab, *command) error{
+	// begin u1 sale=s1 amount=12.34 [part= tid= route= digest= epoch=]
+	"begin": (*lab).begin,
+	// sent | unsent | in-doubt [u1] [attempt=N]: what became of the message sent last
+	"sent":     (*lab).delivery,
+	"unsent":   (*lab).delivery,
+	"in-doubt": (*lab).delivery,
+	// answer [u1] 00 [amount= currency= mti= tid= stan= mid= de7= de12= de13= rrn= auth= from=]
+	"answer": (*lab).hostAnswer,
+	// reversal-answer [u1] 00 [attempt=N and the same]
+	"reversal-answer": (*lab).hostAnswer,
+	// garbage: a frame that is no message
+	"garbage": func(l *lab, c *command) error { l.step(Garbage{Text: c.value}); return nil },
+	// confirm | cancel reason=… | shown yes | resolve park who=… why=… ref=…
+	"confirm": (*lab).application,
+	"cancel":  (*lab).application,
+	"shown":   (*lab).application,
+	"resolve": (*lab).application,
+	// timeout [u1]: go to the next deadline · advance 10s: let time go by
+	"timeout": func(l *lab, c *command) error {
+		uuid, _, ok := l.due(c.uuid)
+		if ok {
+			l.fire(uuid)
+			return nil
+		}
+		return fmt.Errorf("nothing waits")
+	},
+	"advance": func(l *lab, c *command) error {
+		d, err := time.ParseDuration(c.value)
+		l.pass(d)
+		return err
+	},
+	// wall +24h | wall 2028-02-29T12:00:00 · zone +8: the wall clock jumps, the zone in hours
+	"wall": (*lab).wall,
+	"zone": func(l *lab, c *command) error {
+		h, err := strconv.Atoi(c.value)
+		l.now.Zone = h * 3600
+		return err
+	},
+	// hold: the disk takes its time · sync: it is done
+	"hold": func(l *lab, _ *command) error { l.held = true; return nil },
+	"sync": func(l *lab, _ *command) error { l.held = false; l.sync(); return nil },
+	// crash: what is not durable is lost; the daemon starts again. reboot: the clock since boot starts anew too
+	"crash": func(l *lab, c *command) error {
+		if c.value == "reboot" {
+			l.now.Boot = 0
+		}
+		l.start()
+		return nil
+	},
+	// rules name=value …: other rules from now on
+	"rules": (*lab).setRules,
+	// evict N: memory keeps N settled transactions
+	"evict": func(l *lab, c *command) error {
+		keep, err := strconv.Atoi(c.value)
+		l.m.Evict(keep)
+		l.evicted = true
+		return err
+	},
+}
+
+func (l *lab) command(words []string) error {
+	do := commands[words[0]]
+	if do == nil {
+		return fmt.Errorf("no such command")
+	}
+	c := &command{args: map[string]string{"": words[0]}, used: map[string]bool{"": true}}
+	for _, w := range words[1:] {
+		switch name, value, pair := strings.Cut(w, "="); {
+		case pair:
+			c.args[name] = value
+		case len(w) == 2 && w[0] == 'u':
+			c.uuid, l.last = w, w
+		default:
+			c.value = w
+		}
+	}
+	if err := do(l, c); err != nil {
+		return err
+	}
+	for name := range c.args {
+		if !c.used[name] {
+			return fmt.Errorf("no such argument: %s", name)
+		}
+	}
+	return nil
+}
+
+func (l *lab) begin(c *command) error {
+	minor, err := strconv.ParseInt(strings.ReplaceAll(c.get("amount", "12.34"), ".", ""), 10, 64)
+	if err != nil {
+		return err
+	}
+	route, err := strconv.Atoi(c.get("route", "0"))
+	if err != nil {
+		return err
+	}
+	epoch, err := strconv.ParseUint(c.get("epoch", "7"), 10, 64)
+	if err != nil {
+		return err
+	}
+	b := beginSale(l.t, l.last, c.get("sale", "s1"))
+	b.TID, b.Amount.Minor, b.Route, b.Epoch = iso8583.TID(c.get("tid", string(testTID))), minor, route, epoch
+	b.Part, b.Digest = c.get("part", ""), c.get("digest", b.Digest)
+	l.step(b)
+	return nil
+}
+
+// outbound is the message that a command speaks of: attempt=N of the
+// reversal, or the latest one.
+func (l *lab) outbound(c *command, reversal bool) (Outbound, error) {
+	want, err := strconv.Atoi(c.get("attempt", "0"))
+	if err != nil {
+		return Outbound{}, err
+	}
+	all := l.sent[l.last]
+	for i := len(all) - 1; i >= 0; i-- {
+		if o := all[i]; o.Reversal() == reversal && (want == 0 || o.Attempt == want) {
+			return o, nil
+		}
+	}
+	return Outbound{}, fmt.Errorf("no such message was sent for %s", l.last)
+}
+
+func (l *lab) delivery(c *command) error {
+	all := l.sent[l.last]
+	if len(all) == 0 {
+		return fmt.Errorf("nothing was sent for %s", l.last)
+	}
+	o := all[len(all)-1]
+	if _, ok := c.args["attempt"]; ok || c.value == "request" {
+		var err error
+		if o, err = l.outbound(c, ok); err != nil {
+			return err
+		}
+	}
+	switch c.get("", "") {
+	case "sent":
+		l.step(Sent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt})
+	case "unsent":
+		l.step(Unsent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Card: o.Facts.Card})
+	case "in-doubt":
+		l.step(InDoubt{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt})
+	}
+	return nil
+}
+
+func (l *lab) hostAnswer(c *command) error {
+	reversal := c.get("", "") == "reversal-answer"
+	o, err := l.outbound(c, reversal)
+	if err != nil {
+		return err
+	}
+	a := answerTo(o, l.rules.MTI[o.Facts.Kind].Response(), c.value)
+	if c.value == "none" {
+		a.Code = ""
+	}
+	a.RRN, a.AuthCode = "", ""
+	if !reversal && (c.value == "00" || c.value == "10") {
+		a.RRN, a.AuthCode = iso8583.RRN(fmt.Sprintf("%012d", 600000+int(a.STAN))), fmt.Sprintf("A%05d", a.STAN)
+	}
+	for name, field := range map[string]*string{
+		"amount": &a.Amount, "currency": &a.Currency, "mid": &a.MID,
+		"de7": &a.Transmission, "de12": &a.LocalTime, "de13": &a.LocalDate, "auth": &a.AuthCode,
+	} {
+		*field = c.get(name, *field)
+	}
+	if v, ok := c.args["amount"]; ok && v != "" {
+		a.Amount = fmt.Sprintf("%012s", strings.ReplaceAll(v, ".", ""))
+	}
+	a.MTI = iso8583.MTI(c.get("mti", string(a.MTI)))
+	a.TID = iso8583.TID(c.get("tid", string(a.TID)))
+	a.RRN = iso8583.RRN(c.get("rrn", string(a.RRN)))
+	if a.STAN, err = iso8583.ParseSTAN(c.get("stan", a.STAN.String())); err != nil {
+		return err
+	}
+	a.Route, err = strconv.Atoi(c.get("from", strconv.Itoa(a.Route)))
+	l.step(a)
+	return err
+}
+
+func (l *lab) application(c *command) error {
+	l.req++
+	switch c.get("", "") {
+	case "confirm":
+		l.step(Confirm{Req: l.req, UUID: l.last})
+	case "cancel":
+		l.step(Cancel{Req: l.req, UUID: l.last, Reason: CancelReason(c.get("reason", string(CancelCustomer)))})
+	case "shown":
+		l.step(Shown{Req: l.req, UUID: l.last, Delivered: Delivered(c.value)})
+	case "resolve":
+		l.step(Resolve{Req: l.req, UUID: l.last, Verb: Verb(c.value), Who: c.get("who", ""), Why: c.get("why", ""), Ref: c.get("ref", "")})
+	}
+	return nil
+}
+
+func (l *lab) wall(c *command) error {
+	if d, err := time.ParseDuration(c.value); err == nil {
+		l.now.Wall += int64(d / time.Millisecond)
+	} else if w, err := time.Parse("2006-01-02T15:04:05", c.value); err == nil {
+		l.now.Wall = w.UnixMilli()
+	} else {
+		return err
+	}
+	l.printf("  it is %s", clock(l.now))
+	return nil
+}
+
+func (l *lab) setRules(c *command) error {
+	for name, value := range c.args {
+		c.used[name] = true
+		on, list := value == "true", strings.Split(value, ",")
+		switch name {
+		case "":
+		case "tombstones":
+			l.rules.Reversal.Tombstones = on
+		case "shared_ledger":
+			l.rules.Reversal.SharedLedger = on
+		case "unknown_after_done":
+			l.rules.Reversal.UnknownAfterDone = on
+		case "done":
+			l.rules.Reversal.Done = list
+		case "gate":
+			l.rules.Gate = iso8583.Gate(value)
+		case "match":
+			l.rules.Match = nil
+			for _, de := range list {
+				n, err := strconv.Atoi(de)
+				if err != nil {
+					return err
+				}
+				l.rules.Match = append(l.rules.Match, n)
+			}
+		default:
+			return fmt.Errorf("no such rule: %s", name)
+		}
+	}
+	if err := l.rules.Validate(); err != nil {
+		return err
+	}
+	l.step(testConfig(l.rules))
+	return nil
+}

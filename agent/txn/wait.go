@@ -1,0 +1,42 @@
+package txn
+
+import "time"
+
+// wait is what one transaction waits for, and what was just sent. It is
+// volatile: after a restart each wait begins anew, whole.
+type wait struct {
+	For      waitFor
+	Deadline time.Duration // Boot time
+	Shift    int           // unsent attempts: with a shared ledger, the address moves on
+	Unsent   bool          // the latest attempt certainly did not leave
+	Quiet    time.Duration // until then, something sent may still reach the host
+}
+
+type waitFor uint8
+
+const (
+	waitNothing  waitFor = iota
+	waitResponse         // pending: the answer to the request
+	waitConfirm          // approved: the application
+	waitAnswer           // reversing: the answer to an attempt
+	waitRetry            // reversing: the time of the next attempt
+	waitHold             // reversing: the end of the hold-down
+	waitShown            // confirmed: the application's word that it showed it
+)
+
+// waits describes each wait for people: STATES.md and the transcripts.
+var waits = [...]struct {
+	in                State
+	what, length, end string
+}{
+	waitNothing:  {StateNone, "nothing", "", ""},
+	waitResponse: {StatePending, "the host's answer", "`send_timeout` + `response_timeout`; `response_timeout` from the moment the request has left", "reverse: timeout"},
+	waitConfirm:  {StateApproved, "the confirmation", "`confirm_timeout`", "reverse: unconfirmed"},
+	waitAnswer:   {StateReversing, "the reversal's answer", "`send_timeout` + `reversal.answer_timeout`; `reversal.answer_timeout` from the moment it has left", "the next attempt, after its pause"},
+	waitRetry:    {StateReversing, "the next attempt", "the entry of `reversal.schedule` for that attempt of the series; its last one once the host has refused", "send it"},
+	waitHold:     {StateReversing, "the end of the hold-down", "`reversal.message_lifetime`", "the first attempt of the second series"},
+	waitShown:    {StateConfirmed, "the word that it was shown", "`shown_timeout`", "escalate: not_shown"},
+}
+
+// String is what is waited for.
+func (w waitFor) String() string { return waits[w].what }

@@ -1,0 +1,117 @@
+package agent
+
+import (
+	"context"
+	"sync"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
+// View is what the world may know: a fold of durable records only. API reads
+// and waiters see it, never the Machine, whose memory is ahead of the disk.
+type View struct {
+	mu      sync.Mutex
+	machine *txn.Machine             // used for Apply alone
+	changed map[string]chan struct{} // by UUID, closed at the next change
+}
+
+func newView() *View {
+	return &View{machine: txn.New(), changed: map[string]chan struct{}{}}
+}
+
+func (v *View) apply(records []txn.Record) {
+	if len(records) == 0 {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, r := range records {
+		v.machine.Apply(r)
+		if ch, ok := v.changed[r.Group()]; ok {
+			close(ch)
+			delete(v.changed, r.Group())
+		}
+	}
+}
+
+func (v *View) evict(keep int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.machine.Evict(keep)
+}
+
+// load puts a transaction that had left memory back into the view.
+func (v *View) load(records []txn.Record) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.machine.Load(records)
+}
+
+// get copies the transaction, or says that it is not in memory.
+func (v *View) get(uuid string) (txn.Transaction, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	t := v.machine.Get(uuid)
+	if t == nil {
+		return txn.Transaction{}, false
+	}
+	return *t, true
+}
+
+// list copies the transactions in memory for which keep is true, newest first,
+// at most limit of them; more says that there were others.
+func (v *View) list(limit int, keep func(*txn.Transaction) bool) (out []txn.Transaction, more bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	all := v.machine.All()
+	for i := len(all) - 1; i >= 0; i-- {
+		t := v.machine.Get(all[i])
+		if !keep(t) {
+			continue
+		}
+		if len(out) == limit {
+			return out, true
+		}
+		out = append(out, *t)
+	}
+	return out, false
+}
+
+// counts says how many are open, and how many wait for a person.
+func (v *View) counts() (epoch uint64, open, escalated int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, uuid := range v.machine.Open() {
+		t := v.machine.Get(uuid)
+		if t.State.Open() {
+			open++
+		}
+		if t.Escalated() {
+			escalated++
+		}
+	}
+	return v.machine.Epoch(), open, escalated
+}
+
+// wait returns when until is true of the transaction, or ctx ends.
+func (v *View) wait(ctx context.Context, uuid string, until func(*txn.Transaction) bool) {
+	for {
+		v.mu.Lock()
+		t := v.machine.Get(uuid)
+		if t == nil || until(t) {
+			v.mu.Unlock()
+			return
+		}
+		ch, ok := v.changed[uuid]
+		if !ok {
+			ch = make(chan struct{})
+			v.changed[uuid] = ch
+		}
+		v.mu.Unlock()
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

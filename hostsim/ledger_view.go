@@ -1,0 +1,125 @@
+package hostsim
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// EntryView is one transaction as the ledger knows it, without card data
+// beyond a masked number. Money is in minor units.
+type EntryView struct {
+	Ledger       int              `json:"ledger"` // which one, where addresses do not share theirs
+	Key          string           `json:"key"`
+	MTI          iso8583.MTI      `json:"mti"`
+	TID          iso8583.TID      `json:"tid"`
+	STAN         string           `json:"stan"`
+	Transmission string           `json:"transmission"` // DE 7
+	Amount       int64            `json:"amount"`
+	Currency     iso8583.Currency `json:"currency"`
+	PAN          string           `json:"pan"`
+	State        State            `json:"state"`
+	Code         string           `json:"code,omitempty"` // DE 39 of the request's answer
+	RRN          iso8583.RRN      `json:"rrn,omitempty"`
+	AuthCode     string           `json:"auth_code,omitempty"`
+	Net          int64            `json:"net"` // what the cardholder is debited now
+	History      []EventView      `json:"history"`
+}
+
+// EventView is one thing that happened to a transaction.
+type EventView struct {
+	N      int64     `json:"n"`
+	At     time.Time `json:"at"`
+	Event  EventType `json:"event"`
+	Amount int64     `json:"amount"`
+	Code   string    `json:"code,omitempty"`
+	Note   string    `json:"note,omitempty"`
+}
+
+// AccountView sums up one card: all entries with the same masked number.
+type AccountView struct {
+	PAN     string `json:"pan"`
+	Holds   int64  `json:"holds"`   // authorisations pending
+	Debits  int64  `json:"debits"`  // ever debited
+	Undebit int64  `json:"undebit"` // ever given back
+	Net     int64  `json:"net"`     // Debits less Undebit
+}
+
+// Summary is what GET /ledger answers. Sums are over all currencies.
+type Summary struct {
+	Entries   []EntryView   `json:"entries"`
+	Accounts  []AccountView `json:"accounts"`
+	OpenHolds int           `json:"open_holds"`
+	NetTotal  int64         `json:"net_total"`
+}
+
+// views lists the entries, oldest first.
+func (l *Ledger) views(index int) []EntryView {
+	out := make([]EntryView, 0, len(l.order))
+	for _, e := range l.order {
+		v := EntryView{
+			Ledger: index, Key: e.key.String(), MTI: e.key.MTI, TID: e.key.TID, STAN: e.key.STAN.String(),
+			Transmission: e.key.Transmission, Amount: e.amount, Currency: e.currency, PAN: e.pan,
+			State: e.state, Code: e.code, RRN: e.rrn, AuthCode: e.auth, Net: e.net,
+			History: make([]EventView, 0, len(e.history)),
+		}
+		for _, ev := range e.history {
+			v.History = append(v.History, EventView{N: ev.N, At: ev.At, Event: ev.Type, Amount: ev.Amount, Code: ev.Code, Note: ev.Note})
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// Summarise adds entries up.
+func Summarise(entries []EntryView) Summary {
+	s := Summary{Entries: entries, Accounts: []AccountView{}}
+	at := map[string]int{}
+	for _, e := range entries {
+		i, ok := at[e.PAN]
+		if !ok {
+			i = len(s.Accounts)
+			at[e.PAN] = i
+			s.Accounts = append(s.Accounts, AccountView{PAN: e.PAN})
+		}
+		a := &s.Accounts[i]
+		for _, ev := range e.History {
+			switch ev.Event {
+			case EventDebit:
+				a.Debits += ev.Amount
+			case EventUndebit:
+				a.Undebit += ev.Amount
+			}
+		}
+		a.Net = a.Debits - a.Undebit
+		if e.State == StatePending {
+			a.Holds += e.Amount
+			s.OpenHolds++
+		}
+		s.NetTotal += e.Net
+	}
+	return s
+}
+
+// WriteText prints the ledger as a table for people, times in zone.
+func (s Summary) WriteText(w io.Writer, zone *time.Location) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "TIME\tTERMINAL\tSTAN\tCARD\tAMOUNT\tSTATE\tCODE\tNET")
+	for _, e := range s.Entries {
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			e.History[0].At.In(zone).Format("2006-01-02 15:04:05"), e.TID, e.STAN, e.PAN,
+			iso8583.Amount{Minor: e.Amount, Currency: e.Currency}, e.State, e.Code,
+			iso8583.Amount{Minor: e.Net, Currency: e.Currency})
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("ledger as text: %w", err)
+	}
+	_, err := fmt.Fprintf(w, "\n%d transactions, %d open holds, net %d minor units\n", len(s.Entries), s.OpenHolds, s.NetTotal)
+	if err != nil {
+		return fmt.Errorf("ledger as text: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package profile
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// checkMessages holds the messages against the spec and against what Compose
+// can fill in, so that no request can fail for the profile's sake once its
+// intent is durable.
+func (p *Profile) checkMessages() error {
+	w := &p.doc.Wire
+	for t, code := range w.Processing {
+		at := fmt.Sprintf("wire.processing.%s", t)
+		if !t.Valid() {
+			return fmt.Errorf("%s: unknown transaction type", at)
+		}
+		if err := p.checkValue(3, code); err != nil {
+			return fmt.Errorf("%s: %w", at, err)
+		}
+	}
+	for k, m := range w.Messages {
+		at := fmt.Sprintf("wire.messages.%s", k)
+		if !slices.Contains(iso8583.Kinds(), k) || k == iso8583.KindReversalRepeat {
+			return fmt.Errorf("%s: unknown message (a repeat is reversal.repeat_mti)", at)
+		}
+		if err := p.checkMessage(k, m); err != nil {
+			return fmt.Errorf("%s.%w", at, err)
+		}
+	}
+	for _, k := range iso8583.Kinds() {
+		if _, ok := w.Messages[k]; !ok && k != iso8583.KindReversalRepeat {
+			return fmt.Errorf("wire.messages.%s: missing", k)
+		}
+	}
+	return nil
+}
+
+func (p *Profile) checkMessage(k iso8583.Kind, m message) error {
+	if m.MTI.Response() == "" {
+		return fmt.Errorf("mti: %q is not the MTI of a request", m.MTI)
+	}
+	if (m.RepeatMTI != "") != (k == iso8583.KindReversal) {
+		return fmt.Errorf("repeat_mti: a reversal has one and nothing else has")
+	}
+	if m.RepeatMTI != "" && m.RepeatMTI.Response() != m.MTI.Response() {
+		return fmt.Errorf("repeat_mti: %q is not answered like %q", m.RepeatMTI, m.MTI)
+	}
+	seen := map[int]bool{}
+	for _, list := range []struct {
+		key string
+		des []int
+	}{{"fields", m.Fields}, {"optional", m.Optional}} {
+		for _, de := range list.des {
+			if err := p.checkFilled(k, de, seen); err != nil {
+				return fmt.Errorf("%s: %w", list.key, err)
+			}
+		}
+	}
+	for de, v := range m.Constants {
+		if seen[de] {
+			return fmt.Errorf("constants.%d: listed among the fields too", de)
+		}
+		seen[de] = true
+		if err := p.checkValue(de, v); err != nil {
+			return fmt.Errorf("constants.%d: %w", de, err)
+		}
+		if err := p.checkStripped(k, de); err != nil {
+			return fmt.Errorf("constants.%d: %w", de, err)
+		}
+	}
+	if !slices.Contains(m.Fields, 11) {
+		return fmt.Errorf("fields: data element 11 is missing; no answer could be matched")
+	}
+	if (k == iso8583.KindSale || k == iso8583.KindReversal) && !slices.Contains(m.Fields, 41) {
+		return fmt.Errorf("fields: data element 41 is missing; no answer could be matched")
+	}
+	return nil
+}
+
+// checkFilled says whether Compose can fill data element de of a k.
+func (p *Profile) checkFilled(k iso8583.Kind, de int, seen map[int]bool) error {
+	switch {
+	case seen[de]:
+		return fmt.Errorf("data element %d is listed twice", de)
+	case fillers[de] == nil:
+		return fmt.Errorf("data element %d has no meaning this program can fill in; make it a constant", de)
+	}
+	seen[de] = true
+	if _, ok := p.doc.Spec.Elements[de]; !ok {
+		return fmt.Errorf("data element %d is not in spec.elements", de)
+	}
+	return p.checkStripped(k, de)
+}
+
+// checkStripped keeps track data and PIN block out of reversals.
+func (p *Profile) checkStripped(k iso8583.Kind, de int) error {
+	if k == iso8583.KindReversal && slices.Contains(p.doc.Wire.Stripped, de) {
+		return fmt.Errorf("data element %d is in wire.stripped, so a reversal must not carry it", de)
+	}
+	return nil
+}
+
+func (p *Profile) checkValue(de int, v string) error {
+	e, ok := p.doc.Spec.Elements[de]
+	if !ok {
+		return fmt.Errorf("data element %d is not in spec.elements", de)
+	}
+	return e.check(e.toWire(v))
+}
+
+// neverReversed is what a reversal must not carry in any dialect: tracks and
+// PIN block are not kept (PCI DSS 3.3.1).
+var neverReversed = []int{35, 36, 45, 52}
+
+func (p *Profile) checkRules() error {
+	for _, de := range neverReversed {
+		if !slices.Contains(p.doc.Wire.Stripped, de) {
+			return fmt.Errorf("wire.stripped: data element %d is missing", de)
+		}
+	}
+	if err := p.Rules.Validate(); err != nil {
+		return err
+	}
+	for _, de := range append([]int{11, 39, 41}, p.Rules.Match...) {
+		if _, ok := p.doc.Spec.Elements[de]; !ok {
+			return fmt.Errorf("spec.elements.%d: missing; rules.match or every answer needs it", de)
+		}
+	}
+	for _, t := range p.Rules.Reversal.Types {
+		if _, ok := p.doc.Wire.Processing[t]; !ok {
+			return fmt.Errorf("wire.processing.%s: missing; rules.reversal.types lists it", t)
+		}
+	}
+	r := p.Rules.Reversal.Reasons
+	for _, c := range []struct{ key, code string }{
+		{"timeout", r.Timeout}, {"customer", r.Customer}, {"chip", r.Chip}, {"invalid", r.Invalid}, {"storage", r.Storage},
+	} {
+		if err := p.checkValue(39, c.code); err != nil || len(c.code) != 2 {
+			return fmt.Errorf("rules.reversal.reasons.%s: want two characters of DE 39", c.key)
+		}
+	}
+	return nil
+}

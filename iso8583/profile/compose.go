@@ -1,0 +1,110 @@
+package profile
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// fillers gives the value of each data element that has the same meaning in
+// every dialect; "" where the facts do not hold it.
+var fillers = map[int]func(p *Profile, f *iso8583.Facts) string{
+	2: func(_ *Profile, f *iso8583.Facts) string { return card(f).PAN.Reveal() },
+	3: func(p *Profile, f *iso8583.Facts) string { return p.doc.Wire.Processing[f.Type] },
+	4: func(_ *Profile, f *iso8583.Facts) string {
+		if f.Amount.Minor == 0 {
+			return ""
+		}
+		return f.Amount.DE4()
+	},
+	7: func(_ *Profile, f *iso8583.Facts) string { return f.Transmission },
+	11: func(_ *Profile, f *iso8583.Facts) string {
+		if f.STAN == 0 {
+			return ""
+		}
+		return f.STAN.String()
+	},
+	12: func(_ *Profile, f *iso8583.Facts) string { return f.LocalTime },
+	13: func(_ *Profile, f *iso8583.Facts) string { return f.LocalDate },
+	14: func(_ *Profile, f *iso8583.Facts) string { return card(f).Expiry },
+	22: func(_ *Profile, f *iso8583.Facts) string { return card(f).EntryMode },
+	35: func(_ *Profile, f *iso8583.Facts) string { return card(f).Track2.Reveal() },
+	37: func(_ *Profile, f *iso8583.Facts) string { return string(f.RRN) },
+	38: func(_ *Profile, f *iso8583.Facts) string { return f.AuthCode },
+	39: func(_ *Profile, f *iso8583.Facts) string { return f.Reason },
+	41: func(_ *Profile, f *iso8583.Facts) string { return string(f.TID) },
+	42: func(_ *Profile, f *iso8583.Facts) string { return string(f.MID) },
+	49: func(_ *Profile, f *iso8583.Facts) string {
+		if f.Amount.Currency == 0 {
+			return ""
+		}
+		return f.Amount.Currency.Numeric()
+	},
+	52: func(_ *Profile, f *iso8583.Facts) string { return strings.ToUpper(card(f).PINBlock.Reveal()) },
+	90: originalData,
+}
+
+func card(f *iso8583.Facts) *iso8583.Card {
+	if f.Card == nil {
+		return &iso8583.Card{}
+	}
+	return f.Card
+}
+
+// originalData is DE 90: MTI, STAN and DE 7 of the original, then DE 32 and
+// DE 33, which this program does not send, as zeros. A reversal has the STAN
+// of its original (row "Reversal STAN").
+func originalData(p *Profile, f *iso8583.Facts) string {
+	original, ok := p.doc.Wire.Messages[iso8583.Kind(f.Type)]
+	if !ok || f.STAN == 0 || f.OriginalTransmission == "" {
+		return ""
+	}
+	return string(original.MTI) + f.STAN.String() + f.OriginalTransmission + strings.Repeat("0", 22)
+}
+
+// Compose gives facts the shape of this dialect's message. An element that is
+// mandatory and not known, or does not fit, is an error that names it and
+// never quotes it.
+func (p *Profile) Compose(f iso8583.Facts) (*iso8583.Message, error) {
+	kind, repeat := f.Kind, false
+	if kind == iso8583.KindReversalRepeat {
+		kind, repeat = iso8583.KindReversal, true
+	}
+	spec, ok := p.doc.Wire.Messages[kind]
+	if !ok {
+		return nil, fmt.Errorf("composing: profile %s has no message %q", p.Name, f.Kind)
+	}
+	m := iso8583.NewMessage(spec.MTI)
+	if repeat {
+		m.MTI = spec.RepeatMTI
+	}
+	fill := func(de int) error {
+		v := fillers[de](p, &f)
+		if v == "" {
+			return nil
+		}
+		if err := p.checkValue(de, v); err != nil {
+			return fmt.Errorf("composing %s %s: data element %d: %w", f.Kind, m.MTI, de, err)
+		}
+		m.Set(de, v)
+		return nil
+	}
+	for _, de := range spec.Fields {
+		if err := fill(de); err != nil {
+			return nil, err
+		}
+		if !m.Has(de) {
+			return nil, fmt.Errorf("composing %s %s: data element %d is mandatory and not known", f.Kind, m.MTI, de)
+		}
+	}
+	for _, de := range spec.Optional {
+		if err := fill(de); err != nil {
+			return nil, err
+		}
+	}
+	for de, v := range spec.Constants {
+		m.Set(de, v)
+	}
+	return m, nil
+}
