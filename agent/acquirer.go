@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -22,6 +24,10 @@ type AcquirerOptions struct {
 	Profile *profile.Profile
 	Hosts   []string
 	TLS     *tls.Config // nil: plain TCP
+
+	// Dial replaces the TCP dialler, for tests and for platforms with another
+	// way out; nil: TCP. TLS is laid over what it returns. It must respect ctx.
+	Dial func(ctx context.Context, route int, addr string) (net.Conn, error)
 }
 
 // acquirer joins a dialect to a link. Its methods are called by the loop; its
@@ -51,7 +57,7 @@ func newAcquirer(a *Agent, o AcquirerOptions) (*acquirer, error) {
 	}
 	r := &o.Profile.Rules
 	cfg := link.Config{
-		Addresses: o.Hosts, TLS: o.TLS, Format: o.Profile.Frame, Persistent: o.Profile.Link.Persistent,
+		Addresses: o.Hosts, TLS: o.TLS, Dial: o.Dial, Format: o.Profile.Frame, Persistent: o.Profile.Link.Persistent,
 		EchoEvery:   time.Duration(o.Profile.Link.EchoEvery),
 		DialTimeout: min(dialTimeout, time.Duration(r.SendTimeout)), WriteTimeout: time.Duration(r.SendTimeout),
 		QueueTimeout: time.Duration(r.SendTimeout), ResponseTimeout: time.Duration(r.ResponseTimeout), QueueLimit: sendQueue,
@@ -149,8 +155,12 @@ func (q *acquirer) Frame(route int, body []byte) {
 		return
 	}
 	q.log.Info("from host", zap.Int("route", route), zap.Stringer("message", m))
-	if m.MTI.Class() == '8' || !m.MTI.IsResponse() {
+	if m.MTI.Class() == '8' {
 		return // network management: that it came is all there is to it
+	}
+	if !m.MTI.IsResponse() {
+		q.agent.post(txn.Garbage{Route: route, Text: "no answer: " + m.String()})
+		return
 	}
 	stan, err := iso8583.ParseSTAN(m.Get(11))
 	if err != nil {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -21,8 +23,8 @@ type Options struct {
 	Journal   journal.Journal
 	Acquirers []AcquirerOptions
 	Terminals []TerminalOptions
-	Clock     Clock
-	Log       *zap.Logger
+	Clock     Clock       // nil: SystemClock in UTC
+	Log       *zap.Logger // nil: none
 	Version   string
 }
 
@@ -48,6 +50,9 @@ type Agent struct {
 	alarms  *alarms      // the loop's own
 	loading int          // the loop's own: look-ups under way
 	queued  []txn.Event  // the loop's own: what obeying a Ready brought about
+	stepped uint64       // the loop's own: Readys that came out of the machine
+	obeyed  uint64       // the loop's own: of these, how many the fence has released
+	late    []lateLoad   // the loop's own: look-ups that the view does not have yet
 
 	events chan txn.Event
 	loaded chan loaded
@@ -80,11 +85,14 @@ func New(opts Options) (*Agent, error) {
 	if opts.Log == nil {
 		opts.Log = zap.NewNop()
 	}
+	if opts.Clock == nil {
+		opts.Clock = SystemClock(time.UTC)
+	}
 	a := &Agent{
 		opts: opts, log: opts.Log, journal: opts.Journal,
 		acquirers: map[string]*acquirer{}, terminals: map[iso8583.TID]TerminalOptions{},
 		machine: txn.New(), alarms: newAlarms(), view: newView(),
-		events: make(chan txn.Event, eventQueue), loaded: make(chan loaded, lookups+1),
+		events: make(chan txn.Event, eventQueue), loaded: make(chan loaded, lookups),
 		batch: make(chan []txn.Record, 1), synced: make(chan error, 1),
 		stopped: make(chan struct{}),
 	}
@@ -120,6 +128,9 @@ func (a *Agent) recover() error {
 		if err != nil {
 			return err
 		}
+		if err := a.recall(r, e.LSN); err != nil {
+			return err
+		}
 		a.machine.Apply(r)
 		a.view.machine.Apply(r)
 		a.machine.Evict(hotLimit)
@@ -132,9 +143,36 @@ func (a *Agent) recover() error {
 	return a.machine.Check()
 }
 
+// recall brings back the transaction of r where it has been evicted already:
+// something happened to it long after it was settled, such as the approval of
+// what was declined, and without its past the record would be passed over.
+func (a *Agent) recall(r txn.Record, at journal.LSN) error {
+	if _, begins := r.(*txn.Intent); begins || strings.Contains(r.Group(), ":") || a.machine.Get(r.Group()) != nil {
+		return nil
+	}
+	entries, err := a.journal.Lookup(r.Group())
+	if err != nil {
+		return err
+	}
+	var past []txn.Record
+	for _, e := range entries {
+		if e.LSN >= at {
+			break
+		}
+		old, err := decode(e)
+		if err != nil {
+			return err
+		}
+		past = append(past, old)
+	}
+	a.machine.Load(past)
+	a.view.machine.Load(past)
+	return nil
+}
+
 // configure makes known to the core, durably where it is new, what there is.
 func (a *Agent) configure() error {
-	c := txn.Configure{Epoch: uint64(a.opts.Clock().Wall / 1000)}
+	c := txn.Configure{Epoch: uint64(max(a.opts.Clock().Wall/1000, 1))} // a dead clock starts in 1970
 	for _, t := range a.opts.Terminals {
 		acq := a.acquirers[t.Acquirer]
 		c.Terminals = append(c.Terminals, txn.Terminal{

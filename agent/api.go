@@ -5,9 +5,12 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"path"
 	"regexp"
 	"strings"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
@@ -22,7 +25,7 @@ type Peer struct {
 
 // APIOptions says how the local API is served.
 type APIOptions struct {
-	// PeerOf identifies a connection. An error refuses it.
+	// PeerOf identifies a connection. An error refuses it. It must be set.
 	PeerOf func(net.Conn) (Peer, error)
 }
 
@@ -50,7 +53,9 @@ var routes = []route{
 
 // Bounds of the API.
 const (
-	maxRequests  = 256 // under way at once
+	maxRequests  = 1024 // under way at once
+	maxHeld      = 768  // of these, waiting for an outcome: they must not keep a confirm out
+	readWithin   = 10 * time.Second
 	maxWait      = 2 * time.Minute
 	answerWithin = 30 * time.Second // from the request to the durable answer
 	listLimit    = 200
@@ -60,6 +65,7 @@ type api struct {
 	agent *Agent
 	opts  APIOptions
 	slots chan struct{}
+	held  chan struct{}
 }
 
 type peerKey struct{}
@@ -67,7 +73,7 @@ type peerKey struct{}
 // Server makes the HTTP server of the local API. It is served on any
 // listener; who may do what is told by opts.PeerOf.
 func (a *Agent) Server(opts APIOptions) *http.Server {
-	s := &api{agent: a, opts: opts, slots: make(chan struct{}, maxRequests)}
+	s := &api{agent: a, opts: opts, slots: make(chan struct{}, maxRequests), held: make(chan struct{}, maxHeld)}
 	mux := http.NewServeMux()
 	for _, r := range routes {
 		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.serve(r, w, req) })
@@ -75,10 +81,11 @@ func (a *Agent) Server(opts APIOptions) *http.Server {
 	return &http.Server{
 		Handler:           nativeErrors(mux),
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
+		ReadTimeout:       readWithin, // lifted by serve and readBody, since it would end a wait too
 		WriteTimeout:      maxWait + answerWithin + 10*time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          zap.NewStdLog(a.log),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			peer, err := opts.PeerOf(c)
 			if err != nil {
@@ -89,23 +96,37 @@ func (a *Agent) Server(opts APIOptions) *http.Server {
 	}
 }
 
-// nativeErrors gives the mux's own refusals the form of all others.
+// nativeErrors gives the mux's own refusals the form of all others. A path
+// that the mux would clean and redirect to is none of ours.
 func nativeErrors(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern == "" {
+		_, pattern := mux.Handler(r)
+		switch {
+		case path.Clean("/"+r.URL.Path) != r.URL.Path:
+			writeProblem(w, newProblem(codeNoRoute))
+		case pattern != "":
+			mux.ServeHTTP(w, r)
+		default:
 			code := codeNoRoute
-			for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
-				other := r.Clone(r.Context())
-				other.Method = m
-				if _, p := mux.Handler(other); p != "" {
-					code = codeNotAllowed
-				}
+			if allowed := allowed(mux, r); len(allowed) > 0 {
+				code = codeNotAllowed
+				w.Header().Set("Allow", strings.Join(allowed, ", "))
 			}
 			writeProblem(w, newProblem(code))
-			return
 		}
-		mux.ServeHTTP(w, r)
 	})
+}
+
+// allowed lists the methods that r's path takes.
+func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
+	for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
+		other := r.Clone(r.Context())
+		other.Method = m
+		if _, pattern := mux.Handler(other); pattern != "" {
+			methods = append(methods, m)
+		}
+	}
+	return methods
 }
 
 func (s *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
@@ -120,9 +141,18 @@ func (s *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, newProblem(codeForbidden))
 		return
 	}
+	if r.Body == http.NoBody {
+		liftReadDeadline(w)
+	}
 	if p := rt.handle(s, r, w); p != nil {
 		writeProblem(w, p)
 	}
+}
+
+// liftReadDeadline is called once a request has been read. What is read after
+// it is the client's end only, and a deadline for that would be taken for it.
+func liftReadDeadline(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the connection may be gone: the answer will find out
 }
 
 var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
@@ -206,7 +236,9 @@ func (s *api) complete(b *txn.Begin, body *client.Begin) *client.Problem {
 }
 
 func (s *api) confirm(r *http.Request, w http.ResponseWriter) *client.Problem {
-	return s.verb(r, w, nil, func(req uint64, uuid string) txn.Event {
+	// It says nothing yet. What it does say must not be committed unread.
+	p := readOptional(w, r, &struct{}{})
+	return s.verb(r, w, p, func(req uint64, uuid string) txn.Event {
 		return txn.Confirm{Req: req, UUID: uuid}
 	})
 }
@@ -278,7 +310,13 @@ func (s *api) await(ctx context.Context, uuid string, wait time.Duration) {
 	if wait <= 0 {
 		return
 	}
+	select {
+	case s.held <- struct{}{}:
+		defer func() { <-s.held }()
+	default:
+		return // too many wait already: answer what there is
+	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	s.agent.view.wait(ctx, uuid, func(t *txn.Transaction) bool { return t.State != txn.StatePending || t.Stuck })
+	s.agent.view.wait(ctx, s.agent.stopped, uuid, func(t *txn.Transaction) bool { return t.State != txn.StatePending || t.Stuck })
 }

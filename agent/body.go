@@ -21,30 +21,92 @@ const maxBody = 16 << 10
 // readBody decodes a body strictly. What it says about a bad one never quotes
 // it: it may hold card data in the wrong place.
 func readBody(w http.ResponseWriter, r *http.Request, into any) *client.Problem {
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			p := newProblem(codeBodyTooLarge)
-			p.Detail = fmt.Sprintf("at most %d bytes", maxBody)
-			return p
-		}
-		return newProblem(codeBadRequest)
+	data, p := readAll(w, r)
+	if p != nil {
+		return p
 	}
+	return decodeBody(data, into)
+}
+
+// readOptional is readBody for a verb that needs no body.
+func readOptional(w http.ResponseWriter, r *http.Request, into any) *client.Problem {
+	data, p := readAll(w, r)
+	if p != nil || len(data) == 0 {
+		return p
+	}
+	return decodeBody(data, into)
+}
+
+func readAll(w http.ResponseWriter, r *http.Request) ([]byte, *client.Problem) {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		liftReadDeadline(w)
+		return data, nil
+	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		p := newProblem(codeBodyTooLarge)
+		p.Detail = fmt.Sprintf("at most %d bytes", maxBody)
+		return nil, p
+	}
+	return nil, badBody("the body did not come whole in %s", readWithin)
+}
+
+func decodeBody(data []byte, into any) *client.Problem {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		return badJSON(err)
 	}
-	if dec.More() {
-		p := newProblem(codeBadRequest)
-		p.Detail = "something follows the JSON object"
-		return p
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return badBody("something follows the JSON object")
+	}
+	if keyTwice(data) {
+		return badBody("a key is given twice")
 	}
 	return nil
 }
 
-var digitRun = regexp.MustCompile(`[0-9]{6,}`)
+// keyTwice says whether an object in data, which is valid JSON, has a key
+// twice in whatever case. The decoder would take the last one and say nothing:
+// of two amounts, one was not meant.
+func keyTwice(data []byte) bool {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	var open []map[string]bool // keys of the objects around; nil for an array
+	key := false               // a key comes next
+	for {
+		tok, err := dec.Token()
+		if err != nil {
+			return false
+		}
+		switch t := tok.(type) {
+		case json.Delim:
+			switch t {
+			case '{':
+				open = append(open, map[string]bool{})
+			case '[':
+				open = append(open, nil)
+			default:
+				open = open[:len(open)-1]
+			}
+			key = len(open) > 0 && open[len(open)-1] != nil
+			continue
+		case string:
+			if key {
+				name := strings.ToLower(t)
+				if open[len(open)-1][name] {
+					return true
+				}
+				open[len(open)-1][name], key = true, false
+				continue
+			}
+		}
+		key = len(open) > 0 && open[len(open)-1] != nil
+	}
+}
+
+// fieldName is what the name of an unknown field must look like to be quoted.
+var fieldName = regexp.MustCompile(`^[A-Za-z_]{1,40}$`)
 
 func badJSON(err error) *client.Problem {
 	var syntax *json.SyntaxError
@@ -52,7 +114,9 @@ func badJSON(err error) *client.Problem {
 	switch name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {
 	case unknown:
 		p := newProblem(codeUnknownField)
-		p.Field = digitRun.ReplaceAllString(strings.Trim(name, `"`), "…")
+		if p.Field = strings.Trim(name, `"`); !fieldName.MatchString(p.Field) {
+			p.Field = "…"
+		}
 		p.Detail = "take it out, or see whether its name is misspelt"
 		return p
 	case errors.As(err, &kind):
@@ -60,12 +124,14 @@ func badJSON(err error) *client.Problem {
 		p.Field, p.Detail = kind.Field, "want a JSON "+jsonName(kind.Type.Kind().String())
 		return p
 	case errors.As(err, &syntax):
-		p := newProblem(codeBadRequest)
-		p.Detail = fmt.Sprintf("not JSON from byte %d on", syntax.Offset)
-		return p
+		return badBody("not JSON from byte %d on", syntax.Offset)
 	}
+	return badBody("want one JSON object")
+}
+
+func badBody(format string, args ...any) *client.Problem {
 	p := newProblem(codeBadRequest)
-	p.Detail = "want one JSON object"
+	p.Detail = fmt.Sprintf(format, args...)
 	return p
 }
 
@@ -119,8 +185,10 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 		return zero, badField("sale", "want the sale's reference: 1 to %d of letters, digits and . _ : # -", maxSale)
 	case len(b.Part) > maxPart || !reference.MatchString(b.Part):
 		return zero, badField("part", "want at most %d of letters, digits and . _ : # -", maxPart)
-	case digitsOnlyPAN(b.Sale) || digitsOnlyPAN(b.Part):
-		return zero, badField("sale", "this is a card number: card data goes into card and nowhere else")
+	case holdsPAN(b.Sale, b.Card.PAN):
+		return zero, badField("sale", "this holds a card number: card data goes into card and nowhere else")
+	case holdsPAN(b.Part, b.Card.PAN):
+		return zero, badField("part", "this holds a card number: card data goes into card and nowhere else")
 	case b.Epoch == 0:
 		return zero, badField("epoch", "want the epoch in which the UUID was minted: GET /v1/health says it")
 	}
@@ -137,9 +205,33 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 	}, nil
 }
 
-func digitsOnlyPAN(s string) bool {
-	_, err := iso8583.ParsePAN(s)
-	return err == nil
+// grouped finds digits, alone or with one space, dash or dot between two.
+var grouped = regexp.MustCompile(`[0-9](?:[ .-]?[0-9])+`)
+
+// holdsPAN says whether text that is going to be journaled in clear holds a
+// card number: this one, however it is embedded, or a run of digits that a
+// payment card can have (ISO/IEC 7812: 13 to 19, beginning with 3 to 6 or 2[2-7],
+// check digit). References that merely look alike, such as dates with a
+// counter, begin otherwise.
+func holdsPAN(text, pan string) bool {
+	for _, run := range grouped.FindAllString(text, -1) {
+		run = strings.Map(onlyDigits, run)
+		if len(pan) >= 12 && strings.Contains(run, pan) {
+			return true
+		}
+		card := run[0] >= '3' && run[0] <= '6' || run[0] == '2' && run[1] >= '2' && run[1] <= '7'
+		if card && len(run) >= 13 && len(run) <= 19 && iso8583.Luhn(run) {
+			return true
+		}
+	}
+	return false
+}
+
+func onlyDigits(r rune) rune {
+	if r < '0' || r > '9' {
+		return -1
+	}
+	return r
 }
 
 func parseCard(c *client.Card) (*iso8583.Card, *client.Problem) {
@@ -207,7 +299,7 @@ func parseResolve(r *client.Resolve) (txn.Resolve, *client.Problem) {
 		if len(f.text) > maxNote || f.text == "" && f.name != "reference" {
 			return txn.Resolve{}, badField(f.name, "want 1 to %d characters", maxNote)
 		}
-		if digitRunPAN.MatchString(f.text) {
+		if digitRunPAN.MatchString(f.text) || holdsPAN(f.text, "") {
 			return txn.Resolve{}, badField(f.name, "this may hold a card number: leave it out")
 		}
 	}

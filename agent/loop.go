@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -27,7 +28,9 @@ func (a *Agent) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case ev := <-a.events:
-			a.take(ev)
+			if err := a.take(ev); err != nil {
+				return err
+			}
 		case l := <-a.loaded:
 			if err := a.takeLoaded(l); err != nil {
 				return err
@@ -39,6 +42,7 @@ func (a *Agent) loop(ctx context.Context) error {
 			for _, r := range a.fence.Durable() {
 				a.obey(r)
 			}
+			a.drain()
 			a.evict()
 		case <-timer.C:
 		}
@@ -59,29 +63,29 @@ const (
 )
 
 // take looks after what an event needs before it may be stepped.
-func (a *Agent) take(ev txn.Event) {
+func (a *Agent) take(ev txn.Event) error {
 	if b, ok := ev.(txn.Begin); ok {
 		if a.fence.Waiting() >= fenceLimit {
 			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeOverloaded})
-			return
+			return nil
 		}
 		if err := a.journal.Reserve(journal.ClassIntent, intentBytes); err != nil {
 			a.log.Warn("new transaction refused", zap.Error(err))
 			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeJournalFull})
-			return
+			return nil
 		}
 	}
 	keys := a.machine.Needs(ev)
 	if len(keys) == 0 {
 		a.step(ev)
-		return
+		return nil
 	}
 	a.loading++
-	if a.loading >= lookups { // more than the disk keeps up with: let it hold up the loop
-		a.loaded <- a.load(ev, keys)
-		return
+	if a.loading > lookups { // more than the disk keeps up with: let it hold up the loop
+		return a.takeLoaded(a.load(ev, keys))
 	}
 	go func() { a.loaded <- a.load(ev, keys) }()
+	return nil
 }
 
 // loaded is an event with what it needed from the journal.
@@ -114,19 +118,38 @@ func (a *Agent) takeLoaded(l loaded) error {
 	if l.err != nil {
 		return fmt.Errorf("looking up: %w", l.err)
 	}
-	a.machine.Load(l.records)
-	a.view.load(l.records) // they are durable: they were read from the journal
+	fresh := slices.DeleteFunc(l.records, func(r txn.Record) bool { return a.machine.Get(r.Group()) != nil })
+	if len(fresh) > 0 {
+		a.machine.Load(fresh)
+		a.late = append(a.late, lateLoad{before: a.stepped, records: fresh})
+	}
 	a.step(l.ev)
 	return nil
+}
+
+// lateLoad is what was brought back for an event. The view takes it when that
+// event's Ready is obeyed, not at once: it folds in the machine's order, so
+// that both forget the same transactions, and it never gets a record twice,
+// from the look-up and from the Ready that made it.
+type lateLoad struct {
+	before  uint64 // the number of the Ready
+	records []txn.Record
 }
 
 // step steps, and whatever that brought about, in order.
 func (a *Agent) step(ev txn.Event) {
 	a.queued = append(a.queued, ev)
+	a.drain()
+}
+
+// drain steps what obeying brought about.
+func (a *Agent) drain() {
 	for len(a.queued) > 0 {
 		next := a.queued[0]
 		a.queued = a.queued[1:]
-		for _, r := range a.fence.Push(a.machine.Step(a.opts.Clock(), next)) {
+		ready := a.machine.Step(a.opts.Clock(), next)
+		a.stepped++
+		for _, r := range a.fence.Push(ready) {
 			a.obey(r)
 		}
 	}
@@ -171,6 +194,11 @@ func entries(batch []txn.Record) []journal.Entry {
 // obey does what a released Ready says, from top to bottom: its records are
 // durable, so they may be seen; then the host, then timers, then answers.
 func (a *Agent) obey(r txn.Ready) {
+	for len(a.late) > 0 && a.late[0].before <= a.obeyed {
+		a.view.load(a.late[0].records)
+		a.late = a.late[1:]
+	}
+	a.obeyed++
 	a.view.apply(r.Records)
 	for _, rec := range r.Records {
 		a.log.Info("journaled", zap.Stringer("record", rec.Type()), zap.String("transaction", rec.Group()))

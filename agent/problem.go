@@ -42,7 +42,7 @@ var problems = map[txn.Code]problem{
 	codeForbidden:    {http.StatusForbidden, client.RetryNever, "only operators may do this"},
 	codeStopping:     {http.StatusServiceUnavailable, client.RetrySameID, "the agent is stopping: ask again when it is back"},
 	codeTimedOut:     {http.StatusGatewayTimeout, client.RetrySameID, "the agent did not answer in time: what became of it is not known yet"},
-	codeOverloaded:   {http.StatusServiceUnavailable, client.RetrySameID, "too much is waiting for the disk: nothing was begun"},
+	codeOverloaded:   {http.StatusServiceUnavailable, client.RetrySameID, "too much is under way: nothing was done"},
 	codeJournalFull:  {http.StatusServiceUnavailable, client.RetrySameID, "the journal has no room for a new transaction: nothing was begun"},
 
 	txn.UUIDReused:      {http.StatusConflict, client.RetryNewID, "this UUID belongs to a transaction with another body"},

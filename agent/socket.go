@@ -22,16 +22,12 @@ func Listen(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		_ = c.Close()
-		return nil, fmt.Errorf("socket %s: %w", path, ErrInUse)
-	}
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode()&os.ModeSocket == 0 {
 			return nil, fmt.Errorf("socket %s: there is a file of that name which is no socket: move it away", path)
 		}
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("socket: %w", err)
+		if err := removeDead(path); err != nil {
+			return nil, fmt.Errorf("socket %s: %w", path, err)
 		}
 	}
 	// Created 0600 by the mask, and opened to the group after.
@@ -46,6 +42,21 @@ func Listen(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
 	return l, nil
+}
+
+// removeDead removes a socket on which nobody listens. Only a refused
+// connection says so: a living daemon whose queue is full answers otherwise.
+func removeDead(path string) error {
+	c, err := net.DialTimeout("unix", path, time.Second)
+	switch {
+	case err == nil:
+		_ = c.Close()
+		return ErrInUse
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return os.Remove(path)
+	default:
+		return fmt.Errorf("whether a daemon lives behind it cannot be told: %w", err)
+	}
 }
 
 // PeerCredentials tells who is at the other end of a unix socket. Operators

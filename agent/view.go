@@ -93,8 +93,9 @@ func (v *View) counts() (epoch uint64, open, escalated int) {
 	return v.machine.Epoch(), open, escalated
 }
 
-// wait returns when until is true of the transaction, or ctx ends.
-func (v *View) wait(ctx context.Context, uuid string, until func(*txn.Transaction) bool) {
+// wait returns when until is true of the transaction, when ctx ends, or when
+// nothing will change any more.
+func (v *View) wait(ctx context.Context, stopped <-chan struct{}, uuid string, until func(*txn.Transaction) bool) {
 	for {
 		v.mu.Lock()
 		t := v.machine.Get(uuid)
@@ -110,6 +111,8 @@ func (v *View) wait(ctx context.Context, uuid string, until func(*txn.Transactio
 		v.mu.Unlock()
 		select {
 		case <-ch:
+		case <-stopped:
+			return
 		case <-ctx.Done():
 			return
 		}

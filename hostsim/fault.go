@@ -2,6 +2,7 @@ package hostsim
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -207,7 +208,7 @@ func (f *Fault) values() error {
 		return fmt.Errorf("length: want long, short, zero or oversize, got %q", f.Length)
 	case f.Skip < 0 || f.Count < 0:
 		return fmt.Errorf("skip, count: want 0 or more")
-	case f.Probability != nil && !(*f.Probability >= 0 && *f.Probability <= 1):
+	case f.Probability != nil && (*f.Probability < 0 || *f.Probability > 1 || math.IsNaN(*f.Probability)):
 		return fmt.Errorf("probability: want 0 to 1")
 	}
 	if f.MTI != "" {

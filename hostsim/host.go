@@ -240,6 +240,8 @@ func (h *Host) Close() error {
 			c.stop()
 		}
 		h.tasks.Wait()
+		h.restart.Lock() // a restart that began before has ended
+		defer h.restart.Unlock()
 		h.closing = h.closeBooks()
 	})
 	return h.closing

@@ -73,25 +73,25 @@ func loadProfile(name string) (*profile.Profile, error) {
 
 func (r *Rules) apply(to *iso8583.Rules) {
 	for _, f := range []struct {
-		from Duration
+		from *Duration
 		to   *iso8583.Duration
 	}{
 		{r.ResponseTimeout, &to.ResponseTimeout}, {r.SendTimeout, &to.SendTimeout},
 		{r.ConfirmTimeout, &to.ConfirmTimeout}, {r.ShownTimeout, &to.ShownTimeout},
 		{r.AnswerTimeout, &to.Reversal.AnswerTimeout}, {r.MessageLifetime, &to.Reversal.MessageLifetime},
 	} {
-		if f.from > 0 {
-			*f.to = iso8583.Duration(f.from)
+		if f.from != nil {
+			*f.to = iso8583.Duration(*f.from)
 		}
 	}
-	if len(r.Schedule) > 0 {
+	if r.Schedule != nil {
 		to.Reversal.Schedule = nil
 		for _, d := range r.Schedule {
 			to.Reversal.Schedule = append(to.Reversal.Schedule, iso8583.Duration(d))
 		}
 	}
-	if r.EscalateAfter > 0 {
-		to.Reversal.EscalateAfter = r.EscalateAfter
+	if r.EscalateAfter != nil {
+		to.Reversal.EscalateAfter = *r.EscalateAfter
 	}
 	if r.Tombstones != nil {
 		to.Reversal.Tombstones = *r.Tombstones
@@ -99,11 +99,11 @@ func (r *Rules) apply(to *iso8583.Rules) {
 	if r.SharedLedger != nil {
 		to.Reversal.SharedLedger = *r.SharedLedger
 	}
-	if r.Gate != "" {
-		to.Gate = iso8583.Gate(r.Gate)
+	if r.Gate != nil {
+		to.Gate = iso8583.Gate(*r.Gate)
 	}
-	if r.OwedLimit > 0 {
-		to.OwedLimit = r.OwedLimit
+	if r.OwedLimit != nil {
+		to.OwedLimit = *r.OwedLimit
 	}
 }
 

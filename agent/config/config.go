@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -55,20 +57,21 @@ type TLS struct {
 	Min        string `yaml:"min_version"` // "1.3" (default) or "1.2"
 }
 
-// Rules overrides a profile's rules; what is absent stays as it is.
+// Rules overrides a profile's rules; what is absent stays as it is, and what is
+// there must make sense: a zero is an error, not an absence.
 type Rules struct {
-	ResponseTimeout Duration   `yaml:"response_timeout"`
-	SendTimeout     Duration   `yaml:"send_timeout"`
-	ConfirmTimeout  Duration   `yaml:"confirm_timeout"`
-	ShownTimeout    Duration   `yaml:"shown_timeout"`
-	AnswerTimeout   Duration   `yaml:"reversal_answer_timeout"`
+	ResponseTimeout *Duration  `yaml:"response_timeout"`
+	SendTimeout     *Duration  `yaml:"send_timeout"`
+	ConfirmTimeout  *Duration  `yaml:"confirm_timeout"`
+	ShownTimeout    *Duration  `yaml:"shown_timeout"`
+	AnswerTimeout   *Duration  `yaml:"reversal_answer_timeout"`
 	Schedule        []Duration `yaml:"reversal_schedule"`
-	EscalateAfter   int        `yaml:"escalate_after"`
-	MessageLifetime Duration   `yaml:"message_lifetime"`
+	EscalateAfter   *int       `yaml:"escalate_after"`
+	MessageLifetime *Duration  `yaml:"message_lifetime"`
 	Tombstones      *bool      `yaml:"tombstones"`
 	SharedLedger    *bool      `yaml:"shared_ledger"`
-	Gate            string     `yaml:"gate"`
-	OwedLimit       int        `yaml:"owed_limit"`
+	Gate            *string    `yaml:"gate"`
+	OwedLimit       *int       `yaml:"owed_limit"`
 }
 
 // Terminal belongs to one acquirer.
@@ -157,25 +160,56 @@ func (c *Config) validate() error {
 	if _, err := time.LoadLocation(c.Zone); err != nil {
 		return fmt.Errorf("zone: %q is no IANA time zone such as Asia/Shanghai", c.Zone)
 	}
-	if len(c.Acquirers) == 0 || len(c.Terminals) == 0 {
+	switch {
+	case !slices.Contains([]string{"", "debug", "info", "warn", "error"}, c.Log.Level):
+		return fmt.Errorf("log.level: want debug, info, warn or error, got %.20q", c.Log.Level)
+	case !slices.Contains([]string{"", "json", "console"}, c.Log.Format):
+		return fmt.Errorf("log.format: want json or console, got %.20q", c.Log.Format)
+	case len(c.Acquirers) == 0 || len(c.Terminals) == 0:
 		return errors.New("want at least one acquirer and one terminal")
 	}
 	names := map[string]bool{}
 	for i, a := range c.Acquirers {
-		switch {
-		case a.Name == "" || names[a.Name]:
+		if a.Name == "" || names[a.Name] {
 			return fmt.Errorf("acquirers[%d].name: missing or used twice", i)
-		case a.Profile == "":
-			return fmt.Errorf("acquirers[%d].profile: missing", i)
-		case len(a.Hosts) == 0:
-			return fmt.Errorf("acquirers[%d].hosts: want at least one host:port", i)
-		case a.TLS != nil && a.TLS.Min != "" && a.TLS.Min != "1.2" && a.TLS.Min != "1.3":
-			return fmt.Errorf("acquirers[%d].tls.min_version: want \"1.2\" or \"1.3\"", i)
-		case a.TLS != nil && a.TLS.CA == "":
-			return fmt.Errorf("acquirers[%d].tls.ca: missing: the host must prove who it is", i)
 		}
 		names[a.Name] = true
+		if err := a.validate(); err != nil {
+			return fmt.Errorf("acquirers[%d].%w", i, err)
+		}
 	}
+	return c.validateTerminals(names)
+}
+
+func (a *Acquirer) validate() error {
+	switch {
+	case a.Profile == "":
+		return errors.New("profile: missing")
+	case len(a.Hosts) == 0:
+		return errors.New("hosts: want at least one host:port")
+	}
+	for i, h := range a.Hosts {
+		if host, port, err := net.SplitHostPort(h); err != nil || host == "" || port == "" {
+			return fmt.Errorf("hosts[%d]: want host:port, got %.60q", i, h)
+		}
+		if slices.Index(a.Hosts, h) < i {
+			return fmt.Errorf("hosts[%d]: %s is there twice", i, h)
+		}
+	}
+	switch t := a.TLS; {
+	case t == nil:
+	case t.Min != "" && t.Min != "1.2" && t.Min != "1.3":
+		return errors.New(`tls.min_version: want "1.2" or "1.3"`)
+	case t.CA == "":
+		return errors.New("tls.ca: missing: the host must prove who it is")
+	case (t.Cert == "") != (t.Key == ""):
+		return errors.New("tls.cert, tls.key: want both or neither")
+	}
+	return nil
+}
+
+func (c *Config) validateTerminals(acquirers map[string]bool) error {
+	seen := map[string]bool{}
 	for i, t := range c.Terminals {
 		if _, err := iso8583.ParseTID(t.TID); err != nil {
 			return fmt.Errorf("terminals[%d].tid: %w", i, err)
@@ -183,9 +217,13 @@ func (c *Config) validate() error {
 		if _, err := iso8583.ParseMID(t.MID); err != nil {
 			return fmt.Errorf("terminals[%d].mid: %w", i, err)
 		}
-		if !names[t.Acquirer] {
+		switch {
+		case seen[t.TID]:
+			return fmt.Errorf("terminals[%d].tid: %s is there twice", i, t.TID)
+		case !acquirers[t.Acquirer]:
 			return fmt.Errorf("terminals[%d].acquirer: there is no acquirer %q", i, t.Acquirer)
 		}
+		seen[t.TID] = true
 	}
 	return nil
 }

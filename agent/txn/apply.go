@@ -129,6 +129,7 @@ func (t *Transaction) applyReversal(r Record) {
 		t.Hold = HoldWaiting
 	case *Reversed:
 		t.State, t.Final = StateReversed, r.At
+		t.closeItems(CauseParked)
 	}
 }
 
@@ -138,6 +139,7 @@ func (t *Transaction) resolve(r *Resolved) {
 		t.Parked = true
 	case VerbResume:
 		t.Parked = false
+		t.closeItems(CauseParked)
 	case VerbOverride:
 		t.Overridden = true
 	case VerbReversed:
@@ -157,9 +159,13 @@ func (t *Transaction) resolve(r *Resolved) {
 	}
 }
 
-func (t *Transaction) closeItems() {
+// closeItems closes the items with one of the causes, or all where none is
+// given.
+func (t *Transaction) closeItems(only ...Cause) {
 	t.Items = slices.Clone(t.Items)
 	for i := range t.Items {
-		t.Items[i].Closed = true
+		if len(only) == 0 || slices.Contains(only, t.Items[i].Cause) {
+			t.Items[i].Closed = true
+		}
 	}
 }

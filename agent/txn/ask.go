@@ -140,7 +140,10 @@ func (s *step) resolved(t *Transaction, v Verb) {
 		} else {
 			s.attempt(t, false)
 		}
-	case VerbPark, VerbReversed, VerbDebited:
+	case VerbPark:
+		s.escalate(t, CauseParked) // nothing is sent: a person has it until it is closed
+		s.disarm(t)
+	case VerbReversed, VerbDebited:
 		s.disarm(t)
 	}
 }

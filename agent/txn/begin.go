@@ -61,7 +61,8 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 
 // saleAgain is how long a paid part refuses another attempt even though the
 // local date has changed: an application that died just before midnight and
-// comes back just after must not charge again.
+// comes back just after must not charge again. A clock that is behind the
+// confirmation is wrong (a dead battery says 1970) and frees nothing.
 const saleAgain = int64(6 * time.Hour / time.Millisecond)
 
 // refuseSale is R11: one live attempt per part of a sale. Once reversing is
@@ -79,7 +80,7 @@ func (m *Machine) refuseSale(key string, now Time) (Code, string) {
 		case StateConfirmed:
 			_, date, year := localTime(now)
 			near := now.Wall - t.Confirmed
-			if t.LocalDate == date && t.Year == year || -saleAgain < near && near < saleAgain {
+			if t.LocalDate == date && t.Year == year || near < saleAgain {
 				return SalePaid, uuid
 			}
 		case StateReversing:
@@ -115,7 +116,7 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Sale: e.Sale, Part: e.Part, Digest: e.Digest,
 		PAN: e.Card.PAN.Masked(), CardHash: e.CardHash,
 		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
-		Rules: term.Rules.Hash(), Route: e.Route, Card: e.Card,
+		Rules: term.hash, Route: e.Route, Card: e.Card,
 	})
 	s.request(s.m.hot[e.UUID], e.Card)
 }

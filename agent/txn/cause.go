@@ -27,6 +27,7 @@ const (
 	CauseNotReversible Cause = "not_reversible"
 	CauseNotShown      Cause = "not_shown"
 	CauseNotDelivered  Cause = "not_delivered"
+	CauseParked        Cause = "parked"
 	CauseAfterDecision Cause = "after_decision"
 )
 
@@ -79,6 +80,9 @@ var causes = []causeInfo{
 	{CauseNotDelivered, "paid, and the goods were not handed over",
 		"Void the sale under a UUID of its own, or hand the goods over; then close the item.",
 		"R10"},
+	{CauseParked, "an operator stopped its reversal; nothing is sent",
+		"Ask the acquirer whether the debit stands and resolve with its reference, or resume.",
+		"P5"},
 	{CauseAfterDecision, "the host spoke after an operator had decided",
 		"Compare the host's answer with the decision. If they differ, refund or collect; then close the item.",
 		"safety.md: an operator decides while automatic reversal goes on"},

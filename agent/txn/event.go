@@ -18,6 +18,8 @@ type Terminal struct {
 	MID    iso8583.MID
 	Rules  iso8583.Rules
 	Routes int // number of the acquirer's addresses
+
+	hash string // of Rules, taken once
 }
 
 // Recovered comes once for each open transaction after a start.

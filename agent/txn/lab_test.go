@@ -63,7 +63,7 @@ func newLab(t testing.TB) *lab {
 // start is the daemon's: fold the journal, configure, recover what is open.
 func (l *lab) start() {
 	l.m, l.fence, l.held = New(), Fence{}, false
-	l.timers, l.order = map[string]time.Duration{}, nil
+	l.timers, l.order, l.shown = map[string]time.Duration{}, nil, map[string]string{}
 	for _, s := range l.journal {
 		l.m.Apply(s.load(l.t))
 	}
@@ -93,8 +93,8 @@ func (l *lab) step(ev Event) {
 	l.obey(l.fence.Push(r))
 	if !l.held {
 		l.sync()
-	} else if n := len(r.Messages) + len(r.Answers); n > 0 {
-		l.printf("  held     %s until the records are durable", plural(n, "message or answer", "messages or answers"))
+	} else if !r.Empty() {
+		l.printf("  held     %d message(s), %d answer(s), until the records are durable", len(r.Messages), len(r.Answers))
 	}
 	l.check()
 }
@@ -205,11 +205,4 @@ func (l *lab) pass(d time.Duration) {
 
 func (l *lab) printf(format string, args ...any) {
 	fmt.Fprintf(&l.out, format+"\n", args...)
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

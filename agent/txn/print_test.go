@@ -95,7 +95,7 @@ func (l *lab) state(t *Transaction) string {
 	for _, i := range t.Items {
 		add(!i.Closed, "ESCALATED %s", i.Cause)
 	}
-	add(t.LateApproval, "approval seen late")
+	add(t.LateApproval, "an approval came late or was not believed")
 	add(t.Parked && t.State.Open(), "parked")
 	add(t.Overridden && t.State.Open(), "overridden")
 	add(t.ByOperator, "by an operator's word")

@@ -177,10 +177,9 @@ func doubtful(s *step, t *Transaction, ev Event) {
 func lateAnswer(s *step, t *Transaction, ev Event) {
 	e := ev.(Response)
 	class := s.rules(t).Response.Classify(e.Code)
-	if first := class == iso8583.Approved && !t.LateApproval; !first && t.Evidence >= evidencePerTxn {
-		return
+	if first := class == iso8583.Approved && !t.LateApproval; first || t.Evidence < evidencePerTxn {
+		s.record(t.UUID, &Late{Class: class.String(), Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route, Text: e.Text})
 	}
-	s.record(t.UUID, &Late{Class: class.String(), Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route, Text: e.Text})
 	if t.ByOperator {
 		s.escalate(t, CauseAfterDecision)
 	}

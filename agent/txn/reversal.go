@@ -177,7 +177,7 @@ func (s *step) judge(t *Transaction, e *Response) Verdict {
 	case slices.Contains(r.Done, e.Code):
 		return VerdictDone
 	case slices.Contains(r.Duplicate, e.Code):
-		if t.SawUnknown || t.Hold != HoldNone || t.SentAttempt == 0 || t.SentAttempt >= t.Attempts {
+		if t.SawUnknown || t.HostRefused || t.Hold != HoldNone || t.SentAttempt == 0 || t.SentAttempt >= t.Attempts {
 			return VerdictDuplicate
 		}
 		return VerdictDone
@@ -249,11 +249,9 @@ func (s *step) refused(t *Transaction, c Cause) {
 
 // reversalAnswerLate is an answer to a reversal that is no longer owed.
 func reversalAnswerLate(s *step, t *Transaction, ev Event) {
-	if t.Evidence >= evidencePerTxn {
-		return
+	if e := ev.(Response); t.Evidence < evidencePerTxn {
+		s.record(t.UUID, &ReversalAnswer{Code: e.Code, Route: e.Route, Verdict: VerdictIgnored})
 	}
-	e := ev.(Response)
-	s.record(t.UUID, &ReversalAnswer{Code: e.Code, Route: e.Route, Verdict: VerdictIgnored})
 	if t.ByOperator {
 		s.escalate(t, CauseAfterDecision)
 	}

@@ -139,10 +139,10 @@ func (s *step) configure(e Configure) {
 		s.record("epoch:", &Epoch{Number: e.Epoch})
 	}
 	for _, term := range e.Terminals {
+		term.hash = term.Rules.Hash()
 		s.m.terminals[term.TID] = &term
-		hash := term.Rules.Hash()
-		if s.m.rules[hash] == nil {
-			s.record("rules:"+hash, &RulesUsed{Hash: hash, JSON: term.Rules.JSON()})
+		if s.m.rules[term.hash] == nil {
+			s.record("rules:"+term.hash, &RulesUsed{Hash: term.hash, JSON: term.Rules.JSON()})
 		}
 	}
 }

@@ -1,0 +1,145 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// agentProcess is the daemon, as it is run in a shop: `run --config`.
+type agentProcess struct {
+	self, dir, log string
+	process        *child
+}
+
+// maxSocket is a little below what a unix socket's path can hold.
+const maxSocket = 100
+
+var errSocketPath = errors.New("too long for a unix socket: set TMPDIR to a shorter directory")
+
+func (a *agentProcess) socket() string { return filepath.Join(a.dir, "agent.sock") }
+func (a *agentProcess) config() string { return filepath.Join(a.dir, "agent.yaml") }
+
+// configure writes the key and the configuration file. The demo's rules differ
+// from the profile's in their timers alone.
+func (a *agentProcess) configure(host string, t Timers) error {
+	if len(a.socket()) > maxSocket {
+		return fmt.Errorf("%s: %w", a.socket(), errSocketPath)
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	if err := os.WriteFile(filepath.Join(a.dir, "agent.key"), key, 0o400); err != nil {
+		return fmt.Errorf("agent: key: %w", err)
+	}
+	var b strings.Builder
+	_, _ = fmt.Fprintf(&b, `socket: agent.sock
+journal: agent.journal
+key_file: agent.key
+acquirers:
+  - name: demo
+    profile: %s
+    hosts: ["%s"]
+    rules:
+      response_timeout: %s
+      confirm_timeout: %s
+      reversal_answer_timeout: %s
+      reversal_schedule: [0s, 200ms, 500ms, 1s]
+      message_lifetime: %s
+terminals:
+`, dialect, host, t.Response, t.Confirm, t.Answer, t.Lifetime)
+	for _, s := range sales() {
+		_, _ = fmt.Fprintf(&b, "  - {tid: %s, mid: \"%s\", acquirer: demo}\n", s.terminal, merchant)
+	}
+	if err := os.WriteFile(a.config(), []byte(b.String()), 0o600); err != nil {
+		return fmt.Errorf("agent: configuration: %w", err)
+	}
+	return nil
+}
+
+// start starts it, for the first time or after a kill, and waits until it has
+// recovered and its host can be reached.
+func (a *agentProcess) start(ctx context.Context) (err error) {
+	// The process lives longer than ctx, which only bounds its start.
+	a.process, err = start(context.WithoutCancel(ctx), a.self, "agent", a.log, nil,
+		"run", "--config", a.config(), "--announce", "--exit-with-stdin")
+	if err != nil {
+		return err
+	}
+	if _, err := a.process.announced(ctx); err != nil {
+		return err
+	}
+	return a.ask(func(c *client.Client) error {
+		for {
+			h, err := c.Health(ctx)
+			if err != nil {
+				return err
+			}
+			if len(h.Hosts) > 0 && h.Hosts[0].Up {
+				return nil
+			}
+			if !pause(ctx, look) {
+				return fmt.Errorf("agent: it does not reach its host: %w", ctx.Err())
+			}
+		}
+	})
+}
+
+// open is how many transactions it has not ended.
+func (a *agentProcess) open(ctx context.Context) (n int, err error) {
+	err = a.ask(func(c *client.Client) error {
+		h, err := c.Health(ctx)
+		if err == nil {
+			n = h.Open
+		}
+		return err
+	})
+	return n, err
+}
+
+// escalated says for which terminals a person was called: the queue that is in
+// front of that person.
+func (a *agentProcess) escalated(ctx context.Context) (map[iso8583.TID]bool, error) {
+	out := map[iso8583.TID]bool{}
+	err := a.ask(func(c *client.Client) error {
+		list, err := c.Escalations(ctx)
+		if err != nil {
+			return err
+		}
+		for _, t := range list.Transactions {
+			out[t.Terminal] = true
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (a *agentProcess) ask(call func(*client.Client) error) error {
+	c := client.New(a.socket())
+	defer c.Close()
+	return call(c)
+}
+
+// describe names each timer with what the profile has for a shop.
+func (t Timers) describe(shop *iso8583.Rules) []timer {
+	return []timer{
+		{"response", t.Response, shop.ResponseTimeout},
+		{"confirmation", t.Confirm, shop.ConfirmTimeout},
+		{"reversal's answer", t.Answer, shop.Reversal.AnswerTimeout},
+		{"hold-down (message lifetime)", t.Lifetime, shop.Reversal.MessageLifetime},
+	}
+}
+
+// timer is one shortened timer.
+type timer struct {
+	name string
+	here time.Duration
+	shop iso8583.Duration
+}

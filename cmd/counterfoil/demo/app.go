@@ -1,0 +1,207 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+)
+
+// application is a payment application as an integrator would write one: it
+// asks for the sale under a UUID, again under the same one where no answer
+// comes, confirms an approval before it shows it, and after a restart acts on
+// what the agent lists for it.
+type application struct {
+	task
+	agent *client.Client
+	book  notebook
+	out   io.Writer
+}
+
+// Waits of the application.
+const (
+	askAgain  = 50 * time.Millisecond // between two calls where the first brought nothing
+	holdCall  = 10 * time.Second      // how long the agent may hold a call until there is an outcome
+	undecided = 25 * time.Second      // then the cashier is told that it is undecided
+)
+
+// sellThroughAgent is the child `internal app`. With recover it does not sell:
+// it is the application started anew after it was killed.
+func sellThroughAgent(ctx context.Context, t task, socket string, recover bool, in io.Reader, out io.Writer) error {
+	ctx, cancel := whileStdin(ctx, in)
+	defer cancel()
+	a := &application{
+		task: t, agent: client.New(socket), out: out,
+		book: notebook{path: t.notes, terminal: t.terminal, sale: t.ref},
+	}
+	defer a.agent.Close()
+	limit, stop := context.WithTimeout(ctx, undecided)
+	defer stop()
+	err := a.run(limit, recover)
+	if err != nil && ctx.Err() == nil { // not decided, and the customer stands there
+		return errors.Join(err, a.show(Unknown, "Undecided: hand over nothing, call for help"))
+	}
+	return err
+}
+
+func (a *application) run(ctx context.Context, recover bool) error {
+	if recover {
+		return a.recover(ctx)
+	}
+	for range a.attempts() {
+		if s, err := a.attempt(ctx); err != nil || s == Approved {
+			return err
+		}
+	}
+	return nil
+}
+
+// attempt is one transaction, to the screen.
+func (a *application) attempt(ctx context.Context) (Screen, error) {
+	epoch, err := a.epoch(ctx)
+	if err != nil {
+		return "", err
+	}
+	uuid := client.NewUUID()
+	// The same request under the same UUID, however often: it runs once.
+	t, err := patiently(ctx, a, func() (*client.Transaction, error) {
+		t, err := a.agent.Begin(ctx, uuid, client.Begin{
+			Type: "sale", Terminal: a.terminal, Epoch: epoch, Amount: a.minor, Currency: currency.Alpha(), Sale: a.ref,
+			Card: client.Card{PAN: testPAN, Expiry: testExpiry, EntryMode: entryMode},
+		}, holdCall)
+		if err == nil && t.Must == client.MustWait {
+			return nil, errStillOpen
+		}
+		return t, err
+	})
+	if err != nil {
+		return "", err
+	}
+	if t.Must == client.MustConfirm {
+		if t, err = a.confirm(ctx, uuid); err != nil {
+			return "", err
+		}
+	}
+	return a.finish(ctx, t)
+}
+
+// epoch says in which epoch of the journal a UUID is minted now.
+func (a *application) epoch(ctx context.Context) (uint64, error) {
+	h, err := patiently(ctx, a, func() (*client.Health, error) {
+		h, err := a.agent.Health(ctx)
+		if err == nil && h.Epoch == 0 {
+			return nil, errStillOpen
+		}
+		return h, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return h.Epoch, nil
+}
+
+// confirm is the commit point. Too late is an outcome as well: then the sale
+// is being reversed, and that is what is shown.
+func (a *application) confirm(ctx context.Context, uuid string) (*client.Transaction, error) {
+	if a.hold {
+		if err := say(a.out, word{Approved: true}); err != nil {
+			return nil, err
+		}
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return patiently(ctx, a, func() (*client.Transaction, error) {
+		t, err := a.agent.Confirm(ctx, uuid)
+		if client.AsProblem(err) != nil {
+			return a.agent.Get(ctx, uuid, 0)
+		}
+		return t, err
+	})
+}
+
+// finish shows the outcome, and tells the agent that it was seen.
+func (a *application) finish(ctx context.Context, t *client.Transaction) (Screen, error) {
+	screen := NotApproved
+	switch t.Must {
+	case client.MustShowApproved:
+		screen = Approved
+	case client.MustShowNotApproved:
+	default:
+		return Unknown, a.show(Unknown, t.Say.Cashier.EN)
+	}
+	if err := a.show(screen, t.Say.Cashier.EN); err != nil {
+		return "", err
+	}
+	_, err := patiently(ctx, a, func() (*client.Transaction, error) { return a.agent.Shown(ctx, t.UUID, "yes") })
+	return screen, err
+}
+
+// recover shows what was never shown. It does not know whether the customer
+// is still there, so it confirms nothing: what waits for a confirmation is
+// left to the agent, which reverses it when its time is up.
+func (a *application) recover(ctx context.Context) error {
+	list, err := patiently(ctx, a, func() (*client.List, error) {
+		l, err := a.agent.Recovery(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range l.Transactions {
+			if t.Terminal == a.terminal && (t.Must == client.MustWait || t.Must == client.MustConfirm) {
+				return nil, errStillOpen
+			}
+		}
+		return l, nil
+	})
+	if err != nil {
+		return err
+	}
+	for i := range list.Transactions {
+		if t := &list.Transactions[i]; t.Terminal == a.terminal {
+			if _, err := a.finish(ctx, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// show puts a text on the screen.
+func (a *application) show(s Screen, text string) error {
+	n, err := a.book.write(s, text)
+	if err != nil {
+		return err
+	}
+	return say(a.out, word{Note: &n})
+}
+
+// errStillOpen says that there is no outcome yet.
+var errStillOpen = errors.New("no outcome yet")
+
+// patiently calls until there is an answer. That the agent cannot be reached
+// is no answer: it may be starting again, and what it did is in its journal.
+func patiently[T any](ctx context.Context, a *application, call func() (*T, error)) (*T, error) {
+	for told := false; ; {
+		out, err := call()
+		if err == nil {
+			return out, nil
+		}
+		p := client.AsProblem(err)
+		switch {
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case p != nil && p.Retry != client.RetrySameID && p.Retry != client.RetryPoll:
+			return nil, err
+		case p == nil && !told && !errors.Is(err, errStillOpen):
+			told = true
+			if err := say(a.out, word{Trouble: "the agent does not answer: please wait"}); err != nil {
+				return nil, err
+			}
+		}
+		if !pause(ctx, askAgain) {
+			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+	}
+}

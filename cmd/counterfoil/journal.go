@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/counterfoil-pos/counterfoil/journal"
+)
+
+func journalCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "journal", Short: "Read a journal, without its key and without changing it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(dumpCommand(a), replayCommand(a))
+	return cmd
+}
+
+// openCopy opens a journal for reading, which needs no key: what is sealed
+// stays sealed.
+func openCopy(path string) (*journal.Bolt, error) {
+	j, err := journal.Open(path, journal.Options{ReadOnly: true})
+	switch {
+	case err == nil:
+		return j, nil
+	case errors.Is(err, journal.ErrLocked): // it says: copy the file and open the copy
+		return nil, err
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: name the journal's file, as the configuration has it under \"journal\"", err)
+	case errors.Is(err, journal.ErrDamaged):
+		return nil, fmt.Errorf("%w: if this copy was made while the daemon worked, copy again", err)
+	default:
+		return nil, err
+	}
+}
+
+// progress tells how a long run goes, once a second.
+type progress struct {
+	app  *app
+	what string
+	last time.Time
+}
+
+func (a *app) progress(what string) *progress { return &progress{a, what, time.Now()} }
+
+func (p *progress) at(n int) {
+	if n%1024 == 0 && time.Since(p.last) >= time.Second {
+		p.last = time.Now()
+		p.app.note("  %s: %d entries", p.what, n)
+	}
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+)
+
+func showCommand(a *app) *cobra.Command {
+	var socket string
+	cmd := &cobra.Command{
+		Use: "show UUID", Short: "One transaction's life, as a timeline", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkUUID(args[0]); err != nil {
+				return err
+			}
+			t, err := call(cmd.Context(), socket, func(ctx context.Context, c *client.Client) (*client.Transaction, error) {
+				return c.Timeline(ctx, args[0])
+			})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(t)
+			}
+			a.show(t)
+			return nil
+		},
+	}
+	a.socketFlag(cmd, &socket)
+	return cmd
+}
+
+func (a *app) show(t *client.Transaction) {
+	a.printf("%s of %s, sale %s, card %s\n", t.Type, amount(t), saleOf(t), t.PAN)
+	a.printf("transaction %s, terminal %s, STAN %s, epoch %d\n", t.UUID, t.Terminal, t.STAN, t.Epoch)
+	a.printf("began %s; now %s\n\n", a.time(t.Began), stateOf(t))
+	a.lanes(t)
+	a.printf("\ncashier:    %s\ncardholder: %s\n", a.text(t.Say.Cashier), a.text(t.Say.Cardholder))
+	for _, i := range t.Items {
+		if !i.Closed {
+			a.printf("\nFor a person, since %s: %s\n%s\n", a.time(i.At), i.Cause, i.Advice)
+		}
+	}
+}
+
+// lane is one line of the timeline: who did what, and what became durable.
+type lane struct{ application, agent, journal, host string }
+
+// lanes prints the life in columns. An arrow points to where something went.
+func (a *app) lanes(t *client.Transaction) {
+	rows := [][]string{{"TIME", "APPLICATION", "AGENT", "JOURNAL", "HOST"}}
+	for _, m := range t.Timeline {
+		l := laneOf(t, m)
+		l.journal = fmt.Sprintf("%d %s", m.LSN, m.Record)
+		rows = append(rows, []string{m.At.In(a.zone).Format(clockTime), l.application, l.agent, l.journal, l.host})
+	}
+	width := make([]int, len(rows[0]))
+	for _, r := range rows {
+		for i, cell := range r {
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, r := range rows {
+		var b strings.Builder
+		for i, cell := range r {
+			if i > 0 {
+				b.WriteString(" │ ")
+			}
+			b.WriteString(cell + strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell)))
+		}
+		a.printf("%s\n", strings.TrimRight(b.String(), " "))
+	}
+}
+
+// laneOf says what a journal record means for each of the others. A message to
+// the host leaves only after the record beside it is durable, and an
+// application hears of the host's answer only after that.
+func laneOf(t *client.Transaction, m client.Moment) lane {
+	get := func(key string) string { return detailOf(m.Detail, key) }
+	answer := strings.TrimSpace("← " + get("code") + " " + get("class") + get("verdict"))
+	switch m.Record {
+	case "intent":
+		return lane{application: fmt.Sprintf("%s %s →", t.Type, amount(t)), host: "→ request"}
+	case "rerouted":
+		return lane{agent: "no byte had left", host: "→ request, address " + get("route")}
+	case "approved":
+		return lane{application: "← approved: confirm", host: answer}
+	case "declined":
+		return lane{application: "← declined", host: answer}
+	case "not_sent":
+		return lane{application: "← not sent", agent: "no byte left"}
+	case "confirmed":
+		return lane{application: "confirm →"}
+	case "shown":
+		return lane{application: "shown: " + get("delivered") + " →"}
+	case "reversing":
+		return lane{application: "← not paid", agent: "reverse: " + get("cause")}
+	case "reversal_attempt":
+		return lane{agent: "attempt " + get("n"), host: "→ reversal" + ifSet(hasDetail(m.Detail, "repeat"), ", repeated")}
+	case "reversal_sent":
+		return lane{agent: "attempt " + get("n") + " has left"}
+	case "reversal_answer":
+		return lane{host: answer}
+	case "hold_down":
+		return lane{agent: "hold-down: the request may still arrive"}
+	case "reversed":
+		return lane{agent: "done: no debit stands"}
+	case "late_answer":
+		return lane{agent: "evidence only", host: answer + ", late"}
+	case "evidence":
+		return lane{agent: "evidence only", host: "← what is not its answer"}
+	case "escalated":
+		return lane{agent: "! for a person: " + get("cause")}
+	case "resolved":
+		return lane{agent: "operator: " + get("verb") + ", reference " + orNone(get("reference"))}
+	default:
+		return lane{agent: m.Detail}
+	}
+}
+
+// detailOf finds key=value in a moment's detail.
+func detailOf(detail, key string) string {
+	m := regexp.MustCompile(`(?:^| )` + key + `=(\S*)`).FindStringSubmatch(detail)
+	if m == nil {
+		return ""
+	}
+	return m[1]
+}
+
+// hasDetail finds a flag in a moment's detail.
+func hasDetail(detail, flag string) bool {
+	for _, f := range strings.Fields(detail) {
+		if f == flag {
+			return true
+		}
+	}
+	return false
+}
+
+func ifSet(when bool, text string) string {
+	if when {
+		return text
+	}
+	return ""
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

@@ -1,0 +1,274 @@
+package crash
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/hostsim"
+)
+
+// personality is one way in which acquirers differ (terminal-rules A), with
+// the setting of the profile that goes with it.
+type personality struct {
+	name       string
+	host       string // hostsim's configuration
+	tombstones bool   // the agent's rule
+}
+
+var personalities = []personality{
+	{name: "unknown original 25", host: "unknown_original: \"25\"\n"},
+	{name: "unknown original 00, no tombstone", host: "unknown_original: \"00\"\n"},
+	{name: "tombstones", host: "tombstones: true\n", tombstones: true},
+	{name: "slow authorisation", host: "unknown_original: \"00\"\nprocessing_delay: 15ms\n"},
+}
+
+// Every timer that takes seconds or minutes in the field takes a blink here;
+// the hold-down stays longer than any request is held up by the host's faults.
+var configuration = template.Must(template.New("").Parse(`socket: s
+journal: {{.Journal}}
+key_file: key
+acquirers:
+  - name: sim
+    profile: iso87-ascii
+    hosts: ["{{.Host}}"]
+    rules:
+      send_timeout: 1s
+      response_timeout: 300ms
+      confirm_timeout: 600ms
+      shown_timeout: 400ms
+      reversal_answer_timeout: 200ms
+      reversal_schedule: [0s, 20ms, 50ms, 100ms]
+      message_lifetime: {{.HoldTime}}
+      tombstones: {{.Tombstones}}
+terminals:
+  - {tid: T0000001, mid: M00000000000001, acquirer: sim}
+  - {tid: T0000002, mid: M00000000000001, acquirer: sim}
+`))
+
+// station is a daemon with its acquirer, as processes, in a directory.
+type station struct {
+	dir     string
+	exe     string
+	log     *os.File
+	host    *process
+	control string
+	epoch   uint64
+
+	mu     sync.Mutex
+	up     chan struct{} // closed while the daemon is believed to serve
+	daemon *process
+	client *client.Client
+}
+
+func newStation(t *testing.T, dir string, p personality) *station {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := &station{dir: dir, exe: binary(t, "counterfoil"), up: make(chan struct{})}
+	var err error
+	if s.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.log.Close() })
+	s.startHost(t, p)
+	var text strings.Builder
+	err = configuration.Execute(&text, map[string]any{"Host": s.hostAddress(t), "Tombstones": p.tombstones, "Journal": "journal", "HoldTime": holdTime})
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	err = errors.Join(err, os.WriteFile(s.path("config.yaml"), []byte(text.String()), 0o600), os.WriteFile(s.path("key"), key, 0o400))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.daemon != nil {
+			s.daemon.kill()
+		}
+	})
+	return s
+}
+
+func (s *station) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *station) startHost(t *testing.T, p personality) {
+	t.Helper()
+	if err := os.WriteFile(s.path("host.yaml"), []byte(p.host), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	s.host, err = start(s.log, nil, binary(t, "hostsim"), "--config", s.path("host.yaml"), "--ledger", s.path("ledger.jsonl"),
+		"--control", "127.0.0.1:0", "--json", "--announce", "--exit-with-stdin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.host.stop() })
+}
+
+// hostAddress reads where the host listens.
+func (s *station) hostAddress(t *testing.T) string {
+	t.Helper()
+	line, err := s.host.announced()
+	var said struct {
+		Listen  []string
+		Control string
+	}
+	if err == nil {
+		err = json.Unmarshal(line, &said)
+	}
+	if err != nil || len(said.Listen) == 0 {
+		t.Fatalf("hostsim: %v: %q", err, line)
+	}
+	s.control = said.Control
+	return said.Listen[0]
+}
+
+// launch starts the daemon without waiting for it.
+func (s *station) launch() (*process, error) {
+	p, err := start(s.log, nil, s.exe, "run", "--config", s.path("config.yaml"), "--announce", "--exit-with-stdin")
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.daemon = p
+	s.mu.Unlock()
+	return p, nil
+}
+
+// serve starts the daemon and waits until it answers.
+func (s *station) serve() error {
+	p, err := s.launch()
+	if err != nil {
+		return err
+	}
+	return s.await(p)
+}
+
+// await waits until p answers and lets the application know.
+func (s *station) await(p *process) error {
+	if line, err := p.announced(); err != nil || line == nil {
+		return fmt.Errorf("the daemon does not serve: %w\n%s", err, s.tail())
+	}
+	c := client.New(s.path("s"))
+	ctx, cancel := within()
+	defer cancel()
+	h, err := c.Health(ctx)
+	if err != nil {
+		return fmt.Errorf("the daemon announced itself and does not answer: %w", err)
+	}
+	if s.epoch != 0 && h.Epoch != s.epoch {
+		return fmt.Errorf("the epoch was %d and is %d after a restart", s.epoch, h.Epoch)
+	}
+	s.epoch = h.Epoch
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client = c
+	close(s.up)
+	return nil
+}
+
+// down makes the application wait for the next daemon; what it has under way
+// goes on.
+func (s *station) down() *process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.up:
+		s.up = make(chan struct{})
+	default:
+	}
+	return s.daemon
+}
+
+// agent gives the application a connection, when the daemon serves.
+func (s *station) agent() (*client.Client, error) {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for {
+		s.mu.Lock()
+		up, c, p := s.up, s.client, s.daemon
+		s.mu.Unlock()
+		select {
+		case <-up:
+		case <-deadline.C:
+			return nil, errors.New("the daemon never came back")
+		}
+		s.mu.Lock()
+		same := up == s.up && c == s.client
+		s.mu.Unlock()
+		if !same {
+			continue
+		}
+		select {
+		case <-p.done:
+			return nil, fmt.Errorf("the daemon ended by itself: %w\n%s", p.err, s.tail())
+		default:
+			return c, nil
+		}
+	}
+}
+
+// tail is the end of the log, for failures.
+func (s *station) tail() string {
+	b, _ := os.ReadFile(s.path("log"))
+	if len(b) > 4000 {
+		b = b[len(b)-4000:]
+	}
+	return string(b)
+}
+
+// ask calls the host's control API.
+func (s *station) ask(method, path string, body, answer any) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := within()
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, s.control+path, bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode/100 != 2 {
+		return fmt.Errorf("%s %s: %s: %s", method, path, res.Status, data)
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.Unmarshal(data, answer)
+}
+
+func (s *station) ledger() (sum hostsim.Summary, err error) {
+	err = s.ask(http.MethodGet, "/ledger", nil, &sum)
+	return sum, err
+}
+
+func (s *station) script(faults []hostsim.Fault) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return s.ask(http.MethodPost, "/faults", faults, nil)
+}

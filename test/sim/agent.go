@@ -1,0 +1,276 @@
+package sim
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// agent is the shell around the core: what of it can be killed.
+type agent struct {
+	up      bool
+	m       *txn.Machine
+	fence   txn.Fence
+	held    []txn.Ready // a copy of what the fence holds: for the shape
+	syncing int         // of those, being synced
+	reports []report
+	variant bool // the other profile
+
+	view *txn.Machine // folded from durable records: what the API shows
+}
+
+// report is what the link knows about a message.
+type report struct {
+	kind    reportKind
+	t       *Txn
+	route   int
+	attempt int
+	card    *iso8583.Card
+}
+
+type reportKind uint8
+
+const (
+	reportSent reportKind = iota
+	reportUnsent
+	reportInDoubt
+)
+
+func (k reportKind) String() string { return [...]string{"sent", "not sent", "in doubt"}[k] }
+
+// start recovers the machine from the disk: Apply over the records, then one
+// Recovered for each open transaction.
+func (w *World) start() {
+	a := &w.agent
+	a.m, a.fence, a.held, a.syncing, a.up = txn.New(), txn.Fence{}, nil, 0, true
+	a.m.Observe = w.observe
+	for _, r := range w.disk.durable {
+		a.m.Apply(r)
+	}
+	if err := a.m.Check(); err != nil {
+		w.fail("recovery", "%v", err)
+	}
+	w.compare()
+	if len(w.disk.durable) > 0 {
+		a.variant = w.c.Chance(w.p.Reconfigure)
+	}
+	open := a.m.Open()
+	w.tell("agent    starts; %d open", len(open))
+	w.step(w.configuration())
+	for _, uuid := range open {
+		if !a.up {
+			return
+		}
+		if a.m.Get(uuid).State == txn.StateReversing {
+			w.saw(RecoveredOwed)
+		}
+		w.step(txn.Recovered{UUID: uuid})
+	}
+}
+
+func (w *World) configuration() txn.Configure {
+	e := txn.Configure{Epoch: 1}
+	rules := w.p.rules(w.unit, w.agent.variant)
+	for _, tid := range tids[:w.p.Terminals] {
+		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes})
+	}
+	return e
+}
+
+// crash kills the agent. A batch that was being synced is kept or lost.
+func (w *World) crash() {
+	a := &w.agent
+	w.stats.AgentCrashes++
+	w.tell("agent    CRASH")
+	if len(a.held) > a.syncing {
+		w.saw(ReadysLost)
+	}
+	if len(w.disk.batch) > 0 {
+		if w.c.Intn(2) == 1 {
+			w.saw(BatchKept)
+			w.tell("disk     the batch is kept")
+			w.commit()
+		} else {
+			w.saw(BatchLost)
+			w.tell("disk     the batch is lost")
+			w.lose()
+		}
+	}
+	a.up, a.m, a.held, a.reports = false, nil, nil, a.reports[:0]
+	for _, t := range w.txns {
+		t.armed = false
+	}
+	for _, p := range w.apps {
+		p.cutOff()
+	}
+}
+
+// step gives the core an event and obeys whatever the fence lets through.
+func (w *World) step(ev txn.Event) {
+	a := &w.agent
+	w.stats.Steps++
+	if w.p.Keep >= 0 {
+		w.load(ev)
+	}
+	r := a.m.Step(w.now, ev)
+	w.shapely(&r)
+	released := a.fence.Push(r)
+	if len(released) == 0 {
+		a.held = append(a.held, r)
+	}
+	w.obey(released)
+	w.sync()
+}
+
+// sync hands the next batch to the disk, if it is idle.
+func (w *World) sync() {
+	if !w.agent.up || len(w.disk.batch) > 0 {
+		return
+	}
+	if batch := w.agent.fence.Batch(); len(batch) > 0 {
+		w.agent.syncing = len(w.agent.held)
+		w.write(batch)
+	}
+}
+
+// synced ends the syncing of the batch.
+func (w *World) synced() {
+	a := &w.agent
+	w.commit()
+	released := a.fence.Durable()
+	a.held, a.syncing = slices.Delete(a.held, 0, min(len(released), len(a.held))), 0
+	w.obey(released)
+	w.sync()
+	if a.up && len(a.held) == 0 {
+		w.compare()
+		if w.p.Keep >= 0 {
+			a.m.Evict(w.p.Keep)
+		}
+	}
+}
+
+// obey does what Readys want, in their order. The agent may die between any
+// two effects.
+func (w *World) obey(readys []txn.Ready) {
+	for i := range readys {
+		r := &readys[i]
+		for j := range r.Messages {
+			if w.dies() {
+				return
+			}
+			w.transmit(&r.Messages[j])
+		}
+		for _, t := range r.Timers {
+			g := w.named[t.UUID]
+			g.armed, g.timer = true, t.At
+		}
+		for _, answer := range r.Answers {
+			if w.dies() {
+				return
+			}
+			w.answered(answer)
+		}
+	}
+	if w.budget != nil {
+		w.reportAll()
+	}
+}
+
+func (w *World) dies() bool {
+	if w.healing || w.p.CrashObeying == 0 {
+		return false
+	}
+	if w.budget != nil {
+		if w.budget.crashes == 0 || !w.c.Chance(1) {
+			return false
+		}
+		w.budget.crashes--
+	} else if !w.c.Chance(w.p.CrashObeying) {
+		return false
+	}
+	w.saw(CrashObeying)
+	w.crash()
+	return true
+}
+
+// report tells the core what the link knows about the message sent first.
+func (w *World) report() {
+	a := &w.agent
+	r := a.reports[0]
+	a.reports = slices.Delete(a.reports, 0, 1)
+	switch r.kind {
+	case reportSent:
+		w.step(txn.Sent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt})
+	case reportUnsent:
+		w.step(txn.Unsent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Card: r.card})
+	case reportInDoubt:
+		w.step(txn.InDoubt{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt})
+	}
+}
+
+func (w *World) reportAll() {
+	for w.agent.up && len(w.agent.reports) > 0 {
+		w.report()
+	}
+}
+
+// fire lets the timer of t come due. A timer may fire at any moment, so the
+// clock jumps to it.
+func (w *World) fire(t *Txn) {
+	t.armed = false
+	if w.budget != nil {
+		if held := w.agent.m.Get(t.uuid); held.Hold == txn.HoldWaiting {
+			w.endLifetimes(t)
+		}
+		w.now.Boot += time.Millisecond // longer than everything that waits
+	} else if w.now.Boot < t.timer {
+		w.now.Boot = t.timer
+		w.setWall()
+	}
+	w.tell("agent    the timer of %s fires", t)
+	w.step(txn.Timeout{UUID: t.uuid})
+}
+
+// compare holds the machine against the fold of the durable records, at a
+// moment when nothing is on its way to the disk.
+func (w *World) compare() {
+	a := &w.agent
+	if !w.checks || w.p.Keep >= 0 {
+		return
+	}
+	if memory, disk := a.m.AppendDurable(nil), a.view.AppendDurable(nil); !bytes.Equal(memory, disk) {
+		w.fail("fold", "the machine holds %s, its records give %s", memory, disk)
+	}
+}
+
+// load does what Needs asks for: it looks groups up among the durable records.
+func (w *World) load(ev txn.Event) {
+	for _, key := range w.agent.m.Needs(ev) {
+		for _, t := range w.txns {
+			if t.intent != nil && (key == t.uuid || slices.Contains(txn.Keys(t.intent), key)) {
+				if w.agent.m.Get(t.uuid) == nil {
+					w.saw(LoadedAgain)
+				}
+				w.agent.m.Load(t.records)
+			}
+		}
+	}
+}
+
+// observe counts the squares of the state table that were passed through.
+func (w *World) observe(from txn.State, in txn.Input, to txn.State) {
+	w.stats.Cells[from][in]++
+	switch {
+	case in == txn.AnswerApproved && from == txn.StateReversing:
+		w.saw(LateApproval)
+	case in == txn.AnswerApproved && from == txn.StateReversed:
+		w.saw(ApprovalAfterReversed)
+	case in == txn.AnswerPartial && to == txn.StateReversing:
+		w.saw(PartialRefused)
+	case in == txn.RequestUnsent && from == txn.StateReversing && to == txn.StateNotSent:
+		w.saw(CancelledUnsent)
+	}
+}

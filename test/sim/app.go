@@ -1,0 +1,432 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// app is one payment application on one terminal. It shows an approval only
+// after its confirm was acknowledged, or when the agent says on recovery that
+// it was confirmed. It may die at any point, come back or not, and know what
+// it was doing or not.
+type app struct {
+	id    int
+	tid   iso8583.TID
+	state appState
+	cur   *Txn
+	lost  bool // the connection to the agent broke
+
+	sale     int // number of the sale under way, from 1
+	since    time.Duration
+	attempts int
+	first    uint64 // of the requests whose answer it would take
+	last     uint64
+
+	knows      bool // after a crash: the UUID
+	returns    bool
+	recovering bool
+	delivered  txn.Delivered // told last
+	cancelled  bool          // it tried to, once for each transaction
+	left       *Txn          // approved, and never to be confirmed
+}
+
+type appState uint8
+
+const (
+	appIdle       appState = iota // between two sales
+	appAsking                     // begin sent
+	appWaiting                    // for the outcome
+	appConfirming                 // confirm sent
+	appCancelling                 // cancel sent
+	appTelling                    // shown sent
+	appDead
+	appGone // dead for ever
+	appDone // no more sales
+)
+
+func (s appState) String() string {
+	return [...]string{"idle", "asking", "waiting", "confirming", "cancelling", "telling", "dead", "gone", "done"}[s]
+}
+
+// waits says that somebody stands in front of the application.
+func (a *app) waits() bool { return a.state != appDone && a.state != appGone && a.state != appDead }
+
+// cutOff: the agent died, so no answer will come.
+func (a *app) cutOff() { a.lost = true }
+
+// ready says that it can do something now.
+func (a *app) ready(w *World) bool {
+	switch a.state {
+	case appDone, appGone:
+		return false
+	case appDead:
+		return a.returns && w.agent.up
+	case appIdle:
+		return w.agent.up
+	}
+	if !w.agent.up {
+		return false
+	}
+	if a.state != appWaiting {
+		return a.lost
+	}
+	t := w.agent.view.Get(a.cur.uuid)
+	return a.lost || t == nil || t.State != txn.StatePending || t.Escalated()
+}
+
+// act does the next thing.
+func (a *app) act(w *World) {
+	lost := a.lost
+	a.lost = false
+	switch a.state {
+	case appDead:
+		a.comeBack(w)
+	case appIdle:
+		a.nextSale(w)
+	case appAsking:
+		a.again(w, lost)
+	case appWaiting:
+		a.look(w)
+	case appTelling:
+		a.tellShown(w)
+	case appConfirming, appCancelling:
+		a.state = appWaiting
+	}
+}
+
+func (a *app) nextSale(w *World) {
+	if a.recovering {
+		a.recover(w)
+		return
+	}
+	if a.sale == w.p.Sales || len(w.txns) == cap(uuids[:]) {
+		a.state = appDone
+		return
+	}
+	a.sale++
+	a.since, a.attempts = w.now.Boot, 0
+	a.attempt(w)
+}
+
+// attempt asks for the sale under a new UUID.
+func (a *app) attempt(w *World) {
+	n := len(w.txns)
+	if n == len(uuids) {
+		a.state = appDone
+		return
+	}
+	a.attempts++
+	t := &Txn{uuid: uuids[n], owner: a, sale: a.sale}
+	t.begin = txn.Begin{
+		UUID: t.uuid, Epoch: 1, TID: a.tid, Type: iso8583.Sale,
+		Amount: iso8583.Amount{Minor: int64(1000 + 2*n), Currency: 156},
+		Sale:   saleNames[a.id][a.sale], Digest: t.uuid, Card: card,
+	}
+	w.txns = append(w.txns, t)
+	w.named[t.uuid] = t
+	a.take(t)
+	a.ask(w)
+}
+
+func (a *app) take(t *Txn) { a.cur, a.cancelled = t, false }
+
+// ask sends begin for the present UUID, for the first time or again.
+func (a *app) ask(w *World) {
+	a.state = appAsking
+	w.tell("app %d    begins %s (sale %d)", a.id, a.cur, a.sale)
+	e := a.cur.begin
+	e.Req = a.request(true)
+	w.step(e)
+}
+
+// request numbers a request. Answers to the ones before are taken too, unless
+// it is a new question.
+func (a *app) request(anew bool) uint64 {
+	a.last++
+	if anew {
+		a.first = a.last
+	}
+	return a.last
+}
+
+// again: the connection broke before begin was answered. Never journaled means
+// that it is safe to send.
+func (a *app) again(w *World, lost bool) {
+	switch {
+	case !lost:
+	case w.agent.view.Get(a.cur.uuid) != nil:
+		a.state = appWaiting
+	default:
+		a.ask(w)
+	}
+}
+
+// look reads the durable view and acts on what became of the transaction.
+func (a *app) look(w *World) {
+	t := w.agent.view.Get(a.cur.uuid)
+	switch {
+	case t == nil:
+		a.ask(w)
+	case t.State == txn.StatePending && t.Escalated():
+		w.showUnknown(a.cur)
+		a.state = appIdle
+	case t.State == txn.StatePending:
+		// the connection broke; it goes on waiting
+	case t.State == txn.StateApproved:
+		a.decide(w)
+	case t.State == txn.StateConfirmed:
+		w.showPaid(a.cur)
+		a.tellShown(w)
+	default:
+		a.refused(w)
+	}
+}
+
+// decide: approved. Confirm, undo, or turn away.
+func (a *app) decide(w *World) {
+	switch {
+	case a.left == a.cur || w.chance(w.p.WalksAway):
+		a.left = a.cur
+		w.tell("app %d    turns away from %s", a.id, a.cur)
+		a.state = appIdle
+	case !a.cancelled && w.chance(w.p.Cancels):
+		a.cancel(w)
+	default:
+		a.confirm(w)
+		if a.state == appConfirming && w.agent.up && w.chance(w.p.ConfirmsTwice) {
+			w.saw(ConfirmedTwice)
+			w.step(txn.Confirm{Req: a.request(false), UUID: a.cur.uuid})
+		}
+	}
+}
+
+func (a *app) confirm(w *World) {
+	a.state = appConfirming
+	w.tell("app %d    confirms %s", a.id, a.cur)
+	w.step(txn.Confirm{Req: a.request(true), UUID: a.cur.uuid})
+}
+
+func (a *app) cancel(w *World) {
+	a.state, a.cancelled = appCancelling, true
+	w.tell("app %d    cancels %s", a.id, a.cur)
+	reasons := [...]txn.CancelReason{txn.CancelCustomer, txn.CancelCardRemoved}
+	reason := reasons[0]
+	if w.budget == nil {
+		reason = reasons[w.c.Intn(2)]
+	}
+	w.step(txn.Cancel{Req: a.request(true), UUID: a.cur.uuid, Reason: reason})
+}
+
+// tellShown says what became of the screen.
+func (a *app) tellShown(w *World) {
+	a.state = appTelling
+	delivered := txn.DeliveredYes
+	if w.chance(w.p.ShownNo) {
+		delivered = txn.DeliveredNo
+	} else if w.chance(w.p.ShownEtc) {
+		delivered = txn.DeliveredUnknown
+	}
+	a.delivered = delivered
+	w.step(txn.Shown{Req: a.request(true), UUID: a.cur.uuid, Delivered: delivered})
+}
+
+// refused: nothing was paid. The same sale may be tried again.
+func (a *app) refused(w *World) {
+	w.showUnpaid(a.cur)
+	a.state = appIdle
+	if !a.recovering && a.mayRetry(w) && w.chance(w.p.Retries) {
+		a.attempt(w)
+	}
+}
+
+// mayRetry: a sale reference is good for a business day, and this world's
+// applications give a sale up well before it ends.
+func (a *app) mayRetry(w *World) bool {
+	return a.attempts < w.p.MaxAttempts && w.now.Boot-a.since < 5*time.Hour && len(w.txns) < len(uuids)
+}
+
+// answered takes an answer of the agent to its application.
+func (w *World) answered(answer txn.Answer) {
+	id := int(answer.Req >> 32)
+	switch {
+	case id == operatorID:
+		w.toOperator(answer)
+		return
+	case id == pesterID:
+		w.toPester(answer)
+		return
+	}
+	a := w.apps[id]
+	if answer.Req < a.first {
+		return // it does not wait for this one any more
+	}
+	if w.tracing {
+		w.tell("agent    tells app %d: %s %s %s", id, answer.UUID, answer.Code, answer.Warning)
+	}
+	a.first = a.last + 1 // one answer is enough
+	a.hear(w, answer)
+}
+
+func (a *app) hear(w *World, answer txn.Answer) {
+	switch a.state {
+	case appAsking:
+		a.admitted(w, answer)
+	case appConfirming:
+		switch answer.Code {
+		case txn.OK:
+			w.showPaid(a.cur)
+			a.state, a.lost = appTelling, true // shown follows as its next act
+		case txn.BeingReversed, txn.NotApproved:
+			w.saw(ConfirmRaced)
+			a.state = appWaiting // the view says the same
+		default:
+			w.fail("answer", "confirm of the approved %s was answered %s", a.cur, answer.Code)
+		}
+	case appCancelling:
+		a.state = appWaiting
+	case appTelling:
+		if answer.Code != txn.OK {
+			w.fail("answer", "shown of the confirmed %s was answered %s", a.cur, answer.Code)
+		}
+		a.cur.undelivered = a.cur.undelivered || a.delivered != txn.DeliveredYes
+		a.state = appIdle
+	}
+}
+
+func (a *app) admitted(w *World, answer txn.Answer) {
+	switch answer.Code {
+	case txn.Accepted, txn.Existing:
+		a.state = appWaiting
+		if answer.Warning == txn.BeingReversed {
+			w.saw(WarnedReversing)
+		}
+	case txn.SaleOpen, txn.SalePaid:
+		if answer.Code == txn.SaleOpen {
+			w.saw(SaleOpenRefused)
+		} else {
+			w.saw(SalePaidRefused)
+		}
+		a.state = appWaiting
+		a.take(w.named[answer.Other])
+	case txn.ReversalOwed:
+		w.saw(GateClosed)
+		a.state = appIdle
+	default:
+		w.fail("answer", "begin of %s was answered %s", a.cur, answer.Code)
+	}
+}
+
+// pester is a second window of an application: it asks about one of its
+// transactions for what does not fit its state, as a confused one would.
+func (w *World) pester() {
+	t := w.victim()
+	if t == nil {
+		return
+	}
+	kind := w.c.Intn(4)
+	req := uint64(pesterID)<<32 | uint64(kind)
+	w.tell("app %d    pesters about %s (%d)", t.owner.id, t, kind)
+	switch kind {
+	case 0:
+		w.step(txn.Confirm{Req: req, UUID: t.uuid})
+	case 1:
+		w.step(txn.Cancel{Req: req, UUID: t.uuid, Reason: txn.CancelCustomer})
+	case 2:
+		e := t.begin
+		e.Req = req
+		if w.c.Intn(2) == 1 {
+			e.Digest = "other"
+		}
+		w.step(e)
+	case 3:
+		if t.paid+t.unpaid > 0 {
+			w.step(txn.Shown{Req: req, UUID: t.uuid, Delivered: txn.DeliveredNo})
+		}
+	}
+}
+
+// toPester: who hears that his confirm is durable shows the approval.
+func (w *World) toPester(answer txn.Answer) {
+	w.tell("agent    tells the second window: %s %s", answer.UUID, answer.Code)
+	if answer.Code != txn.OK {
+		return
+	}
+	switch t := w.named[answer.UUID]; answer.Req & 3 {
+	case 0:
+		w.showPaid(t)
+	case 3:
+		t.undelivered = true
+	}
+}
+
+// die is a flash exit.
+func (a *app) die(w *World) {
+	w.stats.AppCrashes++
+	w.tell("app %d    CRASH", a.id)
+	a.state, a.lost = appDead, false
+	a.first = a.last + 1
+	a.knows = !w.chance(w.p.Forgets)
+	a.returns = !w.chance(w.p.NeverReturns)
+	if !a.returns {
+		a.state = appGone
+	}
+}
+
+// comeBack: it asks the agent what it must act on.
+func (a *app) comeBack(w *World) {
+	w.tell("app %d    starts", a.id)
+	a.state, a.recovering = appIdle, true
+	a.recover(w)
+}
+
+// recover acts on one open outcome after the other, then goes back to the sale
+// that was under way.
+func (a *app) recover(w *World) {
+	for _, uuid := range w.agent.view.Open() {
+		t, g := w.agent.view.Get(uuid), w.named[uuid]
+		if g.owner != a {
+			continue
+		}
+		if t.State == txn.StateConfirmed && t.Shown == "" {
+			a.take(g)
+			w.showPaid(g)
+			a.tellShown(w)
+			return
+		}
+	}
+	a.recovering = false
+	switch {
+	case a.cur == nil || a.sale == 0:
+		a.state = appIdle
+	case !a.mayRetry(w):
+		a.state = appIdle
+	case a.knows:
+		if a.cur.sale != a.sale || a.cur.paid > 0 || a.cur.unpaid > 0 {
+			a.state = appIdle
+			return
+		}
+		a.state = appWaiting
+		if w.agent.view.Get(a.cur.uuid) == nil {
+			a.ask(w)
+		}
+	default:
+		// It knows only that the sale is not through: the cashier tries again.
+		a.attempt(w)
+	}
+}
+
+// chance is for what an application or a person does of its own will; nothing
+// of the kind happens any more at the end of a run.
+func (w *World) chance(perMille int) bool { return !w.healing && w.c.Chance(perMille) }
+
+// saleNames are the merchant's references.
+var saleNames = func() (names [4][64]string) {
+	for i := range names {
+		for j := range names[i] {
+			names[i][j] = string(rune('a'+i)) + uuids[j][1:]
+		}
+	}
+	return
+}()

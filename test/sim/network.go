@@ -1,0 +1,118 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
+// packet is one message on its way.
+type packet struct {
+	t     *Txn
+	left  time.Duration // when it, or for a host that echoes nothing the message it answers, left
+	route int
+	out   *txn.Outbound // to the host
+	in    *txn.Response // or to the agent; nil: garbage
+}
+
+// transmit gives a message to the link: it leaves or not, and the agent is told
+// what is known of that.
+func (w *World) transmit(o *txn.Outbound) {
+	t := w.named[o.UUID]
+	w.onWire(t, o)
+	r := report{route: o.Route, attempt: o.Attempt, t: t, card: o.Facts.Card}
+	switch {
+	case w.fault(Unsent, w.p.Unsent):
+		r.kind = reportUnsent
+	case w.fault(InDoubt, w.p.InDoubt):
+		r.kind = reportInDoubt
+		if w.c.Intn(2) == 1 {
+			w.send(t, o)
+		}
+	default:
+		r.kind = reportSent
+		w.send(t, o)
+	}
+	if w.tracing {
+		w.tell("link     %s %s to address %d: %s", o.Facts.Kind, t, o.Route, r.kind)
+	}
+	w.agent.reports = append(w.agent.reports, r)
+}
+
+func (w *World) send(t *Txn, o *txn.Outbound) {
+	if o.Attempt == 0 {
+		t.left++
+	}
+	w.net = append(w.net, packet{t: t, left: w.now.Boot, route: o.Route, out: o})
+}
+
+// deliver takes message i to where it goes, unless it is lost; a copy of it may
+// stay behind.
+func (w *World) deliver(i int) {
+	p := w.net[i]
+	if i > 0 {
+		w.stats.Faults[Overtaken]++
+	}
+	if w.expired(&p) {
+		w.drop(i)
+		w.tell("network  %s is past its lifetime", &p)
+		return
+	}
+	if p.in != nil && !w.agent.up {
+		w.drop(i)
+		w.tell("network  %s: nobody listens", &p)
+		return
+	}
+	if !w.fault(Duplicated, w.p.Duplicate) {
+		w.drop(i)
+	}
+	if w.fault(Dropped, w.p.Drop) {
+		w.tell("network  %s is lost", &p)
+		return
+	}
+	if p.out != nil {
+		w.atHost(&p)
+		return
+	}
+	w.tell("network  %s arrives", &p)
+	w.step(*p.in)
+}
+
+func (w *World) drop(i int) { w.net = append(w.net[:i], w.net[i+1:]...) }
+
+// expired says that a message has outlived the longest lifetime, where there
+// is one.
+func (w *World) expired(p *packet) bool {
+	return w.p.Bounded && w.now.Boot-p.left > 300*w.unit
+}
+
+// endLifetimes drops the requests of t that are still on their way: in an
+// exhaustive run, that is what the end of a hold-down means.
+func (w *World) endLifetimes(t *Txn) {
+	kept := w.net[:0]
+	for _, p := range w.net {
+		if p.t == t && p.out != nil && p.out.Attempt == 0 {
+			continue
+		}
+		kept = append(kept, p)
+	}
+	w.net = kept
+}
+
+// inFlight says whether anything about t is on its way.
+func (w *World) inFlight(t *Txn) bool {
+	for i := range w.net {
+		if w.net[i].t == t {
+			return true
+		}
+	}
+	return false
+}
+
+// String is the message in a transcript.
+func (p *packet) String() string {
+	if p.out != nil {
+		return string(p.out.Facts.Kind) + " " + p.t.String()
+	}
+	return string(p.in.MTI) + " " + p.t.String() + " code " + p.in.Code
+}

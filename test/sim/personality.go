@@ -1,0 +1,169 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// Personality is everything about a run that does not change during it: what
+// kind of host, what kind of applications, and how often what goes wrong.
+// Rates are per thousand.
+type Personality struct {
+	Name string
+
+	// The host.
+	Tombstones   bool   // it remembers a reversal whose original it has not seen
+	Certified    bool   // and the profile says so
+	Unknown      string // without tombstones: its answer to such a reversal, 25 or 00
+	DuplicateIs  string // its answer to a repeated request: "same", "94"
+	DoneAgain    string // its answer to a reversal of what is reversed: 00, 94 or 25
+	ListsUnknown bool   // the profile lists that 25 as "already reversed"
+	Declined     string // its answer to a reversal of what it declined: 00 or 25
+	ReplayCache  bool   // a reversal with the DE 7 of an earlier one gets the earlier one's answer
+	Silent       bool   // it echoes neither DE 7 nor 12 nor 13
+	Refusals     int    // so many reversals of each transaction are refused
+	RefusalCode  string
+	Decline      int
+	Partial      int
+	Wrong        int  // another amount or currency than was asked for
+	Unclear      int  // an answer that says neither yes nor no
+	Flip         int  // it declines, and later debits all the same
+	Collision    int  // 94 to a request that it has not seen
+	Ambiguous    int  // 25 to the reversal of a debit: two rows have its STAN (C.16)
+	Collides     bool // 94 to every reversal, none of them done; nothing else goes wrong
+
+	// The network and the link.
+	Drop, Duplicate, Unsent, InDoubt int
+	Overtake                         int // weight of a message that overtakes others
+	Misroute                         int // a reversal reaches the other address
+	Stray                            int // weight of rubbish, and of answers that belong to another
+	Routes                           int
+	SharedLedger                     bool
+	Bounded                          bool // messages have a longest lifetime
+
+	// The applications.
+	Apps, Sales       int
+	AppCrash          int // weight
+	NeverReturns      int
+	Forgets           int // after a crash it does not know the UUID
+	Cancels           int
+	WalksAway         int // never confirms
+	Retries           int // the same sale again under another UUID
+	ConfirmsTwice     int
+	ShownNo, ShownEtc int // says "no", or "unknown"
+	Pesters           int // weight of asking for what does not fit
+
+	// The agent and its surroundings.
+	AgentCrash   int // weight
+	CrashObeying int
+	EarlyTimer   int // weight of a timer while other things could happen
+	Operator     int // weight
+	Keep         int // settled transactions kept in memory; -1: all
+	Reconfigure  int // another profile after a restart
+	Clock        int // weight of wall clock jumps
+	Strict       bool
+	Terminals    int
+	Wall         int64 // at the start
+	MaxAttempts  int   // of a sale
+}
+
+// baseWall is 2026-03-14 10:00:00 UTC.
+const baseWall = int64(1773482400000)
+
+// walls are the moments at which runs begin: midday, just before midnight, year
+// end and 29 February, and a terminal whose battery has died.
+var walls = []int64{baseWall, 1773532780000, 1798761580000, 1835481580000, 20_000}
+
+// draw makes the personality of a seed. About half of all rates are zero, so
+// that each kind of trouble is also met alone.
+func draw(seed uint64) Personality {
+	c := Seeded(^seed)
+	rate := func(values ...int) int {
+		if c.Intn(2) == 0 {
+			return 0
+		}
+		return values[c.Intn(len(values))]
+	}
+	word := func(words ...string) string { return words[c.Intn(len(words))] }
+	flag := func(oneIn int) bool { return c.Intn(oneIn) == 0 }
+	p := Personality{
+		Name:       "seeded",
+		Tombstones: flag(2), Unknown: word("25", "00"), DuplicateIs: word("same", "same", "94"),
+		DoneAgain: word("00", "94", "25"), Declined: word("00", "25"), ReplayCache: flag(2), Silent: flag(8),
+		Refusals: rate(1, 1, 2, 9, 1000), RefusalCode: word("12", "40", "96", "91", "64"),
+		Decline: rate(50, 200), Partial: rate(20, 100), Wrong: rate(20, 100), Unclear: rate(20, 100),
+		Drop: rate(20, 100, 300, 1000), Duplicate: rate(20, 100), Unsent: rate(20, 200), InDoubt: rate(20, 200),
+		Overtake: rate(60, 300), Misroute: rate(50), Stray: rate(10, 40), Routes: 1 + c.Intn(2), SharedLedger: flag(4),
+		Apps: 1 + c.Intn(2), Sales: 2 + c.Intn(16),
+		AppCrash: rate(5, 20, 60), NeverReturns: rate(100, 500, 1000), Forgets: rate(200, 1000), Cancels: rate(20, 150),
+		WalksAway: rate(20, 150), Retries: rate(300, 700), ConfirmsTwice: rate(30, 200), ShownNo: rate(30), ShownEtc: rate(30), Pesters: rate(10, 60), Ambiguous: rate(50),
+		AgentCrash: rate(5, 20, 60), CrashObeying: rate(5, 30), EarlyTimer: rate(3, 20, 80),
+		Keep: -1, Terminals: 1 + c.Intn(2), Wall: walls[c.Intn(len(walls))], Strict: flag(6), MaxAttempts: 3,
+	}
+	if flag(8) {
+		p.Flip = 100
+	}
+	if flag(8) {
+		p.Collision = 50
+	}
+	if flag(3) {
+		p.Operator = 40
+	}
+	if flag(4) {
+		p.Keep = c.Intn(3)
+	}
+	if flag(4) {
+		p.Reconfigure, p.Clock = 300, 10
+	}
+	if flag(24) {
+		p.collide()
+	}
+	p.Certified = p.Tombstones && flag(2)
+	// A profile may list 25 as "already reversed" only for a host that says
+	// it for nothing else.
+	p.ListsUnknown = p.DoneAgain == "25" && p.Ambiguous == 0 && flag(2)
+	p.Bounded = !p.Tombstones || p.Operator > 0
+	return p
+}
+
+// collide: the host takes each reversal for another message with this STAN. An
+// answer that is lost or late would make that look like "done", so nothing may
+// go wrong beside it.
+func (p *Personality) collide() {
+	p.Collides, p.Refusals, p.Ambiguous, p.Declined = true, 0, 0, "00"
+	p.Drop, p.Duplicate, p.Unsent, p.InDoubt, p.Overtake, p.Misroute = 0, 0, 0, 0, 0, 0
+	p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0
+}
+
+// rules is the profile that the agent gets. Of a variant only a timer differs,
+// which gives it another hash.
+func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
+	d := func(n int) iso8583.Duration { return iso8583.Duration(time.Duration(n) * unit) }
+	r := iso8583.Rules{
+		Profile: "sim",
+		MTI: map[iso8583.Kind]iso8583.MTI{
+			iso8583.KindSale: "0200", iso8583.KindReversal: "0400", iso8583.KindReversalRepeat: "0401",
+		},
+		Match:       []int{7, 12, 13},
+		SendTimeout: d(10), ResponseTimeout: d(40), ConfirmTimeout: d(60), ShownTimeout: d(60),
+		Response: iso8583.ResponseRules{
+			Approved: []string{"00"}, Partial: []string{"10"}, Declined: []string{"05", "51"}, Duplicate: []string{"94"},
+		},
+		Reversal: iso8583.ReversalRules{
+			Types:    []iso8583.Type{iso8583.Sale},
+			Schedule: []iso8583.Duration{0, 0, d(10), d(20), d(300)}, AnswerTimeout: d(20), EscalateAfter: 6,
+			Done: []string{"00"}, Duplicate: []string{"94"}, Unknown: []string{"25"}, Retry: []string{"91", "96", "98"},
+			UnknownAfterDone: p.ListsUnknown, Tombstones: p.Certified, MessageLifetime: d(300), SharedLedger: p.SharedLedger,
+			Reasons: iso8583.Reasons{Timeout: "68", Customer: "17", Chip: "22", Invalid: "06", Storage: "96"},
+		},
+		Gate: iso8583.GateLimit, OwedLimit: 5,
+	}
+	if p.Strict {
+		r.Gate = iso8583.GateStrict
+	}
+	if variant {
+		r.ResponseTimeout = d(45)
+	}
+	return r
+}

@@ -1,0 +1,319 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// Txn is what the world knows of one transaction. None of it comes from the
+// agent's memory; J(t) is read from durable records by this package's own fold.
+type Txn struct {
+	uuid  string
+	owner *app
+	sale  int
+	begin txn.Begin // to be asked again with
+
+	// The wire.
+	key  hostKey // of its request, once one was released
+	left int     // requests that went on the wire
+	net  int64   // what the ledgers hold of it
+	owed int     // ledgers that hold something
+
+	// The screen.
+	paid, unpaid, unknown int
+
+	undelivered bool // and somebody said that the goods were not handed over
+
+	// Durable.
+	intent    *txn.Intent
+	records   []txn.Record
+	j         txn.State
+	confirmed bool // ever
+	escalated bool // ever
+	handled   bool // an operator gave the acquirer's word
+	held      bool // a hold-down ended
+
+	// The shell.
+	armed bool
+	timer time.Duration
+
+	debits  int
+	flipped bool // the host said no, then yes
+	heard   bool // and a late approval is durable
+}
+
+// String is the transaction in a transcript.
+func (t *Txn) String() string { return t.uuid }
+
+func closedNegative(j txn.State) bool {
+	return j == txn.StateDeclined || j == txn.StateReversed || j == txn.StateNotSent
+}
+
+// journaled takes note of a durable record: J(t, ·) and Esc(t).
+func (w *World) journaled(r txn.Record) {
+	if w.tracing {
+		w.tell("disk     %s %s", r.Group(), r.Type())
+	}
+	t := w.named[r.Group()]
+	if t == nil {
+		return
+	}
+	if w.p.Keep >= 0 {
+		t.records = append(t.records, r)
+	}
+	before := t.j
+	switch r := r.(type) {
+	case *txn.Intent:
+		w.begun(t, r)
+	case *txn.Approved:
+		t.j = txn.StateApproved
+	case *txn.Declined:
+		t.j = txn.StateDeclined
+	case *txn.NotSent:
+		t.j = txn.StateNotSent
+	case *txn.Confirmed:
+		t.j, t.confirmed = txn.StateConfirmed, true
+	case *txn.Reversing:
+		t.j = txn.StateReversing
+	case *txn.Reversed:
+		t.j = txn.StateReversed
+	case *txn.Attempt:
+		if r.Series > 0 && !t.held {
+			t.held = true
+			w.saw(HeldDown)
+		}
+	case *txn.ReversalAnswer:
+		if r.Verdict == txn.VerdictDone && r.Code == "94" {
+			w.saw(DuplicateClosed)
+		}
+	case *txn.Late:
+		t.heard = t.heard || r.Class == iso8583.Approved.String()
+	case *txn.Escalated:
+		t.escalated = true
+		w.raised(r.Cause)
+	case *txn.Resolved:
+		w.decided(t, r.Verb)
+	}
+	if t.j != before && closedNegative(t.j) && t.net != 0 && !t.flipped {
+		w.fail("P1s", "%s is durably %s while the host holds a debit of %d", t, t.j, t.net)
+	}
+	if before == txn.StateConfirmed && t.j != before {
+		w.fail("P4", "%s was durably confirmed and is now %s", t, t.j)
+	}
+	if before == txn.StateReversing && t.confirmed && t.j == txn.StateConfirmed && !t.handled {
+		w.fail("P4", "%s was durably reversing and is now confirmed", t)
+	}
+}
+
+// begun: a durable intent. Its STAN must be new to the terminal.
+func (w *World) begun(t *Txn, r *txn.Intent) {
+	if t.intent != nil {
+		w.fail("identity", "%s has two intents", t)
+	}
+	w.stats.Transactions++
+	t.intent, t.j = r, txn.StatePending
+	key := stanKey{r.TID, r.STAN}
+	if other := w.stans[key]; other != nil && other != t {
+		w.fail("identity", "%s has the STAN %s of %s", t, r.STAN, other)
+	}
+	w.stans[key] = t
+}
+
+// decided: the acquirer's word, through an operator who tells the truth.
+func (w *World) decided(t *Txn, v txn.Verb) {
+	switch v {
+	case txn.VerbReversed:
+		t.j, t.handled = txn.StateReversed, true
+		w.saw(OperatorReversed)
+	case txn.VerbDebited:
+		t.j, t.confirmed, t.handled = txn.StateConfirmed, true, true
+		w.saw(OperatorDebited)
+	}
+}
+
+func (w *World) raised(c txn.Cause) {
+	switch c {
+	case txn.CauseUnknown:
+		w.saw(UnknownEscalated)
+	case txn.CauseNotShown:
+		w.saw(NotShownRaised)
+	case txn.CauseCollision:
+		w.saw(CollisionRaised)
+	case txn.CauseSilence:
+		w.saw(SilenceRaised)
+	case txn.CauseContradiction:
+		w.saw(Contradicted)
+	case txn.CauseUnbelievable:
+		w.saw(Disbelieved)
+	case txn.CauseAfterDecision:
+		w.saw(Reopened)
+	}
+}
+
+// onWire judges a message as it is handed to the link: R1, R6 and P4.
+func (w *World) onWire(t *Txn, o *txn.Outbound) {
+	f := &o.Facts
+	key := hostKey{f.TID, f.STAN, f.OriginalTransmission}
+	if t.intent == nil {
+		w.fail("R1", "a %s of %s leaves before its intent is durable", f.Kind, t)
+	}
+	if o.Attempt == 0 {
+		if t.left > 0 {
+			w.fail("identity", "the request of %s goes on the wire again", t)
+		}
+		if t.key.stan != 0 && t.key != key {
+			w.fail("identity", "the request of %s changed its identity", t)
+		}
+		t.key = key
+		if o.Route > 0 {
+			w.saw(Rerouting)
+		}
+		return
+	}
+	switch {
+	case t.confirmed:
+		w.fail("P4", "a reversal of %s leaves after its durable confirmation", t)
+	case t.j != txn.StateReversing && t.j != txn.StateReversed && t.j != txn.StateNotSent:
+		w.fail("R6", "a reversal of %s leaves while it is durably %s", t, t.j)
+	case t.key.stan != 0 && t.key != key:
+		w.fail("identity", "the reversal of %s names another original", t)
+	}
+}
+
+// debited and undebited are the host's ledger: P1s, P2, P3.
+func (w *World) debited(t *Txn, amount int64) {
+	t.debits++
+	t.net += amount
+	w.tell("host     DEBITS %s", t)
+	if t.debits > 1 {
+		w.fail("P3", "%s is debited twice", t)
+	}
+	if closedNegative(t.j) && !t.flipped {
+		w.fail("P1s", "%s is debited although it is durably %s", t, t.j)
+	}
+}
+
+func (w *World) undebited(t *Txn, amount int64) {
+	t.net -= amount
+	w.tell("host     undoes the debit of %s", t)
+	if t.held {
+		w.saw(HoldCaughtDebit)
+	}
+	if t.paid > 0 {
+		w.fail("P2", "%s is undone after its approval was shown", t)
+	}
+}
+
+// showPaid is the approval on the screen: goods leave.
+func (w *World) showPaid(t *Txn) {
+	if t.paid++; t.paid > 1 {
+		w.saw(ShownAgain)
+	}
+	w.tell("app %d    shows APPROVED %s", t.owner.id, t)
+	if t.net != t.begin.Amount.Minor {
+		w.fail("P2", "the approval of %s is shown while the host holds %d", t, t.net)
+	}
+}
+
+func (w *World) showUnpaid(t *Txn) {
+	t.unpaid++
+	w.tell("app %d    shows NOT APPROVED %s", t.owner.id, t)
+}
+
+func (w *World) showUnknown(t *Txn) {
+	t.unknown++
+	w.tell("app %d    shows UNKNOWN, call %s", t.owner.id, t)
+}
+
+// shapely judges what every Ready must look like, whoever obeys it.
+func (w *World) shapely(r *txn.Ready) {
+	for i := range r.Messages {
+		o := &r.Messages[i]
+		if !justified(r, o) {
+			w.fail("ready", "a %s of %s without its record in the same Ready", o.Facts.Kind, o.UUID)
+		}
+		if o.Reversal() == (o.Facts.Card != nil) {
+			w.fail("ready", "a %s of %s with the wrong card data", o.Facts.Kind, o.UUID)
+		}
+	}
+}
+
+// justified: a request only beside its intent or its rerouting, a reversal
+// only beside its attempt.
+func justified(r *txn.Ready, o *txn.Outbound) bool {
+	for _, rec := range r.Records {
+		if rec.Group() != o.UUID {
+			continue
+		}
+		switch rec := rec.(type) {
+		case *txn.Intent:
+			if !o.Reversal() && o.Facts.Kind == iso8583.KindSale {
+				return true
+			}
+		case *txn.Rerouted:
+			if !o.Reversal() && rec.Route == o.Route {
+				return true
+			}
+		case *txn.Attempt:
+			if o.Reversal() && rec.N == o.Attempt {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// settle judges the end of a run, which stands for settlement.
+func (w *World) settle() {
+	for i, t := range w.txns {
+		if t.intent == nil {
+			if t.net != 0 {
+				w.fail("P1", "%s is debited and nobody knows of it", t)
+			}
+			continue
+		}
+		w.settleOne(t)
+		for _, o := range w.txns[:i] {
+			// P3: one net debit for a sale.
+			if o.owner == t.owner && o.sale == t.sale && o.net != 0 && t.net != 0 && !o.excused() && !t.excused() {
+				w.fail("P3", "%s and %s are both debited for one sale", o, t)
+			}
+		}
+	}
+	for _, a := range w.apps {
+		if a.waits() {
+			w.fail("liveness", "application %d waits for ever (%s, %s)", a.id, a.state, a.cur)
+		}
+	}
+}
+
+// excused: a person knows, or nobody on this side can.
+func (t *Txn) excused() bool { return t.escalated || t.handled || t.flipped && !t.heard }
+
+func (w *World) settleOne(t *Txn) {
+	seen := w.agent.view.Get(t.uuid)
+	item := seen != nil && seen.Escalated()
+	alive := t.owner.state != appGone && t.owner.state != appDead
+	if t.flipped && !t.heard {
+		return // only reconciliation can tell
+	}
+	switch {
+	case t.net != 0 && t.paid == 0 && !t.escalated && !t.handled:
+		w.fail("P1", "%s is debited (durably %s), was never shown as approved and is in front of nobody", t, t.j)
+	case t.paid > 0 && t.net != t.begin.Amount.Minor:
+		w.fail("P2", "%s was shown as approved and the host holds %d", t, t.net)
+	case t.j.Open() && !item:
+		w.fail("P5", "%s is still %s and in front of nobody", t, t.j)
+	case (t.net != 0) != (t.j == txn.StateConfirmed) && !item:
+		w.fail("P6", "%s is durably %s, the host holds %d, and no item is open", t, t.j, t.net)
+	case t.undelivered && t.j == txn.StateConfirmed && !t.escalated && !t.handled:
+		w.fail("R10", "the goods of %s were not handed over, and it is in front of nobody", t)
+	case alive && t.j == txn.StateConfirmed && t.paid == 0 && !t.escalated && !t.handled:
+		w.fail("P7", "%s is confirmed and its application never heard of it", t)
+	}
+	if t.net != 0 && t.paid == 0 && t.j == txn.StateConfirmed && !alive {
+		w.saw(GoneWithDebit)
+	}
+}

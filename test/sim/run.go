@@ -1,0 +1,258 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
+// action is something that can happen next.
+type action struct {
+	op     op
+	arg    int
+	weight int // in a seeded run
+}
+
+type op uint8
+
+const (
+	opSynced op = iota
+	opReport
+	opDeliver
+	opApp
+	opStart
+	opTimer
+	opCancel
+	opAppCrash
+	opAgentCrash
+	opOperator
+	opStray
+	opFlip
+	opPester
+	opClock
+)
+
+// Run draws one schedule from c, lets everything settle, and judges it.
+func Run(p Personality, c *Choices, stats *Stats, tracing, hashing, checks bool) *World {
+	w := newWorld(p, c, stats)
+	w.tracing, w.hashing, w.checks = tracing, hashing, checks
+	stats.Runs++
+	w.start()
+	limit := 150 * p.Sales * p.Apps
+	for n := 0; n < limit && w.broken == nil && w.busy(); n++ {
+		w.tick()
+		w.list()
+		if len(w.acts) == 0 {
+			break
+		}
+		w.do(w.choose())
+	}
+	w.heal()
+	if w.broken == nil {
+		w.compare()
+		w.settle()
+	}
+	return w
+}
+
+// busy says that an application is still at work.
+func (w *World) busy() bool {
+	for _, a := range w.apps {
+		if a.state != appDone && a.state != appGone {
+			return true
+		}
+	}
+	return false
+}
+
+// choose picks by weight. The first action is the harmless one.
+func (w *World) choose() action {
+	total := 0
+	for i := range w.acts {
+		total += w.acts[i].weight
+	}
+	n := w.c.Intn(total)
+	for _, a := range w.acts {
+		if n -= a.weight; n < 0 {
+			return a
+		}
+	}
+	panic("unreachable: the weights do not add up")
+}
+
+// list lists what can happen now: first what has to, then what goes wrong.
+func (w *World) list() {
+	w.acts = w.acts[:0]
+	w.progress()
+	calm := len(w.acts) == 0
+	w.timers(calm)
+	if w.healing {
+		return
+	}
+	for i, a := range w.apps {
+		if a.state != appDead && a.state != appGone && a.state != appDone {
+			w.may(opAppCrash, i, w.p.AppCrash)
+		}
+		if a.state == appWaiting && !a.cancelled && w.agent.up {
+			w.may(opCancel, i, w.p.Cancels)
+		}
+	}
+	if w.agent.up {
+		w.may(opAgentCrash, 0, w.p.AgentCrash)
+		w.may(opOperator, 0, w.p.Operator)
+		w.may(opStray, 0, w.p.Stray)
+		w.may(opPester, 0, w.p.Pesters)
+	}
+	w.may(opClock, 0, w.p.Clock)
+	if w.p.Flip > 0 {
+		w.may(opFlip, 0, 100)
+	}
+}
+
+func (w *World) may(o op, arg, weight int) {
+	if weight > 0 {
+		w.acts = append(w.acts, action{o, arg, weight})
+	}
+}
+
+// progress lists what brings things forward.
+func (w *World) progress() {
+	if !w.agent.up {
+		w.may(opStart, 0, 500)
+	}
+	if len(w.disk.batch) > 0 {
+		w.may(opSynced, 0, 1000)
+	}
+	if len(w.agent.reports) > 0 {
+		w.may(opReport, 0, 800)
+	}
+	for i := range w.net {
+		weight := 800
+		if i > 0 {
+			if weight = w.p.Overtake; w.healing || i > 4 {
+				break
+			}
+		}
+		w.may(opDeliver, i, weight)
+	}
+	for i, a := range w.apps {
+		if a.ready(w) {
+			weight := 700
+			if a.state == appDead {
+				weight = 50
+			}
+			w.may(opApp, i, weight)
+		}
+	}
+}
+
+// timers lists those that are armed; when nothing else can happen, they are
+// what does.
+func (w *World) timers(calm bool) {
+	weight := w.p.EarlyTimer
+	if calm {
+		weight = 300
+	}
+	if !w.agent.up || weight == 0 || w.healing {
+		return
+	}
+	for i, t := range w.txns {
+		if t.armed {
+			w.may(opTimer, i, weight)
+		}
+	}
+}
+
+// do lets it happen.
+func (w *World) do(a action) {
+	w.note(uint64(a.op)<<32 | uint64(a.arg))
+	switch a.op {
+	case opSynced:
+		w.synced()
+	case opReport:
+		w.report()
+	case opDeliver:
+		w.deliver(a.arg)
+	case opApp:
+		w.apps[a.arg].act(w)
+	case opStart:
+		w.start()
+	case opTimer:
+		if len(w.net)+len(w.disk.batch) > 0 {
+			w.stats.Faults[Early]++
+		}
+		w.fire(w.txns[a.arg])
+	case opCancel:
+		w.apps[a.arg].cancel(w)
+	case opAppCrash:
+		w.apps[a.arg].die(w)
+	case opAgentCrash:
+		w.crash()
+	case opOperator:
+		w.operate()
+	case opStray:
+		w.stats.Faults[Strayed]++
+		w.stray()
+	case opPester:
+		w.pester()
+	case opFlip:
+		w.flipOne()
+	case opClock:
+		w.stats.Faults[ClockJump]++
+		w.jumpClock()
+	}
+}
+
+// heal ends the trouble: the network delivers in order, applications that come
+// back do, timers fire one after the other, until nothing is left to happen.
+func (w *World) heal() {
+	w.healing = true
+	w.tell("         --- from here on nothing goes wrong ---")
+	for fired := 0; w.broken == nil; {
+		w.tick()
+		w.list()
+		if len(w.acts) > 0 {
+			w.do(w.acts[0])
+			continue
+		}
+		t := w.due()
+		if t == nil {
+			return
+		}
+		if fired++; fired > 60*len(w.txns)+100 {
+			w.fail("liveness", "%s keeps its timer running for ever", t)
+			return
+		}
+		w.fire(t)
+	}
+}
+
+// due is the transaction whose timer comes next, among those of which anything
+// is still expected.
+func (w *World) due() *Txn {
+	var next *Txn
+	var at time.Duration
+	for _, t := range w.txns {
+		if !t.armed || next != nil && t.timer >= at {
+			continue
+		}
+		seen := w.agent.view.Get(t.uuid)
+		if seen == nil || seen.State == txn.StateReversing && seen.Escalated() {
+			continue
+		}
+		next, at = t, t.timer
+	}
+	return next
+}
+
+// flipOne lets a host that said no debit all the same.
+func (w *World) flipOne() {
+	for route, h := range w.hosts {
+		for _, a := range h.ledger.accounts {
+			if a.flips && a.state == accountDeclined {
+				h.flip(w, a, route)
+				return
+			}
+		}
+	}
+}

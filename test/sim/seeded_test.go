@@ -1,0 +1,102 @@
+package sim
+
+import (
+	"flag"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
+var (
+	transactions = flag.Int64("sim.transactions", 2_000_000, "transactions of the seeded run; 50,000 with -short")
+	firstSeed    = flag.Uint64("sim.seed", 1, "first seed of the seeded run")
+	oneRun       = flag.Bool("sim.one", false, "run only -sim.seed, and print what happened")
+)
+
+// TestSeeded runs random schedules until enough transactions are through.
+func TestSeeded(t *testing.T) {
+	if *oneRun {
+		showRun(t, *firstSeed)
+		return
+	}
+	n := *transactions
+	if testing.Short() {
+		n = min(n, 50_000)
+	}
+	// The runs are short-lived and small: collecting them seldom is faster.
+	defer debug.SetGCPercent(debug.SetGCPercent(800))
+	start := time.Now()
+	workers := runtime.GOMAXPROCS(0)
+	stats, failed := Campaign(*firstSeed, n, workers)
+	took := time.Since(start)
+	summarize(t, &stats, took, workers)
+	if failed == nil {
+		t.Logf("violations: 0")
+		if !testing.Short() && n >= 1_000_000 {
+			complete(t, &stats)
+		}
+		return
+	}
+	t.Errorf("VIOLATION %s after %d transactions, seed %d: %s", failed.Property, failed.After, failed.Seed, failed.Text)
+	if w := Shrink(failed.Seed, failed.Property); w != nil {
+		t.Logf("the shortest run found that breaks %s (%s):\n%s", failed.Property, w.broken.Text, strings.Join(w.trace, "\n"))
+	}
+	t.Logf("the whole run: go test ./test/sim -run TestSeeded -sim.one -sim.seed=%d", failed.Seed)
+}
+
+func showRun(t *testing.T, seed uint64) {
+	w := Run(draw(seed), Seeded(seed), &Stats{}, true, true, true)
+	t.Logf("personality %+v", w.p)
+	t.Logf("run of seed %d, hash %016x:\n%s", seed, w.hash, strings.Join(w.trace, "\n"))
+	if w.broken != nil {
+		t.Errorf("VIOLATION %s: %s", w.broken.Property, w.broken.Text)
+	}
+}
+
+// summarize prints what was done.
+func summarize(t *testing.T, s *Stats, took time.Duration, workers int) {
+	t.Logf("%d transactions in %d runs, %d steps, %d batches; %d faults, %d agent crashes, %d application crashes",
+		s.Transactions, s.Runs, s.Steps, s.Batches, s.AllFaults(), s.AgentCrashes, s.AppCrashes)
+	rate := float64(s.Transactions) / took.Seconds()
+	t.Logf("%.1f s on %d workers: %.0f transactions/s, %.0f on each", took.Seconds(), workers, rate, rate/float64(workers))
+	for i, n := range s.Faults {
+		t.Logf("fault      %9d  %s", n, faultNames[i])
+	}
+	for i, n := range s.Sometimes {
+		t.Logf("sometimes  %9d  %s", n, sometimeNames[i])
+	}
+	for _, cell := range unreached(s) {
+		t.Logf("never reached: %s", cell)
+	}
+}
+
+// unreached lists the squares of the state table that no run passed through.
+func unreached(s *Stats) (cells []string) {
+	for _, state := range txn.States() {
+		for _, in := range txn.Inputs() {
+			if s.Cells[state][in] == 0 {
+				cells = append(cells, state.String()+" × "+in.String())
+			}
+		}
+	}
+	return cells
+}
+
+// complete demands that the world was unkind enough.
+func complete(t *testing.T, s *Stats) {
+	for i, n := range s.Sometimes {
+		if n == 0 {
+			t.Errorf("in no run: %s", sometimeNames[i])
+		}
+	}
+	if s.AllFaults() < s.Transactions/2 {
+		t.Errorf("%d faults in %d transactions: too kind", s.AllFaults(), s.Transactions)
+	}
+	if crashes := s.AgentCrashes + s.AppCrashes; crashes < s.Transactions/10 {
+		t.Errorf("%d crashes in %d transactions: too kind", crashes, s.Transactions)
+	}
+}

@@ -1,0 +1,136 @@
+package sim
+
+import "github.com/counterfoil-pos/counterfoil/agent/txn"
+
+// Stats is what happened, over many runs.
+type Stats struct {
+	Runs, Transactions, Steps, Batches int64
+	AgentCrashes, AppCrashes           int64
+	Faults                             [faults]int64
+	Sometimes                          [sometimes]int64
+	Cells                              [8][32]int64 // state × input
+}
+
+// Fault is something that goes wrong outside the agent.
+type Fault int
+
+// The faults there are.
+const (
+	Dropped Fault = iota
+	Duplicated
+	Overtaken
+	Misrouted
+	Unsent
+	InDoubt
+	Refused
+	Wrong
+	Unclear
+	Flipped
+	Collided
+	Hidden
+	Strayed
+	Early
+	ClockJump
+	faults
+)
+
+var faultNames = [faults]string{
+	"message lost", "message duplicated", "message overtaken", "reversal at the other address",
+	"certainly not sent", "sent or not, nobody knows", "reversal refused", "wrong amount or currency",
+	"neither yes nor no", "no, then yes", "94 to a first send", "two rows have the STAN", "another's message, or rubbish",
+	"timer before anything else", "wall clock set",
+}
+
+// Sometime is something that must happen in some run, or the world is too kind.
+type Sometime int
+
+// The things that must happen.
+const (
+	LateApproval Sometime = iota
+	ApprovalAfterReversed
+	ConfirmRaced
+	HeldDown
+	HoldCaughtDebit
+	ReversalFirst
+	TombstoneStopped
+	DuplicateClosed
+	UnknownEscalated
+	RefusedThenDone
+	BatchKept
+	BatchLost
+	ReadysLost
+	CrashObeying
+	RecoveredOwed
+	ShownAgain
+	NotShownRaised
+	CollisionRaised
+	Rerouting
+	CancelledUnsent
+	SaleOpenRefused
+	SalePaidRefused
+	WarnedReversing
+	GateClosed
+	OperatorDebited
+	OperatorReversed
+	OperatorTooEarly
+	Reopened
+	LoadedAgain
+	Contradicted
+	Disbelieved
+	PartialRefused
+	GoneWithDebit
+	SilenceRaised
+	ConfirmedTwice
+	sometimes
+)
+
+var sometimeNames = [sometimes]string{
+	"an approval crossed its reversal", "an approval came after the reversal was done",
+	"a confirm lost the race against the timer", "a hold-down ran to its end",
+	"the reversal after a hold-down undid a debit", "a reversal reached the host first",
+	"a tombstone stopped a request", "94 closed a reversal", "25 went to a person",
+	"a refused reversal was done later", "a crash kept the batch", "a crash lost the batch",
+	"a crash lost Readys that were held", "a crash between two effects", "recovery took up an owed reversal",
+	"an approval was shown again", "not_shown was raised", "a STAN collision was raised",
+	"a request went to another address", "cancelled before it left", "sale_open was answered",
+	"sale_paid was answered", "a second attempt was warned", "the gate was closed",
+	"acquirer-debited was obeyed", "acquirer-reversed was obeyed", "an operator was too early",
+	"a host spoke after an operator", "a cold transaction was loaded", "a contradiction was raised",
+	"an unbelievable answer was raised", "a partial approval was reversed",
+	"an application left for ever with its sale paid", "silence was raised", "a confirm was asked for twice",
+}
+
+// saw counts one of the things that must happen.
+func (w *World) saw(s Sometime) { w.stats.Sometimes[s]++ }
+
+// Add adds o to s.
+func (s *Stats) Add(o *Stats) {
+	s.Runs += o.Runs
+	s.Transactions += o.Transactions
+	s.Steps += o.Steps
+	s.Batches += o.Batches
+	s.AgentCrashes += o.AgentCrashes
+	s.AppCrashes += o.AppCrashes
+	for i := range s.Faults {
+		s.Faults[i] += o.Faults[i]
+	}
+	for i := range s.Sometimes {
+		s.Sometimes[i] += o.Sometimes[i]
+	}
+	for i := range s.Cells {
+		for j := range s.Cells[i] {
+			s.Cells[i][j] += o.Cells[i][j]
+		}
+	}
+}
+
+// AllFaults is the sum over all kinds.
+func (s *Stats) AllFaults() (n int64) {
+	for _, f := range s.Faults {
+		n += f
+	}
+	return n
+}
+
+// Reached says how many squares of the state table were passed through.
+func (s *Stats) Reached(state txn.State, in txn.Input) int64 { return s.Cells[state][in] }
