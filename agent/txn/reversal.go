@@ -147,6 +147,9 @@ func reversalTimeUp(s *step, t *Transaction, _ Event) {
 func reversalAnswer(s *step, t *Transaction, ev Event) {
 	e := ev.(Response)
 	verdict := s.judge(t, &e)
+	if s.idle(t, verdict) {
+		verdict = VerdictIgnored
+	}
 	if verdict == VerdictIgnored && t.Evidence >= evidencePerTxn {
 		return
 	}
@@ -188,6 +191,25 @@ func (s *step) judge(t *Transaction, e *Response) Verdict {
 	default:
 		return VerdictRefused
 	}
+}
+
+// idle says that the verdict brings nothing: no attempt is waiting for an
+// answer, and it neither closes, nor holds down, nor escalates for the first
+// time. A host that repeats itself must not fill the journal or hold up the
+// next attempt.
+func (s *step) idle(t *Transaction, v Verdict) bool {
+	if s.wait(t).For == waitAnswer {
+		return false
+	}
+	switch v {
+	case VerdictRetry:
+		return true
+	case VerdictRefused, VerdictDuplicate:
+		return t.HostRefused
+	case VerdictUnknown:
+		return t.HostRefused && t.SawUnknown
+	}
+	return false
 }
 
 // refuses says whether the code is in no list at all.
