@@ -56,8 +56,10 @@ func (m *Machine) addIntent(r *Intent, loaded bool) {
 	if holder := m.hot[m.bySTAN[key]]; holder == nil || !holder.State.Open() && !loaded {
 		m.bySTAN[key] = t.UUID
 	}
-	key = SaleKey(t.MID, t.Sale, t.Part)
-	m.bySale[key] = append(m.bySale[key], t.UUID)
+	if t.Kind.NeedsConfirmation() {
+		key = SaleKey(t.MID, t.Sale, t.Part)
+		m.bySale[key] = append(m.bySale[key], t.UUID)
+	}
 }
 
 // resettle moves a transaction between the two lists.
@@ -78,7 +80,7 @@ func (t *Transaction) apply(r Record) {
 		t.Route = r.Route
 	case *Approved:
 		t.State = StateApproved
-		t.Code, t.RRN, t.AuthCode = r.Code, r.RRN, r.AuthCode
+		t.Code, t.RRN, t.AuthCode, t.Balance = r.Code, r.RRN, r.AuthCode, r.Balance
 	case *Declined:
 		t.State, t.Final = StateDeclined, r.At
 		t.Code, t.RRN = r.Code, r.RRN
@@ -86,6 +88,12 @@ func (t *Transaction) apply(r Record) {
 		t.State, t.Final = StateNotSent, r.At
 	case *Confirmed:
 		t.State, t.Confirmed, t.Final = StateConfirmed, r.At, r.At
+	case *Failed:
+		t.State, t.Final = StateFailed, r.At
+	case *Followed:
+		t.follow(Follow{By: r.By, Kind: r.Kind, Minor: r.Minor, Open: true})
+	case *FollowEnded:
+		t.followEnded(r)
 	case *ShownNote:
 		t.Shown = r.Delivered
 	case *Late:
@@ -101,6 +109,21 @@ func (t *Transaction) apply(r Record) {
 		t.resolve(r)
 	default:
 		t.applyReversal(r)
+	}
+}
+
+// follow adds or reopens a follow-up.
+func (t *Transaction) follow(f Follow) {
+	t.Follows = slices.DeleteFunc(slices.Clone(t.Follows), func(o Follow) bool { return o.By == f.By })
+	t.Follows = append(t.Follows, f)
+}
+
+func (t *Transaction) followEnded(r *FollowEnded) {
+	t.Follows = slices.Clone(t.Follows)
+	for i := range t.Follows {
+		if f := &t.Follows[i]; f.By == r.By {
+			f.Open, f.Done = false, r.Done
+		}
 	}
 }
 

@@ -54,6 +54,10 @@ func shown(s *step, t *Transaction, ev Event) {
 	if s.wait(t).For == waitShown {
 		s.disarm(t)
 	}
+	if !t.Kind.NeedsConfirmation() {
+		s.answer(e.Req, t.UUID, OK) // no goods depend on it
+		return
+	}
 	switch e.Delivered {
 	case DeliveredNo:
 		s.escalate(t, CauseNotDelivered)
@@ -144,6 +148,7 @@ func (s *step) resolved(t *Transaction, v Verb) {
 		s.escalate(t, CauseParked) // nothing is sent: a person has it until it is closed
 		s.disarm(t)
 	case VerbReversed, VerbDebited:
+		s.unlock(t)
 		s.disarm(t)
 	}
 }

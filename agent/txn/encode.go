@@ -178,6 +178,7 @@ func (r *Intent) fields(c *coder) {
 	num(c, 17, &r.Year)
 	str(c, 18, &r.Rules)
 	num(c, 19, &r.Route)
+	str(c, 20, &r.Original)
 }
 
 func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route) }
@@ -187,6 +188,7 @@ func (r *Approved) fields(c *coder) {
 	str(c, 3, &r.RRN)
 	str(c, 4, &r.AuthCode)
 	num(c, 5, &r.Route)
+	str(c, 6, &r.Balance)
 }
 
 func (r *Declined) fields(c *coder) { str(c, 2, &r.Code); str(c, 3, &r.RRN) }
@@ -196,6 +198,12 @@ func (r *NotSent) fields(*coder) {}
 func (r *Confirmed) fields(*coder) {}
 
 func (r *ShownNote) fields(c *coder) { str(c, 2, &r.Delivered) }
+
+func (r *Followed) fields(c *coder) { str(c, 2, &r.By); str(c, 3, &r.Kind); c.int64(4, &r.Minor) }
+
+func (r *FollowEnded) fields(c *coder) { str(c, 2, &r.By); c.bool(3, &r.Done) }
+
+func (r *Failed) fields(*coder) {}
 
 func (r *Reversing) fields(c *coder) {
 	str(c, 2, &r.Cause)

@@ -75,7 +75,11 @@ func SaleKey(mid iso8583.MID, sale, part string) string {
 // Keys lists the journal keys of a record beside its group.
 func Keys(r Record) []string {
 	if i, ok := r.(*Intent); ok {
-		return []string{STANKey(i.TID, i.STAN), SaleKey(i.MID, i.Sale, i.Part)}
+		keys := []string{STANKey(i.TID, i.STAN)}
+		if i.Kind.NeedsConfirmation() {
+			keys = append(keys, SaleKey(i.MID, i.Sale, i.Part))
+		}
+		return keys
 	}
 	return nil
 }
@@ -87,7 +91,9 @@ func (m *Machine) Needs(ev Event) []string {
 	switch e := ev.(type) {
 	case Begin:
 		keys := m.needUUID(e.UUID)
-		if term := m.terminals[e.TID]; term != nil {
+		if e.Original != "" {
+			keys = append(keys, m.needUUID(e.Original)...)
+		} else if term := m.terminals[e.TID]; term != nil {
 			keys = append(keys, SaleKey(term.MID, e.Sale, e.Part))
 		}
 		return keys

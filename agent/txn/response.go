@@ -15,7 +15,7 @@ func (s *step) response(e Response) {
 	}
 	r := s.rules(t)
 	switch e.MTI {
-	case r.MTI[iso8583.KindSale].Response():
+	case r.MTI[t.Kind.Kind()].Response():
 		if !echoes(r, &e, t, t.Transmission) {
 			s.evidence(t, &e, "the identity echoed is not this transaction's")
 			return
@@ -90,7 +90,11 @@ func approved(s *step, t *Transaction, ev Event) {
 		lateAnswer(s, t, ev)
 		return
 	}
-	s.record(t.UUID, &Approved{Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route})
+	s.record(t.UUID, &Approved{Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route, Balance: e.Balance})
+	if !t.Kind.NeedsConfirmation() {
+		s.finish(t, &Confirmed{}) // the durable approval is the commit point
+		return
+	}
 	s.arm(t, waitConfirm, s.rules(t).ConfirmTimeout)
 }
 
@@ -100,8 +104,7 @@ func declined(s *step, t *Transaction, ev Event) {
 		lateAnswer(s, t, ev)
 		return
 	}
-	s.record(t.UUID, &Declined{Code: e.Code, RRN: e.RRN})
-	s.disarm(t)
+	s.finish(t, &Declined{Code: e.Code, RRN: e.RRN})
 }
 
 func partial(s *step, t *Transaction, ev Event) {

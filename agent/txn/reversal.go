@@ -10,6 +10,10 @@ import (
 // reverse decides, irrevocably, to undo t, and sends the first reversal (R6).
 func (s *step) reverse(t *Transaction, c Cause) {
 	r := s.rules(t)
+	if !t.Kind.MovesMoney() {
+		s.finish(t, &Failed{})
+		return
+	}
 	if !reversible(r, t.Kind) {
 		s.escalate(t, CauseNotReversible)
 		s.disarm(t)
@@ -19,6 +23,7 @@ func (s *step) reverse(t *Transaction, c Cause) {
 		Cause: c, Reason: reason(&r.Reversal.Reasons, c),
 		Answered: t.State == StateApproved || c == CausePartial,
 	})
+	s.lock(t)
 	s.attempt(t, false)
 }
 
@@ -57,7 +62,7 @@ func (s *step) attempt(t *Transaction, fresh bool) {
 		kind = iso8583.KindReversalRepeat
 	}
 	f := t.facts(kind)
-	f.Transmission, f.Reason = a.Transmission, t.Reason
+	f.Transmission, f.Reason, f.Original = a.Transmission, t.Reason, t.identity(r)
 	f.RRN, f.AuthCode = t.RRN, t.AuthCode
 	s.ready.Messages = append(s.ready.Messages, Outbound{
 		UUID: t.UUID, Route: s.reversalRoute(t, r), Attempt: a.N, Series: a.Series, Facts: f,
@@ -224,8 +229,7 @@ func (s *step) refuses(r *iso8583.ReversalRules, code string) bool {
 func (s *step) done(t *Transaction) {
 	r := &s.rules(t).Reversal
 	if r.Tombstones || t.Answered || t.Hold == HoldOver {
-		s.record(t.UUID, &Reversed{})
-		s.disarm(t)
+		s.finish(t, &Reversed{})
 		return
 	}
 	s.hold(t)
@@ -236,8 +240,7 @@ func (s *step) unknownOriginal(t *Transaction, doneBefore bool) {
 	r := &s.rules(t).Reversal
 	switch {
 	case doneBefore && r.UnknownAfterDone && (t.Hold == HoldOver || r.Tombstones || t.Answered):
-		s.record(t.UUID, &Reversed{})
-		s.disarm(t)
+		s.finish(t, &Reversed{})
 	case t.Hold == HoldNone && !doneBefore:
 		s.hold(t)
 	default:

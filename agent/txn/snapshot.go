@@ -63,6 +63,10 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 			dst = append(dst, i.Cause...)
 			dst = append(dst, flag(i.Closed))
 		}
+		for _, f := range t.Follows {
+			dst = append(dst, '>', flag(f.Open), flag(f.Done))
+			dst = append(dst, f.By...)
+		}
 		if w := m.waits[uuid]; w != nil && w.For != waitNothing {
 			dst = append(dst, '@', byte(w.For), flag(w.Unsent), byte(w.Shift))
 			dst = binary.AppendVarint(dst, int64((w.Deadline-now.Boot)/time.Second))

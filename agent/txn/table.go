@@ -21,16 +21,17 @@ func init() {
 		StateDeclined:  noDebitRow("the host said no"),
 		StateNotSent:   noDebitRow("nothing left"),
 		StateReversed:  reversedRow(),
+		StateFailed:    failedRow(),
 	}
 }
 
 func pendingRow() map[Input]cell {
-	reversing := []State{StateReversing}
+	reversing := []State{StateReversing, StateFailed} // failed: what moves no money
 	return map[Input]cell{
 		RequestSent:         {requestSent, nil, "the response timer starts when the request has left"},
 		RequestUnsent:       {unsent, []State{StateNotSent}, "no byte left: the next address, or nothing to reverse"},
 		RequestInDoubt:      {reverseFor(CauseLinkLost), reversing, "any byte may have left: reverse"},
-		AnswerApproved:      {approved, []State{StateApproved}, "durable before the application hears of it"},
+		AnswerApproved:      {approved, []State{StateApproved, StateConfirmed}, "durable before the application hears of it; what needs no confirmation is committed by it"},
 		AnswerPartial:       {partial, reversing, "partial approvals are refused: reverse the whole"},
 		AnswerDeclined:      {declined, []State{StateDeclined}, "final"},
 		AnswerIndeterminate: {indeterminate, reversing, "DE 39 says neither yes nor no, or is missing or unknown: reverse"},
@@ -138,6 +139,15 @@ func reversedRow() map[Input]cell {
 	}
 }
 
+// failedRow is for what moves no money: nothing that comes later matters.
+func failedRow() map[Input]cell {
+	return map[Input]cell{
+		AskConfirm: {confirmNothing, nil, "refused: nothing was approved"},
+		AskCancel:  {cancelAgain, nil, "nothing to undo"},
+		AskShown:   {shownNot, nil, "noted"},
+	}
+}
+
 func quiet(*step, *Transaction, Event) {}
 
 func reverseFor(c Cause) func(*step, *Transaction, Event) {
@@ -159,7 +169,7 @@ func restartApproved(s *step, t *Transaction, _ Event) {
 }
 
 func restartConfirmed(s *step, t *Transaction, _ Event) {
-	if t.Shown == "" {
+	if t.awaitsShown() {
 		s.arm(t, waitShown, s.rules(t).ShownTimeout)
 	}
 }

@@ -82,7 +82,7 @@ func (c *command) get(name, otherwise string) string {
 
 // commands are the words that a transcript may use.
 var commands = map[string]func(*lab, *command) error{
-	// begin u1 sale=s1 amount=12.34 [part= tid= route= digest= epoch=]
+	// begin u1 sale=s1 amount=12.34 [type= original= part= tid= route= digest= epoch=]
 	"begin": (*lab).begin,
 	// sent | unsent | in-doubt [u1] [attempt=N]: what became of the message sent last
 	"sent":     (*lab).delivery,
@@ -183,6 +183,10 @@ func (l *lab) begin(c *command) error {
 		return err
 	}
 	b := beginSale(l.t, l.last, c.get("sale", "s1"))
+	b.Type, b.Original = iso8583.Type(c.get("type", "sale")), c.get("original", "")
+	if !b.Type.NeedsConfirmation() {
+		b.Sale = c.get("sale", "")
+	}
 	b.TID, b.Amount.Minor, b.Route, b.Epoch = iso8583.TID(c.get("tid", string(testTID))), minor, route, epoch
 	b.Part, b.Digest = c.get("part", ""), c.get("digest", b.Digest)
 	l.step(b)
