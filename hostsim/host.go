@@ -46,6 +46,9 @@ var ErrClosed = errors.New("simulated acquirer: not running")
 // A torn last line there is cut and logged; any other damage is an error.
 // Close the host even where it was never started.
 func New(cfg Config, log *zap.Logger) (*Host, error) {
+	if err := cfg.adopt(); err != nil {
+		return nil, fmt.Errorf("simulated acquirer: %w", err)
+	}
 	cfg.fill()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("simulated acquirer: %w", err)
@@ -78,7 +81,7 @@ func (h *Host) openBooks() error {
 		if path != "" && i > 0 {
 			path = fmt.Sprintf("%s.%d", path, i)
 		}
-		b, note, err := openBook(path, h.cfg.policy(), now())
+		b, note, err := openBook(path, h.cfg.policy(), h.now())
 		if err != nil {
 			return err
 		}
@@ -209,7 +212,7 @@ func (h *Host) Restart(forget bool, down time.Duration) error {
 	}
 	var errs []error
 	for _, b := range h.books {
-		note, err := b.restart(now(), forget)
+		note, err := b.restart(h.now(), forget)
 		if note != "" {
 			h.log.Warn("ledger file repaired", zap.String("file", b.path), zap.String("note", note))
 		}
@@ -293,4 +296,10 @@ func (h *Host) sleep(d time.Duration) bool {
 	}
 }
 
-func now() time.Time { return time.Now().UTC() }
+// now is the host's clock.
+func (h *Host) now() time.Time {
+	if h.cfg.Now != nil {
+		return h.cfg.Now().UTC()
+	}
+	return time.Now().UTC()
+}
