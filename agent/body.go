@@ -40,7 +40,6 @@ func readOptional(w http.ResponseWriter, r *http.Request, into any) *client.Prob
 func readAll(w http.ResponseWriter, r *http.Request) ([]byte, *client.Problem) {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err == nil {
-		liftReadDeadline(w)
 		return data, nil
 	}
 	var large *http.MaxBytesError

@@ -267,7 +267,7 @@ func (a *Agent) unseal(uuid string) (*iso8583.Card, error) {
 // index, which is written in the same breath as the journal, has all of it.
 func (a *Agent) evict() {
 	if a.loading == 0 && a.fence.Waiting() == 0 {
-		a.machine.Evict(hotLimit)
-		a.view.evict(hotLimit)
+		a.machine.Evict(a.hot)
+		a.view.evict(a.hot)
 	}
 }

@@ -16,6 +16,7 @@ const (
 	testPAN   = "4111111111111111"
 	otherPAN  = "6228480000000000000"
 	testTrack = "4111111111111111=30121010000012300"
+	testPIN   = "1B9C1845EB993A7A" // a PIN block
 )
 
 func within() (context.Context, context.CancelFunc) {
@@ -77,7 +78,7 @@ func (n *note) pass(a anchor) {
 }
 
 func (n *note) body(epoch uint64) client.Begin {
-	card := client.Card{PAN: testPAN, Expiry: "3012", Track2: testTrack}
+	card := client.Card{PAN: testPAN, Expiry: "3012", Track2: testTrack, PINBlock: testPIN}
 	if n.amount%3 == 0 {
 		card = client.Card{PAN: otherPAN, Expiry: "2911"}
 	}

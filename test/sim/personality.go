@@ -66,6 +66,7 @@ type Personality struct {
 	Terminals    int
 	Wall         int64 // at the start
 	MaxAttempts  int   // of a sale
+	Patience     int   // attempts of an escalated reversal that the end of a run waits for
 }
 
 // baseWall is 2026-03-14 10:00:00 UTC.
@@ -102,19 +103,22 @@ func draw(seed uint64) Personality {
 		Keep: -1, Terminals: 1 + c.Intn(2), Wall: walls[c.Intn(len(walls))], Strict: flag(6), MaxAttempts: 3,
 	}
 	if flag(8) {
-		p.Flip = 100
+		p.Flip = 300
 	}
 	if flag(8) {
 		p.Collision = 50
 	}
 	if flag(3) {
-		p.Operator = 40
+		p.Operator = 20 + 100*c.Intn(2)
 	}
 	if flag(4) {
 		p.Keep = c.Intn(3)
 	}
 	if flag(4) {
 		p.Reconfigure, p.Clock = 300, 10
+	}
+	if flag(4) {
+		p.Patience = 9
 	}
 	if flag(24) {
 		p.collide()
@@ -131,7 +135,7 @@ func draw(seed uint64) Personality {
 // answer that is lost or late would make that look like "done", so nothing may
 // go wrong beside it.
 func (p *Personality) collide() {
-	p.Collides, p.Refusals, p.Ambiguous, p.Declined = true, 0, 0, "00"
+	p.Collides, p.Refusals, p.Ambiguous, p.Declined, p.Patience = true, 0, 0, "00", 9
 	p.Drop, p.Duplicate, p.Unsent, p.InDoubt, p.Overtake, p.Misroute = 0, 0, 0, 0, 0, 0
 	p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0
 }

@@ -237,7 +237,7 @@ func (w *World) due() *Txn {
 			continue
 		}
 		seen := w.agent.view.Get(t.uuid)
-		if seen == nil || seen.State == txn.StateReversing && seen.Escalated() {
+		if seen == nil || seen.State == txn.StateReversing && seen.Escalated() && seen.Attempts >= w.p.Patience {
 			continue
 		}
 		next, at = t, t.timer

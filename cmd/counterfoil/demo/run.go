@@ -25,7 +25,7 @@ type Options struct {
 
 // ErrFailed says that the demo did not show what it must show: the report says
 // where.
-var ErrFailed = errors.New("demo failed")
+var ErrFailed = errors.New("demo failed: the report says where")
 
 // runWithin bounds the whole demo.
 const runWithin = 2 * time.Minute
