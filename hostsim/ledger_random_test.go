@@ -15,7 +15,7 @@ import (
 func TestRandomDays(t *testing.T) {
 	names := append(Personalities(), "")
 	met := map[string]bool{} // codes and events
-	for seed := range uint64(1500) {
+	for seed := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, 8583))
 		cfg := Config{Personality: names[r.IntN(len(names))]}
 		if err := cfg.adopt(); err != nil {
