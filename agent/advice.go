@@ -33,8 +33,19 @@ func say(t *txn.Transaction) client.Say {
 	case t.State == txn.StateReversing && t.Escalated():
 		return sayings["reversing_escalated"]
 	case t.State == txn.StateDeclined:
-		if s, ok := declines[t.Code]; ok {
+		if s, ok := declines[t.Code]; ok && t.Kind.NeedsConfirmation() {
 			return s
+		}
+	}
+	if s, ok := followSayings[t.Kind]; ok {
+		switch t.State {
+		case txn.StateConfirmed:
+			return s.done
+		case txn.StatePending:
+		case txn.StateReversing:
+			return s.undoing
+		default:
+			return s.not
 		}
 	}
 	return sayings[t.State.String()]
