@@ -87,7 +87,7 @@ func (t *Transaction) apply(r Record) {
 	case *NotSent:
 		t.State, t.Final = StateNotSent, r.At
 	case *Confirmed:
-		t.State, t.Confirmed, t.Final = StateConfirmed, r.At, r.At
+		t.State, t.Confirmed, t.Final, t.Stuck = StateConfirmed, r.At, r.At, false
 	case *Failed:
 		t.State, t.Final = StateFailed, r.At
 	case *Followed:
@@ -118,12 +118,18 @@ func (t *Transaction) follow(f Follow) {
 	t.Follows = append(t.Follows, f)
 }
 
+// followEnded: a follow-up is decided. Once all is given back, whether the goods
+// were handed over is no question about money any more (R10: void it, else a
+// person).
 func (t *Transaction) followEnded(r *FollowEnded) {
 	t.Follows = slices.Clone(t.Follows)
 	for i := range t.Follows {
 		if f := &t.Follows[i]; f.By == r.By {
 			f.Open, f.Done = false, r.Done
 		}
+	}
+	if t.givenBack() {
+		t.closeItems(CauseNotShown, CauseNotDelivered)
 	}
 }
 
@@ -166,12 +172,12 @@ func (t *Transaction) resolve(r *Resolved) {
 	case VerbOverride:
 		t.Overridden = true
 	case VerbReversed:
-		t.State, t.Final, t.ByOperator, t.Parked = StateReversed, r.At, true, false
+		t.State, t.Final, t.ByOperator, t.Parked, t.Stuck = StateReversed, r.At, true, false, false
 		t.closeItems()
 	case VerbDebited:
 		// The debit stands by the acquirer's word; the person who says so
 		// has dealt with the customer, so nobody is asked for a screen.
-		t.State, t.Confirmed, t.Final, t.ByOperator, t.Parked = StateConfirmed, r.At, r.At, true, false
+		t.State, t.Confirmed, t.Final, t.ByOperator, t.Parked, t.Stuck = StateConfirmed, r.At, r.At, true, false, false
 		t.Shown = DeliveredUnknown
 		t.closeItems()
 	case VerbClose:

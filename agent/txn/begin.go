@@ -25,12 +25,7 @@ func (s *step) begin(e Begin) {
 		s.answer(e.Req, e.UUID, code)
 		return
 	}
-	code, other := s.m.refuseSale(SaleKey(term.MID, e.Sale, e.Part), s.now)
-	if e.Type.Originals() != nil {
-		code, other = s.m.refuseOriginal(term, &e)
-	} else if !e.Type.NeedsConfirmation() {
-		code, other = "", ""
-	}
+	code, other := s.m.conflict(term, &e, s.now)
 	if code != "" && code != BeingReversed {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: code, Other: other})
 		return
@@ -57,16 +52,27 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 		return UnknownTerminal
 	case e.UUID == "" || strings.Contains(e.UUID, ":"),
 		!e.Type.Valid(), e.Card == nil,
-		e.Type.NeedsConfirmation() == (e.Sale == ""),
+		e.Type.NeedsConfirmation() == (e.Sale == ""), e.Sale == "" && e.Part != "",
 		(e.Type.Originals() != nil) == (e.Original == ""),
 		e.Amount.Minor < 0 || e.Amount.Minor > iso8583.MaxMinor,
 		(e.Amount.Minor == 0) == e.Type.MovesMoney(),
 		!e.Amount.Currency.Known():
 		return Invalid
-	case term.Rules.MTI[e.Type.Kind()] == "":
+	case !term.Rules.Supports(e.Type):
 		return Unsupported
 	}
 	return ""
+}
+
+// conflict says which earlier transaction forbids this one, or warns of it.
+func (m *Machine) conflict(term *Terminal, e *Begin, now Time) (Code, string) {
+	switch {
+	case e.Type.Originals() != nil:
+		return m.refuseOriginal(term, e)
+	case e.Type.NeedsConfirmation():
+		return m.refuseSale(SaleKey(term.MID, e.Sale, e.Part), now)
+	}
+	return "", ""
 }
 
 // saleAgain is how long a paid part refuses another attempt even though the
@@ -101,12 +107,6 @@ func (m *Machine) refuseSale(key string, now Time) (Code, string) {
 		}
 	}
 	return warning, other
-}
-
-// givenBack says that nothing is left of what t took.
-func (t *Transaction) givenBack() bool {
-	completed := slices.ContainsFunc(t.Follows, func(f Follow) bool { return f.Done && f.Kind == iso8583.Completion })
-	return t.Left() == 0 && t.Busy() == "" && !completed
 }
 
 // refuseOriginal is what P3 asks of credits and completions: one that follows
@@ -169,7 +169,7 @@ func (s *step) lock(t *Transaction) {
 	if t.Original == "" || o != nil && slices.ContainsFunc(o.Follows, func(f Follow) bool { return f.By == t.UUID && f.Open }) {
 		return
 	}
-	s.record(t.Original, &Followed{By: t.UUID, Kind: t.Kind, Minor: t.Minor})
+	s.record(t.Original, &Followed{By: t.UUID, Kind: t.Kind, Minor: t.Minor, TID: t.TID, STAN: t.STAN})
 }
 
 // finish records the end of t and what that means for its original.
@@ -179,9 +179,14 @@ func (s *step) finish(t *Transaction, end Record) {
 	s.disarm(t)
 }
 
+// unlock lets t's original go, now that t is decided.
 func (s *step) unlock(t *Transaction) {
-	if t.Original != "" {
-		s.record(t.Original, &FollowEnded{By: t.UUID, Done: t.State == StateConfirmed})
+	if t.Original == "" {
+		return
+	}
+	s.record(t.Original, &FollowEnded{By: t.UUID, Done: t.State == StateConfirmed})
+	if o := s.m.hot[t.Original]; o != nil && s.wait(o).For == waitShown && !o.awaitsShown() {
+		s.disarm(o)
 	}
 }
 

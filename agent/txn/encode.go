@@ -199,7 +199,13 @@ func (r *Confirmed) fields(*coder) {}
 
 func (r *ShownNote) fields(c *coder) { str(c, 2, &r.Delivered) }
 
-func (r *Followed) fields(c *coder) { str(c, 2, &r.By); str(c, 3, &r.Kind); c.int64(4, &r.Minor) }
+func (r *Followed) fields(c *coder) {
+	str(c, 2, &r.By)
+	str(c, 3, &r.Kind)
+	c.int64(4, &r.Minor)
+	str(c, 5, &r.TID)
+	num(c, 6, &r.STAN)
+}
 
 func (r *FollowEnded) fields(c *coder) { str(c, 2, &r.By); c.bool(3, &r.Done) }
 

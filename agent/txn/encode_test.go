@@ -39,7 +39,7 @@ func sampleRecords(t testing.TB) []Record {
 		&NotSent{h},
 		&Confirmed{h},
 		&ShownNote{h, DeliveredYes},
-		&Followed{h, "u2", iso8583.Refund, 500},
+		&Followed{h, "u2", iso8583.Refund, 500, testTID, 900},
 		&FollowEnded{h, "u2", true},
 		&Failed{h},
 		&Reversing{h, CauseTimeout, "68", true},
@@ -140,7 +140,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}{
 		{"unknown type", 999, nil, ErrRecordNewer},
 		{"type 0", 0, nil, ErrRecordNewer},
-		{"field of a newer version", TypeApproved, append(slices.Clone(approved), 6, 1, 'x'), ErrRecordNewer},
+		{"field of a newer version", TypeApproved, append(slices.Clone(approved), 7, 1, 'x'), ErrRecordNewer},
 		{"field beyond every version's bound", TypeApproved, append(slices.Clone(approved), maxFields, 1, 'x'), ErrRecordNewer},
 		{"a field on a record that has none", TypeConfirmed, []byte{1, 1, 2, 2, 1, 'x'}, ErrRecordNewer},
 		{"cut short", TypeApproved, approved[:len(approved)-1], ErrRecord},

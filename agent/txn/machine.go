@@ -74,19 +74,22 @@ func SaleKey(mid iso8583.MID, sale, part string) string {
 
 // Keys lists the journal keys of a record beside its group.
 func Keys(r Record) []string {
-	if i, ok := r.(*Intent); ok {
-		keys := []string{STANKey(i.TID, i.STAN)}
-		if i.Kind.NeedsConfirmation() {
-			keys = append(keys, SaleKey(i.MID, i.Sale, i.Part))
+	switch r := r.(type) {
+	case *Intent:
+		keys := []string{STANKey(r.TID, r.STAN)}
+		if r.Kind.NeedsConfirmation() {
+			keys = append(keys, SaleKey(r.MID, r.Sale, r.Part))
 		}
 		return keys
+	case *Followed:
+		return []string{STANKey(r.TID, r.STAN)}
 	}
 	return nil
 }
 
 // Needs lists the journal keys whose groups must be in memory before Step may
-// take ev: an old UUID, a sale's earlier attempts, a late response's owner. The
-// shell looks them up off its loop and gives the result to Load.
+// take ev: an old UUID, a sale's earlier attempts, what a void follows, a late
+// response's owner and its original. The shell looks them up off its loop and gives the result to Load.
 func (m *Machine) Needs(ev Event) []string {
 	switch e := ev.(type) {
 	case Begin:
@@ -106,8 +109,12 @@ func (m *Machine) Needs(ev Event) []string {
 	case Resolve:
 		return m.needUUID(e.UUID)
 	case Response:
-		if key := STANKey(e.TID, e.STAN); m.bySTAN[key] == "" {
-			return []string{key}
+		t := m.hot[m.bySTAN[STANKey(e.TID, e.STAN)]]
+		switch {
+		case t == nil:
+			return []string{STANKey(e.TID, e.STAN)}
+		case t.Original != "":
+			return m.needUUID(t.Original) // the answer may lock it anew
 		}
 	}
 	return nil

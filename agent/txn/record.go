@@ -201,6 +201,8 @@ type Followed struct {
 	By    string       `json:"by"`
 	Kind  iso8583.Type `json:"type"`
 	Minor int64        `json:"amount"`
+	TID   iso8583.TID  `json:"tid"`  // By's: whoever looks By up by its STAN, for a
+	STAN  iso8583.STAN `json:"stan"` // late answer, finds its original too
 }
 
 // FollowEnded unlocks the transaction of its group: By is decided. It is

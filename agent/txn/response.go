@@ -58,17 +58,18 @@ func echoes(r *iso8583.Rules, e *Response, t *Transaction, de7 string) bool {
 
 // classify says what an answer to the request means. One whose amount or
 // currency is not what was asked is not believed, except a duplicate: it may
-// speak of the earlier transaction, and to reverse would undo that one.
+// speak of the earlier transaction, and to reverse would undo that one. Where
+// no money moves an amount says nothing.
 func classify(r *iso8583.Rules, e *Response, t *Transaction) Input {
 	class := r.Response.Classify(e.Code)
 	if class == iso8583.Duplicate {
 		return AnswerDuplicate
 	}
-	if e.Currency != "" && e.Currency != t.Currency.Numeric() {
-		return AnswerUnbelievable
-	}
 	minor, err := iso8583.ParseDE4(e.Amount)
 	switch {
+	case !t.Kind.MovesMoney():
+	case e.Currency != "" && e.Currency != t.Currency.Numeric():
+		return AnswerUnbelievable
 	case class == iso8583.Partial && err == nil && 0 < minor && minor < t.Minor:
 		return AnswerPartial
 	case err != nil || minor != t.Minor || class == iso8583.Partial:
@@ -137,8 +138,12 @@ func collision(s *step, t *Transaction, ev Event) {
 	if t.Stuck {
 		return
 	}
-	s.escalate(t, CauseCollision)
-	s.disarm(t)
+	if t.Kind.MovesMoney() {
+		s.escalate(t, CauseCollision)
+		s.disarm(t)
+	} else {
+		s.finish(t, &Failed{}) // nothing to ask a person about
+	}
 	// Past the last STAN, nextSTAN decides when numbering may start anew.
 	next := min(s.m.head(t.TID).Next+stanJump, iso8583.LastSTAN+1)
 	s.record("terminal:"+string(t.TID), &Jump{TID: t.TID, Next: next})
@@ -150,11 +155,12 @@ const stanJump = 1000
 // contradiction: the host says something else than it said before.
 func contradiction(s *step, t *Transaction, ev Event) {
 	lateAnswer(s, t, ev)
-	if t.State == StateConfirmed {
-		s.escalate(t, CauseContradiction)
+	if !t.Kind.MovesMoney() {
 		return
 	}
-	s.reverse(t, CauseContradiction)
+	if t.State != StateConfirmed {
+		s.reverse(t, CauseContradiction)
+	}
 	s.escalate(t, CauseContradiction)
 }
 

@@ -14,6 +14,7 @@ func (s *step) reverse(t *Transaction, c Cause) {
 		s.finish(t, &Failed{})
 		return
 	}
+	s.lock(t) // a declined one may have let its original go
 	if !reversible(r, t.Kind) {
 		s.escalate(t, CauseNotReversible)
 		s.disarm(t)
@@ -23,7 +24,6 @@ func (s *step) reverse(t *Transaction, c Cause) {
 		Cause: c, Reason: reason(&r.Reversal.Reasons, c),
 		Answered: t.State == StateApproved || c == CausePartial,
 	})
-	s.lock(t)
 	s.attempt(t, false)
 }
 

@@ -112,7 +112,7 @@ type Transaction struct {
 
 	LateApproval bool
 	Evidence     int  // records that resolved nothing
-	Stuck        bool // pending, and only a person can decide: nothing is sent
+	Stuck        bool // undecided, and only a person can decide: nothing is sent
 	Parked       bool
 	Overridden   bool
 	ByOperator   bool // the final state is an operator's word
@@ -173,9 +173,16 @@ func (t *Transaction) blocks() bool {
 }
 
 // awaitsShown says that the application still owes its word that a committed
-// transaction was shown (R10). It is asked where goods depend on it.
+// transaction was shown (R10). It is asked where goods depend on it, and not
+// once all is given back.
 func (t *Transaction) awaitsShown() bool {
-	return t.State == StateConfirmed && t.Kind.NeedsConfirmation() && t.Shown == ""
+	return t.State == StateConfirmed && t.Kind.NeedsConfirmation() && t.Shown == "" && !t.givenBack()
+}
+
+// givenBack says that nothing is left of what t took, and nothing is under way.
+func (t *Transaction) givenBack() bool {
+	completed := slices.ContainsFunc(t.Follows, func(f Follow) bool { return f.Done && f.Kind == iso8583.Completion })
+	return t.Left() == 0 && t.Busy() == "" && !completed
 }
 
 // settled says that nothing is expected any more, of host, application or
