@@ -3,6 +3,7 @@ package txn
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +83,13 @@ func (l *lab) start() {
 func (l *lab) step(ev Event) {
 	for _, key := range l.m.Needs(ev) {
 		if found := l.find(key); len(found) > 0 {
-			l.printf("  loaded   %s", found[0].Group())
+			var groups []string
+			for _, r := range found {
+				if !slices.Contains(groups, r.Group()) {
+					groups = append(groups, r.Group())
+				}
+			}
+			l.printf("  loaded   %s", strings.Join(groups, ", "))
 			l.m.Load(found)
 		}
 	}

@@ -98,6 +98,9 @@ func (l *lab) state(t *Transaction) string {
 	add(t.Code != "", "DE 39 %s", t.Code)
 	add(t.Hold == HoldWaiting && t.State == StateReversing, "hold-down")
 	add(t.Hold == HoldOver && t.State == StateReversing, "after the hold-down")
+	add(t.Balance != "", "balance %s", t.Balance)
+	add(len(t.Follows) > 0, "left %s", iso8583.Amount{Minor: t.Left(), Currency: t.Currency})
+	add(t.Busy() != "", "LOCKED by %s", t.Busy())
 	add(t.Shown != "", "shown %s", t.Shown)
 	for _, i := range t.Items {
 		add(!i.Closed, "ESCALATED %s", i.Cause)
