@@ -74,6 +74,7 @@ func TestReplay(t *testing.T) {
 	if err != nil || string(after) != string(before) {
 		t.Errorf("the journal was changed, or cannot be read: %v", err)
 	}
+	golden(t, "journal-replay-types", command(t, "journal", "replay", everyType(t).close()).String())
 }
 
 // Whatever the moment, replay of a prefix is what a restart at that moment
