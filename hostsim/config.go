@@ -134,11 +134,7 @@ func (c *Config) Validate() error {
 	case c.Limits.Connections < 0 || c.Limits.Delayed < 0 || c.Limits.IdleTimeout < 0 || c.Limits.WriteTimeout < 0:
 		return fmt.Errorf("limits: want values above zero")
 	}
-	p := c.policy()
-	if err := p.check(); err != nil {
-		return err
-	}
-	if _, err := personality(c.Personality); err != nil {
+	if _, err := c.policy(); err != nil {
 		return err
 	}
 	for i := range c.Faults {
@@ -158,39 +154,21 @@ func loopback(addr string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (c *Config) policy() Policy {
-	return Policy{
+// policy is what is set here, then what the personality does, then what most
+// hosts do.
+func (c *Config) policy() (Policy, error) {
+	own, err := personality(c.Personality)
+	if err != nil {
+		return Policy{}, err
+	}
+	p := Policy{
 		Tombstones: c.Tombstones, UnknownOriginal: c.UnknownOriginal, AlreadyReversed: c.AlreadyReversed,
 		DeclinedOriginal: c.DeclinedOriginal, AmountDiffers: c.AmountDiffers, OtherDay: c.OtherDay,
 		Find: c.Find, RewriteSTAN: c.RewriteSTAN, NoOriginal: c.NoOriginal, Refused: c.RefusedCode,
 		Hold: c.ProcessingDelay > 0, OpeningBalance: c.OpeningBalance, Declines: c.Declines, Partials: c.Partials,
 	}
-}
-
-// adopt puts the personality, and then what most hosts do, where nothing is
-// set.
-func (c *Config) adopt() error {
-	own, err := personality(c.Personality)
-	if err != nil {
-		return err
-	}
-	c.Tombstones = c.Tombstones || own.Tombstones
-	for _, p := range []Policy{own, defaultPolicy} {
-		for _, s := range []struct {
-			to   *string
-			from string
-		}{
-			{&c.UnknownOriginal, p.UnknownOriginal}, {&c.AlreadyReversed, p.AlreadyReversed},
-			{&c.DeclinedOriginal, p.DeclinedOriginal}, {&c.AmountDiffers, p.AmountDiffers}, {&c.OtherDay, p.OtherDay},
-			{(*string)(&c.Find), string(p.Find)}, {(*string)(&c.RewriteSTAN), string(p.RewriteSTAN)},
-			{&c.NoOriginal, p.NoOriginal}, {&c.RefusedCode, p.Refused},
-		} {
-			if *s.to == "" {
-				*s.to = s.from
-			}
-		}
-	}
-	return nil
+	p = p.over(own).over(defaultPolicy)
+	return p, p.check()
 }
 
 // load reads the files.

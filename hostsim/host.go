@@ -46,9 +46,6 @@ var ErrClosed = errors.New("simulated acquirer: not running")
 // A torn last line there is cut and logged; any other damage is an error.
 // Close the host even where it was never started.
 func New(cfg Config, log *zap.Logger) (*Host, error) {
-	if err := cfg.adopt(); err != nil {
-		return nil, fmt.Errorf("simulated acquirer: %w", err)
-	}
 	cfg.fill()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("simulated acquirer: %w", err)
@@ -72,6 +69,10 @@ func New(cfg Config, log *zap.Logger) (*Host, error) {
 
 // openBooks opens one ledger, or one per address.
 func (h *Host) openBooks() error {
+	p, err := h.cfg.policy()
+	if err != nil {
+		return err
+	}
 	n := 1
 	if !h.cfg.SharedLedger {
 		n = len(h.cfg.Listen)
@@ -81,7 +82,7 @@ func (h *Host) openBooks() error {
 		if path != "" && i > 0 {
 			path = fmt.Sprintf("%s.%d", path, i)
 		}
-		b, note, err := openBook(path, h.cfg.policy(), h.now())
+		b, note, err := openBook(path, p, h.now())
 		if err != nil {
 			return err
 		}

@@ -83,7 +83,7 @@ func (l *Ledger) byRRN(r Request) *entry {
 // is e or unknown, is taken in the host's records of that day: by the reversal
 // of another, or by a request.
 func (l *Ledger) collides(now time.Time, k Key, e *entry, p Policy) bool {
-	if p.RewriteSTAN != RewriteRecords && p.RewriteSTAN != RewriteAnswers {
+	if p.RewriteSTAN == RewriteNever {
 		return false
 	}
 	if e != nil {

@@ -18,10 +18,10 @@ func TestRandomDays(t *testing.T) {
 	for seed := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, 8583))
 		cfg := Config{Personality: names[r.IntN(len(names))]}
-		if err := cfg.adopt(); err != nil {
+		p, err := cfg.policy()
+		if err != nil {
 			t.Fatal(err)
 		}
-		p := cfg.policy()
 		p.Hold = r.IntN(3) == 0
 		if r.IntN(3) == 0 {
 			p.Partials = []PartialRule{{PANPrefix: "4", Approve: 250}}

@@ -70,6 +70,7 @@ type Verdict struct {
 // another type, amount, currency or card is a collision, 94; one that was
 // reversed already is refused.
 func (l *Ledger) Authorise(now time.Time, r Request, p Policy) Verdict {
+	p = p.over(defaultPolicy)
 	if typeOf(r.Type) == iso8583.Balance {
 		if p.Hold {
 			return Verdict{Pending: true}
@@ -125,6 +126,7 @@ func (l *Ledger) first(now time.Time, r Request, p Policy) Verdict {
 // the late approval which a terminal must not believe. For a transaction that
 // is not pending it repeats the answer.
 func (l *Ledger) Complete(now time.Time, r Request, p Policy) Verdict {
+	p = p.over(defaultPolicy)
 	if typeOf(r.Type) == iso8583.Balance {
 		return l.inquire(r, p)
 	}
@@ -177,8 +179,9 @@ func (l *Ledger) decide(ev Event, r Request, p Policy) Verdict {
 // unknown original is answered 00 is the policy's. What has since been voided,
 // refunded or completed is not undone (12): its credit would be one too many.
 func (l *Ledger) Reverse(now time.Time, r Reversal, p Policy) Verdict {
+	p = p.over(defaultPolicy)
 	v := l.reverse(now, r, p)
-	if p.RewriteSTAN == RewriteRecords || p.RewriteSTAN == RewriteAnswers {
+	if p.RewriteSTAN != RewriteNever {
 		for i := range v.Events {
 			v.Events[i].RecordedSTAN = rewritten(r.Key.STAN)
 		}

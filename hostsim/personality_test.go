@@ -74,8 +74,8 @@ func TestPersonalities(t *testing.T) {
 	}
 	for name, lists := range cases {
 		t.Run(name, func(t *testing.T) {
-			cfg := Config{Personality: name}
-			if err := cfg.adopt(); err != nil {
+			p, err := (&Config{Personality: name}).policy()
+			if err != nil {
 				t.Fatal(err)
 			}
 			for _, acts := range lists {
@@ -86,7 +86,7 @@ func TestPersonalities(t *testing.T) {
 						acts[i].do = "reverse"
 					}
 				}
-				b.run(t, cfg.policy(), acts)
+				b.run(t, p, acts)
 			}
 		})
 	}
@@ -99,10 +99,7 @@ func yesterdays(r *Request) { r.Key.Transmission = "0927143011" }
 
 func TestPersonalityAndItsOverrides(t *testing.T) {
 	cfg := Config{Personality: "no-tombstones-00", AlreadyReversed: "94"}
-	if err := cfg.adopt(); err != nil {
-		t.Fatal(err)
-	}
-	if p := cfg.policy(); p.UnknownOriginal != "00" || p.AlreadyReversed != "94" || p.DeclinedOriginal != "01" || p.NoOriginal != "25" || p.Refused != "21" {
+	if p, err := cfg.policy(); err != nil || p.UnknownOriginal != "00" || p.AlreadyReversed != "94" || p.DeclinedOriginal != "01" || p.NoOriginal != "25" || p.Refused != "21" {
 		t.Errorf("%+v", p)
 	}
 	for _, bad := range []Config{{Personality: "kind"}, {Personality: "one-row-else-25", Tombstones: true}} {

@@ -9,7 +9,8 @@ import (
 )
 
 // Policy is how this host decides where acquirers differ. The rows cited are
-// those of terminal-rules.md, table A. A personality is one written down.
+// those of terminal-rules.md, table A. A personality is one written down. What
+// is left empty is as most hosts do it.
 type Policy struct {
 	// Tombstones: a reversal whose original is unknown is remembered and
 	// answered 00, and the original is refused when it comes (R3). Without it
@@ -41,6 +42,26 @@ var defaultPolicy = Policy{
 	AmountDiffers: CodeAmount, Find: FindWhole, RewriteSTAN: RewriteNever, NoOriginal: CodeNotFound, Refused: CodeNoAction,
 }
 
+// over is p, and base where p says nothing. Only tombstones, once either keeps
+// them, are kept.
+func (p Policy) over(base Policy) Policy {
+	p.Tombstones = p.Tombstones || base.Tombstones
+	for _, s := range []struct {
+		to   *string
+		from string
+	}{
+		{&p.UnknownOriginal, base.UnknownOriginal}, {&p.AlreadyReversed, base.AlreadyReversed},
+		{&p.DeclinedOriginal, base.DeclinedOriginal}, {&p.AmountDiffers, base.AmountDiffers}, {&p.OtherDay, base.OtherDay},
+		{(*string)(&p.Find), string(base.Find)}, {(*string)(&p.RewriteSTAN), string(base.RewriteSTAN)},
+		{&p.NoOriginal, base.NoOriginal}, {&p.Refused, base.Refused},
+	} {
+		if *s.to == "" {
+			*s.to = s.from
+		}
+	}
+	return p
+}
+
 // Find is how the host looks for the original that DE 90 names.
 type Find string
 
@@ -68,7 +89,6 @@ const (
 func rewritten(stan iso8583.STAN) iso8583.STAN { return 900_000 + stan%100_000 }
 
 // check says which setting is out of range, by the key that it has in a file.
-// Empty settings are defaults.
 func (p *Policy) check() error {
 	oneOf := func(key, got string, want ...string) error {
 		if got == "" || slices.Contains(want, got) {
