@@ -3,6 +3,7 @@ package agent
 import (
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // must says what the application has to do about t.
@@ -30,8 +31,12 @@ func say(t *txn.Transaction) client.Say {
 	switch {
 	case t.State == txn.StatePending && t.Stuck:
 		return sayings["stuck"]
-	case t.State == txn.StateReversing && t.Escalated():
+	case t.State == txn.StateReversing && t.Escalated() && t.Kind.NeedsConfirmation():
 		return sayings["reversing_escalated"]
+	case t.State == txn.StateConfirmed && t.Kind.NeedsConfirmation() && t.Left() < t.Minor:
+		return sayFollowed(t)
+	case t.State == txn.StateConfirmed && t.Kind == iso8583.PreAuth:
+		return sayings["held"]
 	case t.State == txn.StateDeclined:
 		if s, ok := declines[t.Code]; ok && t.Kind.NeedsConfirmation() {
 			return s
@@ -51,6 +56,18 @@ func say(t *txn.Transaction) client.Say {
 	return sayings[t.State.String()]
 }
 
+// sayFollowed is for what stood, and was followed since.
+func sayFollowed(t *txn.Transaction) client.Say {
+	switch {
+	case t.Kind == iso8583.PreAuth:
+		return sayings["let_go"]
+	case t.Left() == 0:
+		return sayings["given_back"]
+	default:
+		return sayings["given_back_in_part"]
+	}
+}
+
 func text(en, zh string) client.Text { return client.Text{EN: en, ZH: zh} }
 
 var sayings = map[string]client.Say{
@@ -65,6 +82,22 @@ var sayings = map[string]client.Say{
 	"confirmed": {
 		Cashier:    text("Paid. Hand over the goods and the receipt.", "支付成功，请交付商品和小票。"),
 		Cardholder: text("Payment approved.", "支付成功。"),
+	},
+	"held": {
+		Cashier:    text("The amount is held. Hand over what it is held for; complete it or let it go later.", "预授权成功，请按约定交付，之后完成或撤销。"),
+		Cardholder: text("The amount is held on your card, not charged.", "预授权成功，金额已冻结，未扣款。"),
+	},
+	"given_back": {
+		Cashier:    text("This was paid, and has been given back.", "该笔交易已撤销或已退货。"),
+		Cardholder: text("This payment was given back.", "该笔款项已退回。"),
+	},
+	"given_back_in_part": {
+		Cashier:    text("This was paid; a part of it has been given back.", "该笔交易已部分退货。"),
+		Cardholder: text("A part of this payment was given back.", "该笔款项已部分退回。"),
+	},
+	"let_go": {
+		Cashier:    text("The hold was completed or let go.", "该预授权已完成或已撤销。"),
+		Cardholder: text("The hold on your card has ended.", "预授权已结束。"),
 	},
 	"declined": {
 		Cashier:    text("Declined by the bank. No money was taken. Ask for another card.", "银行拒绝，未扣款，请更换银行卡。"),

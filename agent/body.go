@@ -170,6 +170,7 @@ var (
 // and what it wants. It never quotes card data.
 func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 	var zero txn.Begin
+	b.Original = strings.ToLower(b.Original)
 	currency, err := iso8583.ParseCurrency(b.Currency)
 	follows := b.Type.Originals() != nil
 	switch {

@@ -150,8 +150,11 @@ func present(t *txn.Transaction) *client.Transaction {
 		LateApproval: t.LateApproval, Parked: t.Parked, Overridden: t.Overridden, Shown: string(t.Shown),
 		Began: time.UnixMilli(t.At).UTC(), Say: say(t),
 	}
-	if t.State == txn.StateConfirmed {
+	if t.State == txn.StateConfirmed && t.Kind.Followed() {
 		out.Left = t.Left()
+	}
+	for _, f := range t.Follows {
+		out.Follows = append(out.Follows, client.Follow{UUID: f.By, Type: f.Kind, Amount: f.Minor, Open: f.Open, Done: f.Done})
 	}
 	for _, i := range t.Items {
 		out.Items = append(out.Items, client.Item{

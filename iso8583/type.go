@@ -42,6 +42,11 @@ func (t Type) Originals() []Type {
 	}
 }
 
+// Followed says whether anything can follow t.
+func (t Type) Followed() bool {
+	return slices.ContainsFunc(Types(), func(o Type) bool { return slices.Contains(o.Originals(), t) })
+}
+
 // MovesMoney says whether t can leave a debit, a credit or a hold. What does
 // not is never reversed, and ends as failed where the outcome is unknown.
 func (t Type) MovesMoney() bool { return t != Balance }

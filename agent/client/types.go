@@ -88,8 +88,9 @@ type Transaction struct {
 	AuthCode     string       `json:"auth_code,omitempty"`
 	Balance      string       `json:"balance,omitempty"`  // DE 54
 	Original     string       `json:"original,omitempty"` // what it follows
-	Left         int64        `json:"left"`               // of a confirmed one: still to be given back, completed or let go
-	Cause        string       `json:"cause,omitempty"`    // why it is or was reversed
+	Left         int64        `json:"left,omitempty"`     // of a confirmed one: still to be given back, completed or let go
+	Follows      []Follow     `json:"follows,omitempty"`
+	Cause        string       `json:"cause,omitempty"` // why it is or was reversed
 	Attempts     int          `json:"reversal_attempts,omitempty"`
 	HoldDown     bool         `json:"hold_down,omitempty"`
 	LateApproval bool         `json:"late_approval,omitempty"`
@@ -102,6 +103,15 @@ type Transaction struct {
 	Warning      string       `json:"warning,omitempty"`  // of a request that was accepted all the same
 	Other        string       `json:"other,omitempty"`    // the transaction that the warning is about
 	Timeline     []Moment     `json:"timeline,omitempty"` // with ?timeline=1
+}
+
+// Follow is a transaction that follows another.
+type Follow struct {
+	UUID   string       `json:"uuid"`
+	Type   iso8583.Type `json:"type"`
+	Amount int64        `json:"amount"`
+	Open   bool         `json:"open"` // undecided: nothing else may follow meanwhile
+	Done   bool         `json:"done"`
 }
 
 // Item is an entry of the escalation queue.
