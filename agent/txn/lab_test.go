@@ -23,11 +23,11 @@ func store(r Record) stored {
 	return stored{r.Type(), r.Group(), Encode(nil, r), Keys(r)}
 }
 
-func (s stored) load(t testing.TB) Record {
+func (s stored) load(t fataler) Record {
 	t.Helper()
 	r, err := Decode(s.typ, s.group, s.clear)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	return r
 }
