@@ -28,11 +28,12 @@ type gate struct {
 	fail    error
 }
 
-func newGate() *gate {
-	return &gate{Memory: journal.NewMemory(bytes.Repeat([]byte{7}, 32)), let: make(chan struct{})}
-}
+func newGate() *gate { return &gate{Memory: journal.NewMemory(bytes.Repeat([]byte{7}, 32))} }
 
-func gated(g *gate) func(*lab) { return func(l *lab) { l.journal = g } }
+// gated is called in the bubble: a channel from outside would keep it awake.
+func gated(g *gate) func(*lab) {
+	return func(l *lab) { g.let, l.journal = make(chan struct{}), g }
+}
 
 func (g *gate) Append(batch []journal.Entry) (journal.LSN, error) {
 	var types []txn.RecordType

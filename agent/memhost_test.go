@@ -31,6 +31,7 @@ type memHost struct {
 	kinds  map[iso8583.MTI]int
 	seen   []*iso8583.Message
 	conns  map[net.Conn]bool
+	newest net.Conn
 	down   bool
 	spent  time.Duration // in the host, on the real clock: for benchmarks
 }
@@ -68,7 +69,7 @@ func (h *memHost) dial(context.Context, int, string) (net.Conn, error) {
 	if h.down {
 		return nil, errRefused
 	}
-	h.conns[far] = true
+	h.conns[far], h.newest = true, far
 	h.wg.Go(func() {
 		h.serve(far)
 		_ = far.Close()
@@ -234,6 +235,14 @@ func (h *memHost) send(c net.Conn, f *frame.Conn, a *iso8583.Message, x mishap) 
 		}
 	}
 	return true
+}
+
+// unsolicited sends a message on the newest connection.
+func (h *memHost) unsolicited(m *iso8583.Message) {
+	h.mu.Lock()
+	c := h.newest
+	h.mu.Unlock()
+	h.send(c, frame.NewConn(c, h.profile.Frame), m, mishap{})
 }
 
 // messages lists the MTIs received, network management left out.

@@ -38,6 +38,10 @@ type bed struct {
 	socket  string
 	rules   func(*iso8583.Rules)
 	extra   []string // more host addresses, before the simulated acquirer's
+	only    []string // these addresses instead
+	both    bool     // two addresses of the simulated acquirer
+	opts    func(*agent.Options)
+	api     agent.APIOptions
 	stop    func() error
 }
 
@@ -78,7 +82,7 @@ func newBed(t *testing.T, host hostsim.Config, options ...func(*bed)) *bed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.Close() })
-	b := &bed{t: t, host: h, journal: journal.NewMemory(bytes.Repeat([]byte{7}, 32)), log: &safeBuffer{}, rules: quick}
+	b := &bed{t: t, host: h, journal: journal.NewMemory(bytes.Repeat([]byte{7}, 32)), log: &safeBuffer{}, rules: quick, api: agent.APIOptions{PeerOf: agent.PeerCredentials(nil)}}
 	b.socket = filepath.Join(t.TempDir(), "s")
 	for _, o := range options {
 		o(b)
@@ -97,13 +101,24 @@ func (b *bed) start() {
 	}
 	b.rules(&p.Rules)
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(b.log), zapcore.DebugLevel))
-	b.agent, err = agent.New(agent.Options{
+	hosts := append(b.extra, b.host.Addr(0))
+	if b.both {
+		hosts = b.host.Addrs()
+	}
+	if b.only != nil {
+		hosts = b.only
+	}
+	opts := agent.Options{
 		Journal: b.journal, Clock: agent.SystemClock(time.UTC), Log: log, Version: "test",
-		Acquirers: []agent.AcquirerOptions{{Name: "sim", Profile: p, Hosts: append(b.extra, b.host.Addr(0))}},
+		Acquirers: []agent.AcquirerOptions{{Name: "sim", Profile: p, Hosts: hosts}},
 		Terminals: []agent.TerminalOptions{
 			{TID: testTID, MID: "M00000000000001", Acquirer: "sim"}, {TID: "T0000002", MID: "M00000000000001", Acquirer: "sim"},
 		},
-	})
+	}
+	if b.opts != nil {
+		b.opts(&opts)
+	}
+	b.agent, err = agent.New(opts)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -116,7 +131,7 @@ func (b *bed) start() {
 
 func (b *bed) serve(l net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
-	srv := b.agent.Server(agent.APIOptions{PeerOf: agent.PeerCredentials(nil)})
+	srv := b.agent.Server(b.api)
 	done, served := make(chan error, 1), make(chan struct{})
 	go func() { done <- b.agent.Run(ctx) }()
 	go func() { _ = srv.Serve(l); close(served) }()

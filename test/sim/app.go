@@ -28,6 +28,7 @@ type app struct {
 	returns    bool
 	recovering bool
 	delivered  txn.Delivered // told last
+	late       bool          // in an exhaustive run: it acts at any moment
 	cancelled  bool          // it tried to, once for each transaction
 	left       *Txn          // approved, and never to be confirmed
 }
@@ -365,7 +366,7 @@ func (w *World) toPester(answer txn.Answer) {
 func (a *app) die(w *World) {
 	w.stats.AppCrashes++
 	w.tell("app %d    CRASH", a.id)
-	a.state, a.lost = appDead, false
+	a.state, a.lost, a.late = appDead, false, false
 	a.first = a.last + 1
 	a.knows = !w.chance(w.p.Forgets)
 	a.returns = !w.chance(w.p.NeverReturns)

@@ -57,8 +57,8 @@ func TestExhaustive(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
 			x := Explore(p, crashes, faults)
-			t.Logf("%d crashes, %d faults: %d schedules, %d states, %d ends judged, depth %d, %.1f s",
-				crashes, faults, x.Schedules, x.States, x.Ends, x.Depth, time.Since(start).Seconds())
+			t.Logf("%d crashes, %d faults: %.3g schedules through %d states and %d steps; %d ends judged, depth %d, %.1f s",
+				crashes, faults, x.Schedules, x.States, x.Steps, x.Ends, x.Depth, time.Since(start).Seconds())
 			if x.Broken != nil {
 				t.Errorf("VIOLATION %s: %s\n%s", x.Broken.broken.Property, x.Broken.broken.Text, strings.Join(x.Broken.trace, "\n"))
 			}

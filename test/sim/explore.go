@@ -9,168 +9,211 @@ import (
 
 // Exploration is what an exhaustive run found.
 type Exploration struct {
-	Schedules int64 // runs from the start, each to its end or to a known state
-	States    int64 // different states of core and world
-	Ends      int64 // of those, settled ones, which were judged
-	Depth     int   // longest schedule, in choices
+	Schedules float64 // from the start to the end, each different
+	States    int64   // of core and world
+	Steps     int64   // between two states
+	Ends      int64   // states in which nothing has to happen any more, judged as a settlement
+	Depth     int     // longest way to a state that was new
 	Stats     Stats
 	Broken    *World // the run that broke a property, with its transcript
 }
 
 // Explore goes through every schedule of the personality with at most so many
-// crashes and faults: of the agent and the application together, and of
-// network, link and host together. It stops at the first violation.
-func Explore(p Personality, crashes, faults int) Exploration {
-	x := Exploration{}
-	e := explorer{p: p, budget: budget{crashes, faults}, seen: map[[2]uint64]struct{}{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, x: &x}
-	c := &Choices{mode: enumerating}
-	for {
-		x.Schedules++
-		w := e.run(c, false)
-		x.Depth = max(x.Depth, c.pos)
-		if w.broken != nil {
-			again := &Choices{mode: enumerating, taken: c.taken[:c.pos]}
-			e.seen = map[[2]uint64]struct{}{}
-			x.Broken = e.run(again, true)
-			return x
-		}
-		if !c.next() {
-			return x
-		}
-	}
+// crashes, of the agent and the application together, and faults, of network,
+// link and host together. It branches from copies of the world, and does not
+// follow a state twice. It stops at the first violation.
+func Explore(p Personality, crashes, faults int) *Exploration {
+	e := explorer{p: p, budget: budget{crashes, faults}, seen: map[[2]uint64]float64{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	e.x.Schedules = e.branch(nil, action{op: opStart})
+	return &e.x
 }
 
 type explorer struct {
 	p      Personality
 	budget budget
-	seen   map[[2]uint64]struct{}
+	seen   map[[2]uint64]float64 // schedules from that state on
 	seeds  [2]maphash.Seed
 	buf    []byte
-	x      *Exploration
+	path   []turn
+	x      Exploration
 }
 
-// run replays the choices taken so far and goes on from there, always with the
-// first possibility, until nothing is left to do or the state is known.
-func (e *explorer) run(c *Choices, tracing bool) *World {
+// turn is one step of the way to the present state.
+type turn struct {
+	action action
+	c      *Choices // taken within it
+}
+
+// world is a new one.
+func (e *explorer) world(c *Choices) *World {
 	left := e.budget
 	w := newWorld(e.p, c, &e.x.Stats)
-	w.unit, w.budget = time.Microsecond, &left
-	w.tracing, w.checks = tracing, true
-	w.start()
-	for w.broken == nil {
-		for !w.agent.up {
-			w.start()
+	w.unit, w.budget, w.checks = time.Microsecond, &left, true
+	return w
+}
+
+// branch lets a happen in w, in every way it can, and goes on from there. It
+// returns the number of schedules.
+func (e *explorer) branch(w *World, a action) (schedules float64) {
+	c := &Choices{mode: enumerating}
+	e.path = append(e.path, turn{a, c})
+	defer func() { e.path = e.path[:len(e.path)-1] }()
+	for {
+		var n *World
+		if w == nil {
+			n = e.world(c)
+		} else {
+			n = w.clone()
+			n.c = c
 		}
-		fresh := c.fresh()
-		if fresh && e.known(w) {
-			break
+		e.x.Steps++
+		n.doAny(a)
+		if n.broken == nil {
+			schedules += e.visit(n)
+		} else {
+			e.x.Broken = e.again()
 		}
-		if calm := w.listAll(); calm && fresh {
-			e.x.Ends++
-			w.compare()
-			w.settle()
+		if e.x.Broken != nil || !c.next() {
+			return schedules
 		}
-		if len(w.acts) == 0 || w.broken != nil {
-			break
+	}
+}
+
+// visit goes on from a state, unless it was seen before.
+func (e *explorer) visit(w *World) (schedules float64) {
+	e.buf = w.shape(e.buf[:0])
+	key := [2]uint64{maphash.Bytes(e.seeds[0], e.buf), maphash.Bytes(e.seeds[1], e.buf)}
+	if n, ok := e.seen[key]; ok {
+		return n
+	}
+	e.seen[key] = 0
+	e.x.States++
+	e.x.Depth = max(e.x.Depth, len(e.path))
+	if calm := w.listAll(); calm {
+		e.x.Ends++
+		w.settle()
+		if w.broken != nil {
+			e.x.Broken = e.again()
+			return 0
 		}
-		w.doAny(w.acts[c.Intn(len(w.acts))])
+		schedules = 1
+	}
+	for _, a := range w.acts {
+		if schedules += e.branch(w, a); e.x.Broken != nil {
+			return schedules
+		}
+	}
+	e.seen[key] = schedules
+	return schedules
+}
+
+// again goes the present way once more, and writes down what happens.
+func (e *explorer) again() *World {
+	w := e.world(nil)
+	w.tracing = true
+	for _, t := range e.path {
+		w.c = Replaying(t.c.Values())
+		w.doAny(t.action)
+	}
+	if w.broken == nil {
+		w.settle()
 	}
 	return w
 }
 
-// known says whether this state was seen before, and notes it.
-func (e *explorer) known(w *World) bool {
-	e.buf = w.shape(e.buf[:0])
-	key := [2]uint64{maphash.Bytes(e.seeds[0], e.buf), maphash.Bytes(e.seeds[1], e.buf)}
-	if _, ok := e.seen[key]; ok {
-		return true
-	}
-	e.seen[key] = struct{}{}
-	e.x.States++
-	return false
-}
-
 // listAll lists everything that can happen; calm says that nothing has to.
+//
+// What is on its way happens promptly and in order: the disk, the network, the
+// application, and only when all of that is done the timers, in any order. To
+// delay one thing costs a fault, like losing it; it may then happen at any
+// later moment, whatever it overtakes.
 func (w *World) listAll() (calm bool) {
 	w.acts = w.acts[:0]
+	prompt := false
+	next := func(a action, late bool) {
+		if late {
+			w.acts = append(w.acts, a)
+		} else if !prompt {
+			prompt = true
+			w.acts = append(w.acts, a)
+			if w.budget.faults > 0 {
+				w.acts = append(w.acts, action{opDelay, a.arg, int(a.op)})
+			}
+		}
+	}
 	if len(w.disk.batch) > 0 {
-		w.may(opSynced, 0, 1)
+		next(action{opSynced, 0, 0}, w.disk.late)
 	}
 	for i := range w.net {
-		if w.foremost(i) {
-			w.may(opDeliver, i, 1)
-		}
+		next(action{opDeliver, i, 0}, w.net[i].late)
 	}
 	for i, a := range w.apps {
 		if a.state != appDead && a.ready(w) {
-			w.may(opApp, i, 1)
+			next(action{opApp, i, 0}, a.late)
 		}
 	}
 	for i, t := range w.txns {
-		if w.ticking(t) && !w.inFlight(t) && len(w.disk.batch) == 0 {
-			w.may(opTimer, i, 1)
+		if !prompt && w.ticking(t) {
+			w.acts = append(w.acts, action{opTimer, i, 0})
 		}
 	}
 	calm = len(w.acts) == 0
-	w.listTrouble()
+	w.listFree()
 	return calm
 }
 
-// listTrouble lists what need not happen, and what costs a crash or a fault.
-func (w *World) listTrouble() {
+// listFree lists what people do, and the crashes.
+func (w *World) listFree() {
 	for i, a := range w.apps {
 		switch {
 		case a.state == appDead:
-			w.may(opApp, i, 1)
+			w.acts = append(w.acts, action{opApp, i, 0})
 		case a.state == appWaiting && !a.cancelled:
 			w.may(opCancel, i, w.p.Cancels)
 		}
 		if w.budget.crashes > 0 && a.waits() {
-			w.may(opAppCrash, i, 1)
+			w.acts = append(w.acts, action{opAppCrash, i, 0})
 		}
 	}
 	if w.budget.crashes > 0 {
-		w.may(opAgentCrash, 0, 1)
-	}
-	if w.budget.faults == 0 {
-		return
-	}
-	for i := range w.net {
-		if !w.foremost(i) {
-			w.acts = append(w.acts, action{opDeliver, i, costs})
-		}
-	}
-	for i, t := range w.txns {
-		if w.ticking(t) && (w.inFlight(t) || len(w.disk.batch) > 0) {
-			w.acts = append(w.acts, action{opTimer, i, costs})
-		}
+		w.acts = append(w.acts, action{opAgentCrash, 0, 0})
 	}
 }
-
-// foremost says that no message in the same direction is ahead of message i.
-func (w *World) foremost(i int) bool {
-	for _, p := range w.net[:i] {
-		if (p.in == nil) == (w.net[i].in == nil) {
-			return false
-		}
-	}
-	return true
-}
-
-// costs marks an action that costs a fault: a message that overtakes another,
-// a timer that comes before a message or the disk.
-const costs = -1
 
 // doAny lets it happen, and pays for it.
 func (w *World) doAny(a action) {
-	if a.weight == costs {
-		w.budget.faults--
-	}
 	switch a.op {
+	case opDelay:
+		w.budget.faults--
+		w.delay(op(a.weight), a.arg)
+		return
 	case opAppCrash, opAgentCrash:
 		w.budget.crashes--
+	case opSynced:
+		w.disk.late = false
+	case opApp:
+		w.apps[a.arg].late = false
 	}
 	w.do(a)
+	for !w.agent.up && w.broken == nil {
+		w.start()
+	}
+}
+
+// delay lets something wait.
+func (w *World) delay(o op, arg int) {
+	w.stats.Faults[Overtaken]++
+	switch o {
+	case opSynced:
+		w.disk.late = true
+		w.tell("disk     takes its time")
+	case opDeliver:
+		w.net[arg].late = true
+		w.tell("network  %s is delayed", &w.net[arg])
+	case opApp:
+		w.apps[arg].late = true
+		w.tell("app %d    takes its time", arg)
+	}
 }
 
 // ticking says that the timer of t can make a difference. An escalated

@@ -12,7 +12,8 @@ type packet struct {
 	left  time.Duration // when it, or for a host that echoes nothing the message it answers, left
 	route int
 	out   *txn.Outbound // to the host
-	in    *txn.Response // or to the agent; nil: garbage
+	in    *txn.Response // or to the agent
+	late  bool          // in an exhaustive run: it may arrive at any moment
 }
 
 // transmit gives a message to the link: it leaves or not, and the agent is told
@@ -50,7 +51,7 @@ func (w *World) send(t *Txn, o *txn.Outbound) {
 // stay behind.
 func (w *World) deliver(i int) {
 	p := w.net[i]
-	if i > 0 {
+	if i > 0 && w.budget == nil {
 		w.stats.Faults[Overtaken]++
 	}
 	if w.expired(&p) {
@@ -63,7 +64,9 @@ func (w *World) deliver(i int) {
 		w.tell("network  %s: nobody listens", &p)
 		return
 	}
-	if !w.fault(Duplicated, w.p.Duplicate) {
+	if w.fault(Duplicated, w.p.Duplicate) {
+		w.net[i].late = true
+	} else {
 		w.drop(i)
 	}
 	if w.fault(Dropped, w.p.Drop) {

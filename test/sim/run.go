@@ -30,6 +30,7 @@ const (
 	opFlip
 	opPester
 	opClock
+	opDelay // in an exhaustive run
 )
 
 // Run draws one schedule from c, lets everything settle, and judges it.

@@ -42,7 +42,7 @@ func (w *World) shape(b []byte) []byte {
 // shapeOfHeld is what the fence holds back, and how much of it is being
 // synced.
 func (w *World) shapeOfHeld(b []byte) []byte {
-	b = append(b, 'F', byte(w.agent.syncing), byte(len(w.disk.batch)))
+	b = append(b, 'F', byte(w.agent.syncing), byte(len(w.disk.batch)), bit(w.disk.late))
 	for i := range w.agent.held {
 		r := &w.agent.held[i]
 		b = append(b, 'r')
@@ -68,6 +68,7 @@ func (w *World) shapeOfHeld(b []byte) []byte {
 }
 
 func shapeOfPacket(b []byte, p *packet) []byte {
+	b = append(b, bit(p.late))
 	b = append(b, p.t.uuid...)
 	if p.out != nil {
 		b = append(b, '>', byte(p.route), byte(p.out.Attempt), byte(p.out.Series))
@@ -82,7 +83,7 @@ func shapeOfPacket(b []byte, p *packet) []byte {
 }
 
 func (w *World) shapeOfApp(b []byte, a *app) []byte {
-	b = append(b, 'A', byte(a.state), bit(a.lost), byte(a.sale), byte(a.attempts), bit(a.knows), bit(a.recovering), bit(a.cancelled))
+	b = append(b, 'A', byte(a.state), bit(a.lost), bit(a.late), byte(a.sale), byte(a.attempts), bit(a.knows), bit(a.recovering), bit(a.cancelled))
 	b = append(b, a.delivered...)
 	for _, t := range []*Txn{a.cur, a.left} {
 		if t != nil {

@@ -3,7 +3,6 @@ package demo
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -35,7 +34,8 @@ type Row struct {
 // newReport judges both columns.
 func newReport(plain, agent evidence) *Report {
 	p, a := plain.outcomes(), agent.outcomes()
-	r := &Report{Plain: count(p), Agent: count(a), Problems: slices.Concat([]string{}, plain.problems(p), agent.problems(a))}
+	r := &Report{Plain: count(p), Agent: count(a), Problems: []string{}}
+	r.Problems = append(append(r.Problems, plain.problems(p)...), agent.problems(a)...)
 	for i, s := range scenarios {
 		r.Rows = append(r.Rows, Row{
 			ID: s.id, Name: s.name, About: s.about, Terminal: saleOf(i).terminal, Amount: saleOf(i).minor,
