@@ -46,14 +46,15 @@ func (m *Machine) applyRules(r *RulesUsed) {
 }
 
 // addIntent makes t known. One that was loaded back takes its STAN from nobody,
-// since whoever has it is newer.
+// since whoever has it is newer: Load sees to that.
 func (m *Machine) addIntent(r *Intent, loaded bool) {
 	t := &Transaction{Intent: *r, State: StatePending, FirstRoute: r.Route}
 	t.Card = nil
 	m.hot[t.UUID] = t
 	m.open = append(m.open, t.UUID)
 	key := STANKey(t.TID, t.STAN)
-	if holder := m.hot[m.bySTAN[key]]; holder == nil || !holder.State.Open() && !loaded {
+	uuid, held := m.bySTAN[key]
+	if holder := m.hot[uuid]; !held || !loaded && (holder == nil || !holder.State.Open()) {
 		m.bySTAN[key] = t.UUID
 	}
 	if t.Kind.NeedsConfirmation() {

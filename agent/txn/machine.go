@@ -136,6 +136,11 @@ func (m *Machine) Load(records []Record) {
 			fresh = append(fresh, r)
 		}
 	}
+	for _, r := range slices.Backward(fresh) { // of several with one STAN the newest has it
+		if i, ok := r.(*Intent); ok && m.bySTAN[STANKey(i.TID, i.STAN)] == "" {
+			m.bySTAN[STANKey(i.TID, i.STAN)] = i.UUID
+		}
+	}
 	for _, r := range fresh {
 		if i, ok := r.(*Intent); ok {
 			m.addIntent(i, true) // without moving the terminal's STAN: it is an old one

@@ -212,3 +212,22 @@ func TestLoadDoesNotTakeTheSTAN(t *testing.T) {
 		t.Errorf("the next STAN is %s", got)
 	}
 }
+
+// Two with one STAN that have both left memory: a late answer is the newer one's.
+func TestLoadGivesTheSTANToTheNewest(t *testing.T) {
+	k := newKept(t)
+	k.paid("u1", "s1")
+	k.Evict(0)
+	k.Apply(&Jump{TID: testTID, Next: 1}) // numbering has come round
+	o := k.step(beginSale(t, "u2", "s2")).Messages[0]
+	k.step(answerTo(o, "0210", "05"))
+	k.Evict(0)
+	late := answerTo(o, "0210", "00")
+	for _, key := range k.Needs(late) {
+		k.Load(k.look(key))
+	}
+	k.step(late)
+	if got := k.Get("u2").State; got != StateReversing {
+		t.Errorf("the approval of what was declined is %s", got)
+	}
+}

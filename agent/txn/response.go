@@ -65,17 +65,25 @@ func classify(r *iso8583.Rules, e *Response, t *Transaction) Input {
 	if class == iso8583.Duplicate {
 		return AnswerDuplicate
 	}
+	if !t.Kind.MovesMoney() {
+		return byClass(class)
+	}
+	if e.Currency != "" && e.Currency != t.Currency.Numeric() {
+		return AnswerUnbelievable
+	}
 	minor, err := iso8583.ParseDE4(e.Amount)
 	switch {
-	case !t.Kind.MovesMoney():
-	case e.Currency != "" && e.Currency != t.Currency.Numeric():
-		return AnswerUnbelievable
 	case class == iso8583.Partial && err == nil && 0 < minor && minor < t.Minor:
 		return AnswerPartial
 	case err != nil || minor != t.Minor || class == iso8583.Partial:
 		return AnswerUnbelievable
 	}
-	switch class {
+	return byClass(class)
+}
+
+// byClass is what a code means whose answer is believed.
+func byClass(c iso8583.Class) Input {
+	switch c {
 	case iso8583.Approved:
 		return AnswerApproved
 	case iso8583.Declined:
@@ -158,9 +166,11 @@ func contradiction(s *step, t *Transaction, ev Event) {
 	if !t.Kind.MovesMoney() {
 		return
 	}
-	if t.State != StateConfirmed {
-		s.reverse(t, CauseContradiction)
+	if t.State == StateConfirmed {
+		s.escalate(t, CauseContradiction)
+		return
 	}
+	s.reverse(t, CauseContradiction)
 	s.escalate(t, CauseContradiction)
 }
 
