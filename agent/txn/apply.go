@@ -104,7 +104,8 @@ func (t *Transaction) apply(r Record) {
 		t.Evidence++
 	case *Escalated:
 		t.Items = append(t.Items, Item{Cause: r.Cause, At: r.At})
-		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible
+		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible ||
+			r.Cause == CauseContradiction && t.State == StateReversed && t.Original != ""
 		t.HostRefused = t.HostRefused || r.Cause == CauseRefused || r.Cause == CauseUnknown || r.Cause == CauseDuplicate
 	case *Resolved:
 		t.resolve(r)

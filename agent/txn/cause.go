@@ -54,7 +54,7 @@ var causes = []causeInfo{
 		"Ask the acquirer what it holds under this STAN: the amount debited, and whether the reversal took all of it back.",
 		"A: When a response is accepted"},
 	{CauseContradiction, "the host said one thing, then another",
-		"Ask the acquirer which of its answers stands. Not confirmed: the reversal goes on by itself. Confirmed: it is never reversed; if the acquirer holds no debit, collect the amount again.",
+		"Ask the acquirer which of its answers stands. Not confirmed: the reversal goes on by itself. Confirmed: it is never reversed; if the acquirer holds no debit, collect the amount again. A void, refund or completion that was reversed already locks its original until it is resolved with the acquirer's reference.",
 		"R7, P4"},
 	{CauseSilence, "the reversal was sent several times and nothing closed it; sending goes on",
 		"Check the line. Tell the cardholder that the debit, if there is one, will be undone. Override lets the terminal sell meanwhile; park and the acquirer's word close it.",

@@ -47,13 +47,13 @@ func (m *Machine) follow(t *Transaction) Follow {
 
 // credits: what follows o and took effect, with what may still, is never more
 // than o, and one at a time is undecided (P3). Not counted is what the host
-// takes upon itself: an approval after its decline, which is being undone or
-// in front of a person; and what an operator has by the acquirer's word.
+// takes upon itself: an approval after its decline or after its reversal, which
+// is being undone or in front of a person; and what an operator has by the acquirer's word.
 func (c *chaos) credits(m *Machine, o *Transaction) {
 	sum, open, whole := int64(0), 0, 0
 	for _, f := range o.Follows {
 		t := m.Get(f.By)
-		if t.Cause == CauseContradiction || t.State == StateDeclined || t.State == StateNotSent || t.ByOperator {
+		if t.Cause == CauseContradiction || t.ByOperator || t.Stuck && t.State != StatePending {
 			continue
 		}
 		if f.Open {

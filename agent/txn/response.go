@@ -206,12 +206,16 @@ func lateAnswer(s *step, t *Transaction, ev Event) {
 
 // lateApproval is an approval that comes after the reversal was closed. Where
 // the hold-down had to run and this is the first that is heard of the request,
-// it may have been debited after all: a person asks.
+// it may have taken effect after all: a person asks, and what it followed is
+// locked until he knows.
 func lateApproval(s *step, t *Transaction, ev Event) {
 	first := !t.LateApproval && !t.Answered && t.Hold == HoldOver
 	lateAnswer(s, t, ev)
 	if first {
 		s.escalate(t, CauseContradiction)
+	}
+	if t.Stuck {
+		s.lock(t)
 	}
 }
 

@@ -129,7 +129,7 @@ func noDebitRow(because string) map[Input]cell {
 
 func reversedRow() map[Input]cell {
 	return map[Input]cell{
-		AnswerApproved:      {lateApproval, nil, "evidence; never un-reverses (R7); the first word of it after a hold-down is a person's"},
+		AnswerApproved:      {lateApproval, nil, "evidence; never un-reverses (R7); the first word of it after a hold-down is a person's, and locks what it followed"},
 		AnswerPartial:       {lateAnswer, nil, "evidence"},
 		AnswerDeclined:      {lateAnswer, nil, "evidence"},
 		AnswerIndeterminate: {lateAnswer, nil, "evidence"},
@@ -139,7 +139,7 @@ func reversedRow() map[Input]cell {
 		AskConfirm:          {confirmNothing, nil, "refused: it was reversed"},
 		AskCancel:           {cancelAgain, nil, "already so"},
 		AskShown:            {shownNot, nil, "noted"},
-		AskResolve:          {resolve, nil, "close the open item"},
+		AskResolve:          {resolve, []State{StateConfirmed}, "close the open item; where it is stuck, the acquirer's word"},
 	}
 }
 

@@ -72,7 +72,7 @@ A sale and a pre-authorisation commit with the application's confirmation. The o
 `
 
 const statesFollows = `
-What follows another **locks** it (P3): with the intent of a void, refund, completion or void of a pre-authorisation, the original durably gets a *followed*; with its end, in the same batch, a *follow_ended* that says whether it took effect. While one is undecided no other may begin, also one whose reversal is owed or that only a person can decide. An approval that comes after a decline locks the original again until its reversal is closed. What took effect counts: refunds add up, and nothing follows what was voided, let go or completed. A completion that is reversed gives the hold back. A sale of which nothing is left no longer occupies its part of the sale (R11), and nobody is asked any more whether it was shown.
+What follows another **locks** it (P3): with the intent of a void, refund, completion or void of a pre-authorisation, the original durably gets a *followed*; with its end, in the same batch, a *follow_ended* that says whether it took effect. While one is undecided no other may begin, also one whose reversal is owed or that only a person can decide. An approval that comes after a decline locks the original again until its reversal is closed; one that is first heard of after the reversal, until a person has resolved it. What took effect counts: refunds add up, and nothing follows what was voided, let go or completed. A completion that is reversed gives the hold back. A sale of which nothing is left no longer occupies its part of the sale (R11), and nobody is asked any more whether it was shown.
 
 What a follow-up is answered, by its amount:
 
