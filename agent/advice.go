@@ -9,7 +9,7 @@ import (
 // must says what the application has to do about t.
 func must(t *txn.Transaction) client.Must {
 	switch {
-	case t.State == txn.StatePending && t.Stuck:
+	case t.Stuck && t.State != txn.StateConfirmed:
 		return client.MustCall
 	case t.State == txn.StatePending:
 		return client.MustWait
@@ -29,7 +29,7 @@ func must(t *txn.Transaction) client.Must {
 // say is what to tell the cashier and the cardholder.
 func say(t *txn.Transaction) client.Say {
 	switch {
-	case t.State == txn.StatePending && t.Stuck:
+	case t.Stuck && t.State != txn.StateConfirmed:
 		return sayings["stuck"]
 	case t.State == txn.StateReversing && t.Escalated() && t.Kind.NeedsConfirmation():
 		return sayings["reversing_escalated"]
@@ -120,7 +120,7 @@ var sayings = map[string]client.Say{
 		Cardholder: text("Payment not made. You have not been charged, or the charge was returned.", "支付未成功，未扣款或已退回。"),
 	},
 	"stuck": {
-		Cashier:    text("Undecided: the bank took this for another transaction. Hand over nothing and call the acquirer.", "结果不明：银行视为重复交易。请勿交付商品，并联系收单行。"),
+		Cashier:    text("Undecided: a person must ask the acquirer. Hand over nothing.", "结果不明，须人工联系收单行确认，请勿交付商品。"),
 		Cardholder: text("Payment undecided. Please wait for the merchant's word.", "支付结果不明，请等待商户答复。"),
 	},
 }

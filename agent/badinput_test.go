@@ -241,6 +241,7 @@ func badInput(s *scene) []problemCase {
 		field("expiry's month", "card.expiry", `"3013"`, "card.expiry"),
 		field("entry mode", "card.entry_mode", `"5"`, "card.entry_mode"),
 		field("track 2", "card.track2", `";4111111111111111=30121010000012300?"`, "card.track2"),
+		field("track 2 too long", "card.track2", `"4111111111111111=301210100000123001234"`, "card.track2"),
 		field("PIN block", "card.pin_block", `"1234"`, "card.pin_block"),
 
 		body("nothing", ""),

@@ -76,6 +76,7 @@ func bubble(t *testing.T, fn func(l *lab), options ...func(*lab)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, options...)
+		synctest.Wait()      // every address is up
 		defer l.host.close() // also after Fatal: nothing may be left in the bubble
 		defer func() {
 			if err := l.stop(); err != nil && !l.fails {

@@ -3,7 +3,6 @@ package agent_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -46,7 +45,7 @@ type mishap struct {
 	cut         bool          // half an answer, then the end
 	hangUp      bool          // the end instead of an answer
 	twice       bool
-	garbage     bool
+	raw         string // this frame instead of the answer
 	change      func(m *iso8583.Message)
 	unprocessed string // answered so without being processed
 }
@@ -217,8 +216,8 @@ func (h *memHost) send(c net.Conn, f *frame.Conn, a *iso8583.Message, x mishap) 
 	if err != nil {
 		panic(err)
 	}
-	if x.garbage {
-		body = []byte("\x01\x02 no message at all \xff")
+	if x.raw != "" {
+		body = []byte(x.raw)
 	}
 	if x.cut {
 		wire, err := h.profile.Frame.Append(nil, body)
@@ -226,7 +225,7 @@ func (h *memHost) send(c net.Conn, f *frame.Conn, a *iso8583.Message, x mishap) 
 			panic(err)
 		}
 		_ = c.SetWriteDeadline(time.Now().Add(time.Minute))
-		_, _ = io.WriteString(c, string(wire[:len(wire)/2]))
+		_, _ = c.Write(wire[:len(wire)/2])
 		return false
 	}
 	for range map[bool]int{false: 1, true: 2}[x.twice] {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,7 +115,7 @@ func TestC05Frames(t *testing.T) {
 		{"partial frame", hostsim.Fault{Action: hostsim.Cut}, "reversed", "timeout", "", ""},
 		{"two frames in one read", hostsim.Fault{Action: hostsim.Twice}, "approved", "", "", ""},
 		{"zero length", hostsim.Fault{Action: hostsim.BadLength, Length: "zero"}, "reversed", "timeout", "", ""},
-		{"length too long for the body", hostsim.Fault{Action: hostsim.BadLength, Length: "long"}, "reversed", "timeout", "", ""},
+		{"length too long for the body", hostsim.Fault{Action: hostsim.BadLength, Length: "long"}, "reversed", "timeout", "after the last data element", ""},
 		{"length too short for the body", hostsim.Fault{Action: hostsim.BadLength, Length: "short"}, "reversed", "timeout", "the frame is no message", ""},
 		{"oversize", hostsim.Fault{Action: hostsim.BadLength, Length: "oversize"}, "reversed", "timeout", "", ""},
 	})
@@ -204,6 +205,7 @@ func deadAddress(t *testing.T) string {
 // long that may take; the other address never hears of it.
 func TestC06ReversalGoesToTheHostThatHadTheRequest(t *testing.T) {
 	b := newBed(t, hostsim.Config{Listen: []string{"127.0.0.1:0", "127.0.0.1:0"}}, func(b *bed) { b.both = true })
+	b.untilUp() // the first address that is up has the request
 	zero := 0
 	b.fault(hostsim.Fault{Action: hostsim.DropResponse, Match: hostsim.Match{Kind: iso8583.KindSale, Address: &zero}, Count: 1})
 	b.fault(hostsim.Fault{Action: hostsim.Close, When: hostsim.Before, Match: hostsim.Match{Kind: iso8583.KindReversal, Address: &zero}, Count: 3})
@@ -279,11 +281,11 @@ func TestC06AnswerFromAnotherAddress(t *testing.T) {
 // C.5, half-open: the host reads nothing, the write overruns its deadline. The
 // request is in doubt, so it is reversed.
 func TestC05WriteOverruns(t *testing.T) {
-	stalled := false
+	var stalled atomic.Bool
 	bubble(t, func(l *lab) {
 		l.begin(client.NewUUID(), l.sale("S0", 100), time.Minute) // it works
 		id, start := client.NewUUID(), time.Now()
-		stalled = true
+		stalled.Store(true)
 		l.begin(client.NewUUID(), l.sale("S1", 100), 0) // the host stalls with this one in its hands
 		tx := l.begin(id, l.sale("S2", 100), time.Minute)
 		if took := time.Since(start); tx.State != "reversing" || tx.Cause != "link_lost" || took != 10*time.Second {
@@ -291,7 +293,7 @@ func TestC05WriteOverruns(t *testing.T) {
 		}
 	}, func(l *lab) {
 		l.host.mishap = func(m *iso8583.Message, _ int) mishap {
-			if stalled && m.MTI == "0200" {
+			if stalled.Load() && m.MTI == "0200" {
 				return mishap{stall: 30 * time.Second}
 			}
 			return mishap{}

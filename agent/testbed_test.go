@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -185,6 +186,21 @@ func (b *bed) until(uuid string, want func(*client.Transaction) bool) *client.Tr
 		}
 		if want(tx) {
 			return tx
+		}
+	}
+}
+
+// untilUp polls until every address is up.
+func (b *bed) untilUp() {
+	b.t.Helper()
+	ctx := b.ctx()
+	for {
+		h, err := b.client.Health(ctx)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if !slices.ContainsFunc(h.Hosts, func(h client.Host) bool { return !h.Up }) {
+			return
 		}
 	}
 }

@@ -60,12 +60,15 @@ func (e *explorer) branch(w *World, a action) (schedules float64) {
 	defer func() { e.path = e.path[:len(e.path)-1] }()
 	for {
 		var n *World
-		if w == nil {
+		switch {
+		case w == nil:
 			n = e.world(c)
-		} else {
+		case a.op == opDelay:
+			n = w // it is the last one of its list, and chooses nothing
+		default:
 			n = w.clone()
-			n.c = c
 		}
+		n.c = c
 		e.x.Steps++
 		n.doAny(a)
 		if n.broken == nil {
@@ -130,6 +133,7 @@ func (e *explorer) again() *World {
 func (w *World) listAll() (calm bool) {
 	w.acts = w.acts[:0]
 	prompt := false
+	var delay []action
 	next := func(a action, late bool) {
 		if late {
 			w.acts = append(w.acts, a)
@@ -137,7 +141,7 @@ func (w *World) listAll() (calm bool) {
 			prompt = true
 			w.acts = append(w.acts, a)
 			if w.budget.faults > 0 {
-				w.acts = append(w.acts, action{opDelay, a.arg, int(a.op)})
+				delay = []action{{opDelay, a.arg, int(a.op)}}
 			}
 		}
 	}
@@ -159,6 +163,7 @@ func (w *World) listAll() (calm bool) {
 	}
 	calm = len(w.acts) == 0
 	w.listFree()
+	w.acts = append(w.acts, delay...)
 	return calm
 }
 
@@ -202,7 +207,7 @@ func (w *World) doAny(a action) {
 
 // delay lets something wait.
 func (w *World) delay(o op, arg int) {
-	w.stats.Faults[Overtaken]++
+	w.stats.Faults[Delayed]++
 	switch o {
 	case opSynced:
 		w.disk.late = true
