@@ -254,13 +254,15 @@ func (s *step) hold(t *Transaction) {
 }
 
 // holdDown waits for the request's longest lifetime, from now on: after a
-// restart all of it again.
+// restart all of it again. Where each message has a connection of its own, the
+// request may leave after its reversal, up to its send timeout from now.
 func (s *step) holdDown(t *Transaction) {
 	if t.Parked {
 		s.disarm(t)
 		return
 	}
-	s.arm(t, waitHold, s.rules(t).Reversal.MessageLifetime)
+	r := s.rules(t)
+	s.arm(t, waitHold, r.SendTimeout+r.Reversal.MessageLifetime)
 }
 
 // refused: the host will not. It never closes (R12); a person decides, and

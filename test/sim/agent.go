@@ -100,6 +100,9 @@ func (w *World) crash() {
 		}
 	}
 	a.up, a.m, a.held, a.reports = false, nil, nil, a.reports[:0]
+	for i := range w.net {
+		w.net[i].left = min(w.net[i].left, w.now.Boot) // what has not left by now never will
+	}
 	for _, t := range w.txns {
 		t.armed = false
 	}

@@ -44,7 +44,11 @@ func (w *World) send(t *Txn, o *txn.Outbound) {
 	if o.Attempt == 0 {
 		t.left++
 	}
-	w.enter(packet{t: t, left: w.now.Boot, route: o.Route, out: o})
+	left := w.now.Boot
+	if w.fault(SlowLink, w.p.SlowLink) {
+		left += 10 * w.unit // all of the time that it has to send, which a reversal need not take
+	}
+	w.enter(packet{t: t, left: left, route: o.Route, out: o})
 }
 
 // enter puts a message on its way. In an exhaustive run the driver delays.

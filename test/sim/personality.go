@@ -36,6 +36,7 @@ type Personality struct {
 	// The network and the link.
 	Drop, Duplicate, Unsent, InDoubt int
 	Overtake                         int // weight of a message that overtakes others
+	SlowLink                         int
 	Delay                            int // a message is late, and everything overtakes it
 	Misroute                         int // a reversal reaches the other address
 	Stray                            int // weight of rubbish, and of answers that belong to another
@@ -96,7 +97,7 @@ func draw(seed uint64) Personality {
 		Refusals: rate(1, 1, 2, 9, 1000), RefusalCode: word("12", "40", "96", "91", "64"),
 		Decline: rate(50, 200), Partial: rate(20, 100), Wrong: rate(20, 100), Unclear: rate(20, 100),
 		Drop: rate(20, 100, 300, 1000), Duplicate: rate(20, 100), Unsent: rate(20, 200), InDoubt: rate(20, 200),
-		Overtake: rate(60, 300), Delay: rate(30, 150), Misroute: rate(50), Stray: rate(10, 40), Routes: 1 + c.Intn(2), SharedLedger: flag(4),
+		Overtake: rate(60, 300), Delay: rate(30, 150), SlowLink: rate(50, 300), Misroute: rate(50), Stray: rate(10, 40), Routes: 1 + c.Intn(2), SharedLedger: flag(4),
 		Apps: 1 + c.Intn(2), Sales: 2 + c.Intn(16),
 		AppCrash: rate(5, 20, 60), NeverReturns: rate(100, 500, 1000), Forgets: rate(200, 1000), Cancels: rate(20, 150),
 		WalksAway: rate(20, 150), Retries: rate(300, 700), ConfirmsTwice: rate(30, 200), ShownNo: rate(30), ShownEtc: rate(30), Pesters: rate(10, 60), Ambiguous: rate(50),
@@ -138,7 +139,7 @@ func draw(seed uint64) Personality {
 func (p *Personality) collide() {
 	p.Collides, p.Refusals, p.Ambiguous, p.Declined, p.Patience = true, 0, 0, "00", 9
 	p.Drop, p.Duplicate, p.Unsent, p.InDoubt, p.Overtake, p.Misroute = 0, 0, 0, 0, 0, 0
-	p.Delay, p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0, 0
+	p.Delay, p.SlowLink, p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0, 0, 0
 }
 
 // rules is the profile that the agent gets. Of a variant only a timer differs,
