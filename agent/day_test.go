@@ -107,6 +107,20 @@ func TestPreAuthCompletionAndVoid(t *testing.T) {
 	}
 }
 
+// A void of what is not there, not confirmed, or being voided already.
+func TestOriginalsThatDoNotFit(t *testing.T) {
+	b := newBed(t, hostsim.Config{})
+	b.refused(b.follow(iso8583.Void, client.NewUUID(), 0), "original_unknown")
+	open := client.NewUUID()
+	b.begin(open, b.sale("S1", 100))
+	b.refused(b.follow(iso8583.Void, open, 0), "original_open")
+	paid := b.paid(iso8583.Sale, "S2", 100)
+	b.fault(hostsim.Fault{Action: hostsim.Silent, Match: hostsim.Match{Kind: "void"}, Count: 1})
+	b.fault(hostsim.Fault{Action: hostsim.DropRequest, Match: hostsim.Match{Kind: "reversal"}, Count: 100})
+	b.begin(client.NewUUID(), b.follow(iso8583.Void, paid, 0))
+	b.refused(b.follow(iso8583.Refund, paid, 50), "original_busy")
+}
+
 func TestBalanceMovesNothing(t *testing.T) {
 	b := newBed(t, hostsim.Config{})
 	ask := b.sale("", 0)

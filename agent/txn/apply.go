@@ -78,7 +78,7 @@ func (m *Machine) resettle(uuid string, settled bool) {
 func (t *Transaction) apply(r Record) {
 	switch r := r.(type) {
 	case *Rerouted:
-		t.Route = r.Route
+		t.Route, t.Address = r.Route, r.Address
 	case *Approved:
 		t.State = StateApproved
 		t.Code, t.RRN, t.AuthCode, t.Balance = r.Code, r.RRN, r.AuthCode, r.Balance

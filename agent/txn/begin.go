@@ -156,11 +156,19 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Sale: e.Sale, Part: e.Part, Digest: e.Digest,
 		PAN: e.Card.PAN.Masked(), CardHash: e.CardHash,
 		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
-		Rules: term.hash, Route: e.Route, Original: e.Original, Card: e.Card,
+		Rules: term.hash, Route: e.Route, Original: e.Original, Address: term.address(e.Route), Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]
 	s.lock(t)
 	s.request(t, e.Card)
+}
+
+// address is the host:port of a route, or "" where the shell did not say.
+func (t *Terminal) address(route int) string {
+	if t == nil || route < 0 || route >= len(t.Addresses) {
+		return ""
+	}
+	return t.Addresses[route]
 }
 
 // lock makes t's original wait for t, unless it does already.
@@ -235,7 +243,7 @@ func unsent(s *step, t *Transaction, ev Event) {
 		routes = max(term.Routes, 1)
 	}
 	if next := (t.Route + 1) % routes; next != t.FirstRoute && e.Card != nil {
-		s.record(t.UUID, &Rerouted{Route: next})
+		s.record(t.UUID, &Rerouted{Route: next, Address: s.m.terminals[t.TID].address(next)})
 		s.request(t, e.Card)
 		return
 	}

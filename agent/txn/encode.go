@@ -179,9 +179,10 @@ func (r *Intent) fields(c *coder) {
 	str(c, 18, &r.Rules)
 	num(c, 19, &r.Route)
 	str(c, 20, &r.Original)
+	str(c, 21, &r.Address)
 }
 
-func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route) }
+func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route); str(c, 3, &r.Address) }
 
 func (r *Approved) fields(c *coder) {
 	str(c, 2, &r.Code)

@@ -154,6 +154,7 @@ type Intent struct {
 	Rules        string           `json:"rules"`
 	Route        int              `json:"route"`
 	Original     string           `json:"original,omitempty"` // UUID of what it follows
+	Address      string           `json:"address,omitempty"`  // host:port of Route
 
 	Card *iso8583.Card `json:"-"`
 }
@@ -162,7 +163,8 @@ type Intent struct {
 // that no byte left for the one before.
 type Rerouted struct {
 	Head
-	Route int `json:"route"`
+	Route   int    `json:"route"`
+	Address string `json:"address,omitempty"`
 }
 
 // Approved is the host's approval, durable before the application hears of it.
