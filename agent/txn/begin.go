@@ -210,6 +210,7 @@ func (s *step) request(t *Transaction, card *iso8583.Card) {
 	}
 	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: t.Route, Facts: f})
 	s.arm(t, waitResponse, r.SendTimeout+r.ResponseTimeout)
+	s.wait(t).Request = s.now.Boot + time.Duration(r.SendTimeout)
 }
 
 // facts is what every message about t carries.
@@ -253,6 +254,7 @@ func unsent(s *step, t *Transaction, ev Event) {
 // requestSent starts the host's time.
 func requestSent(s *step, t *Transaction, ev Event) {
 	if !t.Stuck && ev.(Sent).Route == t.Route {
+		s.wait(t).Request = s.now.Boot
 		s.arm(t, waitResponse, s.rules(t).ResponseTimeout)
 	}
 }

@@ -68,7 +68,8 @@ func (s *step) attempt(t *Transaction, fresh bool) {
 		UUID: t.UUID, Route: s.reversalRoute(t, r), Attempt: a.N, Series: a.Series, Facts: f,
 	})
 	w.Unsent = false
-	w.Quiet = s.now.Boot + time.Duration(r.SendTimeout+r.Reversal.MessageLifetime)
+	w.Attempt = s.now.Boot + time.Duration(r.SendTimeout)
+	w.Quiet = w.Attempt + time.Duration(r.Reversal.MessageLifetime)
 	s.arm(t, waitAnswer, r.SendTimeout+r.Reversal.AnswerTimeout)
 }
 
@@ -96,6 +97,7 @@ func attemptSent(s *step, t *Transaction, ev Event) {
 	if ev.(Sent).Attempt != t.Attempts || s.wait(t).For != waitAnswer {
 		return
 	}
+	s.wait(t).Attempt = s.now.Boot
 	if t.SentAttempt == 0 {
 		s.record(t.UUID, &ReversalSent{N: t.Attempts})
 	}
@@ -253,16 +255,18 @@ func (s *step) hold(t *Transaction) {
 	s.holdDown(t)
 }
 
-// holdDown waits for the request's longest lifetime, from now on: after a
-// restart all of it again. Where each message has a connection of its own, the
-// request may leave after its reversal, up to its send timeout from now.
+// holdDown waits for the longest lifetime of a message, from when the request
+// and the latest attempt have left, so that neither they nor an answer to them
+// can still come: with a connection for each message the request may leave
+// after its reversal. After a restart all of it again.
 func (s *step) holdDown(t *Transaction) {
 	if t.Parked {
 		s.disarm(t)
 		return
 	}
-	r := s.rules(t)
-	s.arm(t, waitHold, r.SendTimeout+r.Reversal.MessageLifetime)
+	w := s.wait(t)
+	leaving := max(w.Request, w.Attempt, s.now.Boot) - s.now.Boot
+	s.arm(t, waitHold, iso8583.Duration(leaving)+s.rules(t).Reversal.MessageLifetime)
 }
 
 // refused: the host will not. It never closes (R12); a person decides, and

@@ -124,8 +124,8 @@ func (w *World) progress() {
 	if len(w.disk.batch) > 0 {
 		w.may(opSynced, 0, 1000)
 	}
-	if len(w.agent.reports) > 0 {
-		w.may(opReport, 0, 800)
+	if i := w.known(); i >= 0 {
+		w.may(opReport, i, 800)
 	}
 	w.arrivals()
 	for i, a := range w.apps {
@@ -184,7 +184,7 @@ func (w *World) do(a action) {
 	case opSynced:
 		w.synced()
 	case opReport:
-		w.report()
+		w.report(a.arg)
 	case opDeliver:
 		w.deliver(a.arg)
 	case opApp:
