@@ -156,6 +156,9 @@ func (w *World) raised(c txn.Cause) {
 func (w *World) onWire(t *Txn, o *txn.Outbound) {
 	f := &o.Facts
 	key := hostKey{f.TID, f.STAN, f.Original.Transmission}
+	if o.Attempt == 0 {
+		key.de7 = f.Transmission
+	}
 	if t.intent == nil {
 		w.fail("R1", "a %s of %s leaves before its intent is durable", f.Kind, t)
 	}
