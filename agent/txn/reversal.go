@@ -265,8 +265,11 @@ func (s *step) holdDown(t *Transaction) {
 		return
 	}
 	w := s.wait(t)
-	leaving := max(w.Request, w.Attempt, s.now.Boot) - s.now.Boot
-	s.arm(t, waitHold, iso8583.Duration(leaving)+s.rules(t).Reversal.MessageLifetime)
+	left := max(w.Request, s.now.Boot)
+	if t.Attempts > t.SeriesStart { // the only attempt has left, or nobody had answered
+		left = max(left, w.Attempt)
+	}
+	s.arm(t, waitHold, iso8583.Duration(left-s.now.Boot)+s.rules(t).Reversal.MessageLifetime)
 }
 
 // refused: the host will not. It never closes (R12); a person decides, and
