@@ -100,13 +100,13 @@ func segmentOf(segs []*segment, lsn LSN) (int, error) {
 // runs no lock is held, so it may call any method.
 func (l *Log) walkLog(last LSN, begin func([]*segment) (int, error), fn func(*raw, *segHeader) error) error {
 	segs := l.segments()
-	i, err := begin(segs)
+	from, err := begin(segs)
 	if err != nil {
 		return err
 	}
-	for ; i < len(segs); i++ {
-		if h, err := segs[i].header(); err == nil && h.first > last {
-			return nil
+	for i := from; i < len(segs); i++ {
+		if h, err := segs[i].header(); err == nil && h.first > last && i != from {
+			return nil // the one to begin with may hold a carry and nothing else
 		}
 		w, err := l.walkSegment(segs[i], nil, func(w *walker, b *batch) error {
 			for k := range b.recs {
