@@ -324,9 +324,13 @@ func (x *index) places(hash uint64) ([]place, error) {
 	defer x.mu.RUnlock()
 	heads = x.heads
 	x.pendMu.Lock() // before the store is read: what leaves it is in the store by then
+	oldest := x.oldest
 	var out []place
-	for _, t := range [][]*table{x.frozen, x.pending} {
-		for _, t := range t {
+	for _, tables := range [][]*table{x.frozen, x.pending} {
+		for _, t := range tables {
+			if t.seq < oldest {
+				continue
+			}
 			for _, r := range t.rows {
 				if r.hash == hash {
 					out = append(out, place{t.seq, r})
@@ -334,7 +338,6 @@ func (x *index) places(hash uint64) ([]place, error) {
 			}
 		}
 	}
-	oldest := x.oldest
 	x.pendMu.Unlock()
 	for i := range heads {
 		h := &heads[i]

@@ -31,7 +31,7 @@ const (
 // pageFile is one file under check.
 type pageFile struct {
 	r    io.ReaderAt
-	deep bool // the tables' tree too, which is as large as there are tables
+	deep bool   // the tables' tree too, which is as large as there are tables
 	high uint64 // pages from here on are not in use
 	seen []bool // pages that something refers to
 }

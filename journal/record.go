@@ -21,13 +21,13 @@ const (
 
 // The flags of a record.
 const (
-	flagLast      = 1 << 0 // last of its write batch
-	flagCarried   = 1 << 1 // a whole record of an earlier segment, after its salt
-	flagExtra     = 1 << 2 // said by a carry; has no LSN of its own
-	flagCarryEnd  = 1 << 3 // last of a carry: without it the carry is not complete
-	flagClassAt   = 8      // two bits
-	flagsKnown    = flagLast | flagCarried | flagExtra | flagCarryEnd | 3<<flagClassAt
-	flagsOfCarry  = flagCarried | flagExtra
+	flagLast     = 1 << 0 // last of its write batch
+	flagCarried  = 1 << 1 // a whole record of an earlier segment, after its salt
+	flagExtra    = 1 << 2 // said by a carry; has no LSN of its own
+	flagCarryEnd = 1 << 3 // last of a carry: without it the carry is not complete
+	flagClassAt  = 8      // two bits
+	flagsKnown   = flagLast | flagCarried | flagExtra | flagCarryEnd | 3<<flagClassAt
+	flagsOfCarry = flagCarried | flagExtra
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

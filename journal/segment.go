@@ -32,18 +32,18 @@ const (
 
 // segHeader is the first block of a segment.
 type segHeader struct {
-	flags     uint32
-	id        journalID
-	salt      saltBytes
-	seq       uint64
-	first     LSN // of the first record that is not of the carry
-	prev      chainHash
-	size      int64 // of the file
-	begun     time.Time
-	keyCheck  [16]byte
-	created   time.Time // the journal, not the segment
-	carry     uint32    // bytes of the carry, padded
-	losses    uint32    // how often accept-loss was used on this journal
+	flags    uint32
+	id       journalID
+	salt     saltBytes
+	seq      uint64
+	first    LSN // of the first record that is not of the carry
+	prev     chainHash
+	size     int64 // of the file
+	begun    time.Time
+	keyCheck [16]byte
+	created  time.Time // the journal, not the segment
+	carry    uint32    // bytes of the carry, padded
+	losses   uint32    // how often accept-loss was used on this journal
 }
 
 const segHeaderLen = 136 // up to the zeros

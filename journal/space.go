@@ -8,7 +8,9 @@ import (
 )
 
 // isDiskFull says whether a write failed for want of space.
-func isDiskFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
 
 // What the budget is where Options say nothing.
 const (
