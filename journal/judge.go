@@ -59,7 +59,7 @@ func judge(w *walker, fl *flaw, synced string) (finding, error) {
 	case fl.verifies:
 		return damage(fl.reason)
 	}
-	if w.oneBit(fl) {
+	if at, ok := w.oneBit(fl); ok && !w.unwritten(at) {
 		return finding{endKept, w.extent(rest, fl.off), "one bit is wrong"}, nil
 	}
 	if w.head.flags&segRecycled != 0 {
@@ -152,32 +152,49 @@ func (w *walker) extent(rest []byte, off int64) int64 {
 	return off + max(pad(at), blockSize)
 }
 
-// oneBit says whether the flawed record would verify, in its place, if one bit
-// were another: that is damage, no power cut does it.
-func (w *walker) oneBit(fl *flaw) bool {
+// unwritten says whether the sector at which a bit is missing may just not have
+// arrived: a write can end with one bit in a sector of its own.
+func (w *walker) unwritten(at int64) bool {
+	b, err := w.win.bytes(at/sectorSize*sectorSize, sectorSize)
+	return err == nil && isZero(b)
+}
+
+// oneBit finds the one bit but for which the flawed record would verify in its
+// place, or a carry's padding be zero: that is damage, no power cut does it.
+func (w *walker) oneBit(fl *flaw) (at int64, ok bool) {
 	n := w.head.size - fl.at
+	if fl.padding {
+		b, err := w.win.bytes(fl.at, int(fl.end-fl.at))
+		set := 0
+		for i, c := range b {
+			if set += bits.OnesCount8(c); c != 0 {
+				at = fl.at + int64(i)
+			}
+		}
+		return at, err == nil && set == 1
+	}
 	if n < headerLen {
-		return false
+		return 0, false
 	}
 	b, err := w.win.bytes(fl.at, headerLen)
 	if err != nil {
-		return false
+		return 0, false
 	}
 	head := append([]byte(nil), b...)
 	for bit := range 8 * headerLen { // any of them may change the length
 		head[bit/8] ^= 1 << (bit % 8)
 		if w.wouldVerify(fl, head, -1, 0) {
-			return true
+			return fl.at + int64(bit/8), true
 		}
 		head[bit/8] ^= 1 << (bit % 8)
 	}
 	h, ok := parseHead(head)
 	if !ok || h.size() > n {
-		return false
+		return 0, false
 	}
 	body, err := w.win.bytes(fl.at+headerLen, int(h.length))
 	if err != nil {
-		return false
+		return 0, false
 	}
 	full := append(head, body...)
 	diff := checksum(w.head.salt, full) ^ h.crc
@@ -188,12 +205,12 @@ func (w *walker) oneBit(fl *flaw) bool {
 	for at := len(body) - 1; at >= 0; at-- {
 		for k := range step {
 			if step[k] == diff {
-				return w.wouldVerify(fl, head, at, byte(1)<<k)
+				return fl.at + headerLen + int64(at), w.wouldVerify(fl, head, at, byte(1)<<k)
 			}
 			step[k] = castagnoli[byte(step[k])] ^ step[k]>>8
 		}
 	}
-	return false
+	return 0, false
 }
 
 // wouldVerify checks the flawed record with another header, and with the bits

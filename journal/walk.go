@@ -37,6 +37,7 @@ type flaw struct {
 
 	verifies bool // the record by itself does: it is in the wrong place
 	whole    bool // every record does: only the padding is wrong
+	padding  bool // the same, of a carry
 	end      int64
 	chain    chainHash
 	next     LSN
@@ -89,7 +90,7 @@ func (w *walker) step() (*batch, *flaw) {
 		why = "the carry's length is not what the header says"
 	}
 	if why != "" {
-		return nil, &flaw{off: w.off, at: at, reason: why, whole: !b.carry, end: b.end, chain: chain, next: next}
+		return nil, &flaw{off: w.off, at: at, reason: why, whole: !b.carry, padding: b.carry && !isZero(padding), end: b.end, chain: chain, next: next}
 	}
 	w.off, w.chain, w.next = b.end, chain, next
 	return b, nil
