@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"errors"
+	"io"
 	"slices"
 )
 
@@ -161,6 +162,8 @@ func (l *Log) readAt(p place, files map[uint64]File) (found, error) {
 	w := walker{f: f, head: h, win: window{f: f, size: h.size, piece: lookupPiece}}
 	r, why, err := w.record(int64(p.off))
 	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return found{}, &Damage{Segment: p.seq, Offset: int64(p.off), Reason: "the file ends before it should"}
 	case err != nil:
 		return found{}, err
 	case why == "" && r.lsn != p.lsn:

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -49,6 +50,9 @@ func findEnd(d FS, l *layout, cp *checkpoint) (*end, error) {
 	if err == nil && torn != "" {
 		err = e.stepBack(d, segs, cp, torn)
 	}
+	if err == nil && e.discard == 0 {
+		err = e.checkFree(d)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -64,12 +68,71 @@ func isPrepared(d FS, seq uint64) (bool, error) {
 		return false, err
 	}
 	defer func() { _ = f.Close() }()
+	size, err := f.Size()
+	if err == nil && (size < minSegmentBytes || size%blockSize != 0) { // it had its length before it had its name
+		return false, &Damage{Segment: seq, Reason: fmt.Sprintf("the file has only %d bytes", size)}
+	}
+	if err != nil {
+		return false, fmt.Errorf("segment %d: %w", seq, err)
+	}
 	b, err := readBlock(f)
 	if err != nil {
 		return false, fmt.Errorf("segment %d: %w", seq, err)
 	}
 	is, _ := prepared(b)
 	return is, nil
+}
+
+// checkFree looks at the segment that comes next: behind a header of zeros
+// there may be the rest of a roll that a cut tore, or a segment that was begun
+// and has lost its header.
+func (e *end) checkFree(d FS) error {
+	if len(e.free) == 0 {
+		return nil
+	}
+	empty, err := e.isEmpty(d, e.free[0])
+	if err != nil || empty {
+		return err
+	}
+	if e.tail != nil && e.tail.Kind != tailKinds[endPadding] {
+		return &Damage{Segment: e.seg.seq, Offset: e.tail.Offset, Reason: e.tail.Reason + ", and the next segment was begun"}
+	}
+	size, err := e.checkTorn(d, e.free[0])
+	if err != nil {
+		return err
+	}
+	e.discard = e.free[0]
+	if e.tail == nil {
+		e.tail = &Tail{Kind: tailKinds[endTorn], Segment: e.discard, Bytes: size, Reason: "its header was not written"}
+	}
+	return nil
+}
+
+// isEmpty says that a prepared segment is marked as free, or all zeros.
+func (e *end) isEmpty(d FS, seq uint64) (bool, error) {
+	f, err := d.OpenRead(segName(seq))
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }()
+	size, err := f.Size()
+	if err != nil {
+		return false, err
+	}
+	b := make([]byte, min(size, windowSize))
+	for off := int64(0); off < size; off += int64(len(b)) {
+		b = b[:min(size-off, windowSize)]
+		if err := readFull(f, b, off); err != nil {
+			return false, fmt.Errorf("segment %d: %w", seq, err)
+		}
+		if off == 0 && !isZero(b[:blockSize]) {
+			return true, nil
+		}
+		if !isZero(b) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // walk reads the segment to its end. torn says that the segment was being begun
@@ -93,7 +156,7 @@ func (e *end) walk(d FS, cp *checkpoint) (torn string, err error) {
 	}
 	defer func() { _ = f.Close() }()
 	if size, err := f.Size(); err != nil || size != h.size {
-		return "", errors.Join(err, &Damage{Segment: e.seg.seq, Reason: fmt.Sprintf("the file has %d bytes, it was made with %d", size, h.size)})
+		return "", cmp.Or(err, wrongSize(e.seg.seq, size, h.size))
 	}
 	w := newWalker(f, h)
 	for {
@@ -104,6 +167,11 @@ func (e *end) walk(d FS, cp *checkpoint) (torn string, err error) {
 		}
 		return e.settle(w, fl, cp)
 	}
+}
+
+// wrongSize is a file that is longer or shorter than its header says.
+func wrongSize(seq uint64, size, made int64) error {
+	return &Damage{Segment: seq, Reason: fmt.Sprintf("the file has %d bytes, it was made with %d", size, made)}
 }
 
 // settle takes over what the walk found.

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -152,6 +153,9 @@ func (l *Log) walkSegment(s *segment, from func(*walker) error, fn func(*walker,
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
+	if size, err := f.Size(); err != nil || size != h.size {
+		return nil, cmp.Or(err, wrongSize(s.seq, size, h.size))
+	}
 	w := newWalker(f, h)
 	if from != nil {
 		if err := from(w); err != nil {
