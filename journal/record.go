@@ -221,7 +221,7 @@ func (r *raw) decode(salt saltBytes) (Record, error) {
 	c := cutter{rest: append([]byte(nil), r.bytes[headerLen:]...)}
 	group, keys := c.uint16(), c.uint16()
 	out.Group = string(c.cut(group))
-	for range keys {
+	for range min(keys, MaxKeys+1) {
 		out.Keys = append(out.Keys, string(c.cut(c.uint16())))
 	}
 	out.Clear = c.cut(int64(len(c.rest)) - int64(r.sealed))
