@@ -59,13 +59,17 @@ func judge(w *walker, fl *flaw, synced string) (finding, error) {
 	case fl.verifies:
 		return damage(fl.reason)
 	}
-	if at, ok := w.oneBit(fl); ok && !w.unwritten(at) {
-		return finding{endKept, w.extent(rest, fl.off), "one bit is wrong"}, nil
-	}
+	var found finding
 	if w.head.flags&segRecycled != 0 {
-		return w.judgeRecycled(rest, fl, life), nil
+		found = w.judgeRecycled(rest, fl, life)
+	} else {
+		found = w.judgeFresh(rest, fl)
 	}
-	return w.judgeFresh(rest, fl), nil
+	if at, ok := w.oneBit(fl); ok && !w.unwritten(at) {
+		found.verdict, found.reason = endKept, fl.reason+": one bit is wrong"
+		found.end = max(found.end, w.extent(rest, fl.off), pad(life.end)) // all that the batch wrote
+	}
+	return found, nil
 }
 
 // judgeFresh: what lay behind the end was zero, so a torn write shows as
