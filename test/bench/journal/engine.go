@@ -37,7 +37,8 @@ type candidate struct {
 // measured by, the journal is ours.
 var candidates = []candidate{
 	{rawName, "zero-filled file, 4 KiB-aligned pwrite, fdatasync", openRaw},
-	{journalName, "this project's, index on", openJournal},
+	{journalName, "this project's, as shipped, index on, in its first life: new segments are filled meanwhile", openJournal},
+	{recycledName, "the same, on segments that have come round", openRecycled},
 	{"etcd-wal", "go.etcd.io/etcd/server/v3/storage/wal, one Save per batch", openEtcd},
 	{"raft-wal", "hashicorp/raft-wal, one StoreLogs per batch", openRaftWAL},
 	{"sqlite", "modernc.org/sqlite, WAL, synchronous=FULL, one transaction per batch", openSQLite},
@@ -45,8 +46,9 @@ var candidates = []candidate{
 }
 
 const (
-	rawName     = "raw"
-	journalName = "journal"
+	rawName      = "raw"
+	journalName  = "journal"
+	recycledName = "recycled"
 )
 
 func find(name string) (candidate, error) {

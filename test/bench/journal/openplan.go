@@ -48,6 +48,7 @@ func (p *plan) measureOpen(ctx context.Context, rep *report, dir string) error {
 	o.Bare = bare.Memory
 	o.sizes(past)
 	for round := range p.rounds {
+		hush(ctx, &p.patience)
 		if err := o.round(ctx, past, filepath.Join(dir, "work")); err != nil {
 			return err
 		}

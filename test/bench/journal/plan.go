@@ -19,6 +19,7 @@ type plan struct {
 	base, out                 string
 	engines, disks            string
 	quick                     bool
+	quiet, patience           time.Duration
 }
 
 func (p *plan) flags(f *flag.FlagSet) {
@@ -33,6 +34,7 @@ func (p *plan) flags(f *flag.FlagSet) {
 	f.StringVar(&p.out, "out", "", "folder for bench-journal.md and .svg; none are written without")
 	f.StringVar(&p.engines, "engines", "", "comma-separated candidates; all without, the raw limit always")
 	f.StringVar(&p.disks, "disks", "real,slow", "which of the two")
+	f.DurationVar(&p.quiet, "quiet", 2*time.Minute, "how long to wait, in all, for others to leave the machine alone")
 	f.BoolVar(&p.quick, "quick", false, "small numbers, to see that it works")
 }
 
@@ -53,6 +55,7 @@ func (p *plan) run(ctx context.Context) error {
 	if p.quick {
 		p.shrink()
 	}
+	p.patience = p.quiet
 	chosen, err := p.chosen()
 	if err != nil {
 		return err
@@ -71,6 +74,7 @@ func (p *plan) run(ctx context.Context) error {
 	if err = errors.Join(err, done()); err != nil {
 		return err
 	}
+	rep.Noisy = p.patience <= 0
 	rep.Took = time.Since(rep.Started)
 	return rep.publish(p.out)
 }
@@ -148,7 +152,7 @@ func (p *plan) section(ctx context.Context, at place, chosen []candidate, writer
 		sec.N = p.crewN
 	}
 	for _, c := range chosen {
-		sec.Series = append(sec.Series, series{Engine: c.name, About: c.about})
+		sec.Series = append(sec.Series, series{Engine: c.name})
 	}
 	for round := range p.rounds {
 		order := make([]*series, len(sec.Series))
@@ -159,6 +163,7 @@ func (p *plan) section(ctx context.Context, at place, chosen []candidate, writer
 			slices.Reverse(order)
 		}
 		for _, s := range order {
+			hush(ctx, &p.patience)
 			res, err := p.round(ctx, at, job{Engine: s.Engine, Writers: writers, N: sec.N})
 			if err != nil {
 				return sec, err

@@ -26,6 +26,7 @@ const (
 // Colours that hold on a light and on a dark page.
 const (
 	ownColour   = "#1f6feb"
+	laterColour = "#79a9f2"
 	rawColour   = "#6e7781"
 	rivalColour = "#a9b4c0"
 	lateColour  = "#cf5b2e"
@@ -114,6 +115,8 @@ func (p panel) bar(b *strings.Builder, v bar, left, y int, at func(float64) floa
 	switch v.name {
 	case journalName:
 		colour, weight = ownColour, `font-weight="600"`
+	case recycledName:
+		colour = laterColour
 	case rawName:
 		colour = rawColour
 	}

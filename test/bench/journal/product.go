@@ -32,6 +32,20 @@ const (
 
 func openJournal(dir string, _ int) (engine, error) { return openJournalWith(dir, asShipped) }
 
+func openRecycled(dir string, _ int) (engine, error) {
+	e, err := openJournalWith(dir, retiring)
+	if err != nil {
+		return nil, err
+	}
+	recs := newRecords()
+	for e.j.Info().Retired < 4 {
+		if err := writeMany(e, recs, 4*fillBatch, fillBatch); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
 func openJournalWith(dir string, m mode) (*journalEngine, error) {
 	path := filepath.Join(dir, "journal")
 	opts := journal.Options{Key: make([]byte, journal.KeyLen), MaxBytes: 8 << 30}

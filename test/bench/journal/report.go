@@ -13,6 +13,7 @@ type report struct {
 	Machine  machine
 	Plan     plan
 	Skipped  string // why there is no slow disk
+	Noisy    bool   // others worked at the same time
 	Sections []section
 	Sale     *saleSection
 	Open     *openSection
@@ -50,8 +51,12 @@ func (r *report) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# How fast the journal is\n\nMade by `make bench-journal` in %s; a new run writes this page anew, up to the notes.\n\n", r.Took.Round(time.Second))
 	fmt.Fprintf(&b, "![the plot](%s)\n\n", plotName)
-	fmt.Fprintf(&b, "**Machine**: %s.\n\n", r.Machine)
+	fmt.Fprintf(&b, "**Machine**: %s. %s\n\n", r.Machine, r.quietWords())
 	b.WriteString(r.method())
+	for _, c := range candidates {
+		fmt.Fprintf(&b, "- %s: %s\n", c.name, c.about)
+	}
+	b.WriteString("\n")
 	b.WriteString(r.targetTable())
 	for i := range r.Sections {
 		b.WriteString(r.Sections[i].text())
@@ -123,8 +128,11 @@ func (s *section) text() string {
 
 // label is the name, ours in bold.
 func (s *series) label() string {
-	if s.Engine == journalName {
-		return "**" + s.Engine + "**"
+	switch s.Engine {
+	case journalName:
+		return "**journal**"
+	case recycledName:
+		return "journal, recycled"
 	}
 	return s.Engine
 }

@@ -17,9 +17,9 @@ type section struct {
 
 // series is one engine's rounds.
 type series struct {
-	Engine, About string
-	Rounds        []result
-	Syncs         *float64 // per record; nil: not counted
+	Engine string
+	Rounds []result
+	Syncs  *float64 // per record; nil: not counted
 }
 
 // of gives an engine's series, nil where it did not run.
