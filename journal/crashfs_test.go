@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -244,6 +245,9 @@ func (c *crashFS) Rename(from, to string) error {
 }
 
 func (c *crashFS) Remove(name string) error {
+	if name == indexName && c.local != "" { // made by the library itself, outside of this disk
+		return os.Remove(c.Local(name))
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.names[name]
@@ -259,7 +263,13 @@ func (c *crashFS) List() ([]string, error) {
 	if c.dead {
 		return nil, errCut
 	}
-	return image(c.names).files(), nil
+	names := image(c.names).files()
+	if c.local != "" {
+		if _, err := os.Stat(c.Local(indexName)); err == nil {
+			names = append(names, indexName)
+		}
+	}
+	return names, nil
 }
 
 func (c *crashFS) SyncDir() error {

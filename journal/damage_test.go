@@ -370,3 +370,31 @@ func TestStaleSegment(t *testing.T) {
 		}
 	})
 }
+
+// A block that a write never reached, and that holds what stood there in an
+// earlier life: checksum and LSN are right, only the chain tells.
+func TestLostWrite(t *testing.T) {
+	p := &plan{batch: func(i int) []shape { return []shape{{clear: 200, fill: 'x'}} }}
+	opts := Options{SegmentBytes: 64 << 10}
+	live := func(img image, next, tag, n int) *session {
+		s := &session{t: t, disk: mount(img), plan: p, opts: opts, next: next, tag: tag}
+		if err := s.begin(); err != nil {
+			t.Fatal(err)
+		}
+		s.append(n)
+		s.end()
+		return s
+	}
+	begun := live(image{}, 0, 1, 3).disk.image()
+	torn := live(begun, 3, 1, 1).disk.image() // batch 3 as nobody acknowledged it
+	v := &victim{img: live(begun, 3, 2, 3).disk.image(), plan: p, opts: opts, seq: 1}
+	v.need = need{acked: 6, begun: 6, tags: []int{1, 1, 1, 2, 2, 2}}
+	at := int64(4 * blockSize)
+	img := v.with(segName(1), func(b []byte) []byte {
+		copy(b[at:at+blockSize], torn[segName(1)].data[at:])
+		return b
+	})
+	if got, err := v.judge(t, img, true); got != refused && got != atRead {
+		t.Errorf("an older batch in the place of one that was acknowledged: %s, %v", got, err)
+	}
+}

@@ -163,3 +163,32 @@ func TestCheckpointTellsARollback(t *testing.T) {
 		_ = l.Close()
 	}
 }
+
+// What an index leads to is verified before it is given out.
+func TestLookUpVerifies(t *testing.T) {
+	v := newIndexed(t, 60)
+	path := filepath.Join(v.dir, segName(1))
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(b, []byte("2.0.1:"))
+	if at < 0 {
+		t.Fatal("batch 2 is not there")
+	}
+	b[at+6] ^= 4
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := openLogOn(OSFS(v.dir), v.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if recs, err := l.Lookup("batch-2"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("%d entries, %v", len(recs), err)
+	}
+	if recs, err := l.Lookup("batch-3"); err != nil || len(recs) != 2 {
+		t.Errorf("its neighbour: %d entries, %v", len(recs), err)
+	}
+}

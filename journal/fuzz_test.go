@@ -25,8 +25,10 @@ func allocated(t *testing.T, limit uint64, fn func()) {
 // fuzzSegment is a small segment with a carry and three batches.
 func fuzzSegment(t testing.TB) []byte {
 	v := newVictim(t, Options{SegmentBytes: 16 << 10, MaxBytes: 1 << 20}, &plan{
-		open:  func(g string) bool { return g == "batch-0" },
-		batch: func(i int) []shape { return []shape{{clear: 30, fill: 'a'}, {clear: 20, sealed: 16, keyID: 1, fill: 'b'}} },
+		open: func(g string) bool { return g == "batch-0" },
+		batch: func(i int) []shape {
+			return []shape{{clear: 30, fill: 'a'}, {clear: 20, sealed: 16, keyID: 1, fill: 'b'}}
+		},
 	}, 5)
 	return v.img[segName(v.seq)].data
 }
