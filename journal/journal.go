@@ -122,7 +122,7 @@ type Journal interface {
 	Reserve(c Class, bytes int) error
 
 	// Recover gives what is needed to know all that is open: the newest carry,
-	// its extra entries first, and every entry behind it, in order. A carried
+	// its extra entries last, and every entry behind it, in order. A carried
 	// entry has its LSN; an extra one that of the entry before its carry. Before
 	// the first carry it is the whole log. It reads the log alone, never the
 	// index, and stops at the first error, which it returns.

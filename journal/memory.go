@@ -123,9 +123,6 @@ func (m *Memory) roll(first LSN) error {
 		return fmt.Errorf("carry: %w", err)
 	}
 	m.begun, m.taken = first, nil
-	for _, e := range c.Extra {
-		m.taken = append(m.taken, Record{LSN: first - 1, Type: e.Type, Group: e.Group, Keys: e.Keys, Class: e.Class, Clear: bytes.Clone(e.Clear)})
-	}
 	want := map[string]bool{}
 	for _, g := range c.Groups {
 		want[g] = true
@@ -138,6 +135,9 @@ func (m *Memory) roll(first LSN) error {
 		if want[r.Group] {
 			m.taken = append(m.taken, r)
 		}
+	}
+	for _, e := range c.Extra {
+		m.taken = append(m.taken, Record{LSN: first - 1, Type: e.Type, Group: e.Group, Keys: e.Keys, Class: e.Class, Clear: bytes.Clone(e.Clear)})
 	}
 	return nil
 }

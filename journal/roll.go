@@ -15,7 +15,7 @@ type Carry struct {
 	// it was.
 	Groups []string
 	// Extra are entries said anew, such as a terminal's head. They have no LSN
-	// of their own and no sealed part; Recover gives them first.
+	// of their own and no sealed part; Recover gives them last.
 	Extra []Entry
 }
 
@@ -141,13 +141,13 @@ func (e *encoder) segment(h *segHeader, c *carried) error {
 		}
 		return 0
 	}
+	for i := range c.recs {
+		e.carried(&c.recs[i], c.recs[i].carrySalt, flags())
+	}
 	for i := range c.extra {
 		if err := e.entry(&c.extra[i], h.first-1, flags()|flagExtra); err != nil {
 			return err
 		}
-	}
-	for i := range c.recs {
-		e.carried(&c.recs[i], c.recs[i].carrySalt, flags())
 	}
 	e.end()
 	return nil
