@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"regexp"
 	"sync"
 	"time"
 
@@ -154,23 +155,37 @@ func (q *acquirer) Frame(route int, body []byte) {
 		q.agent.post(txn.Garbage{Route: route, Text: fmt.Sprintf("%d bytes: %v", len(body), err)})
 		return
 	}
-	q.log.Info("from host", zap.Int("route", route), zap.Stringer("message", m))
+	text := quote(m)
+	q.log.Info("from host", zap.Int("route", route), zap.String("message", text))
 	if m.MTI.Class() == '8' {
 		return // network management: that it came is all there is to it
 	}
 	if !m.MTI.IsResponse() {
-		q.agent.post(txn.Garbage{Route: route, Text: "no answer: " + m.String()})
+		q.agent.post(txn.Garbage{Route: route, Text: "no answer: " + text})
 		return
 	}
 	stan, err := iso8583.ParseSTAN(m.Get(11))
 	if err != nil {
-		q.agent.post(txn.Garbage{Route: route, Text: "without a STAN: " + m.String()})
+		q.agent.post(txn.Garbage{Route: route, Text: "without a STAN: " + text})
 		return
 	}
 	q.agent.post(txn.Response{
 		Route: route, MTI: m.MTI, TID: iso8583.TID(trimRight(m.Get(41))), STAN: stan, Code: m.Get(39),
 		Amount: m.Get(4), Currency: m.Get(49), Transmission: m.Get(7), LocalTime: m.Get(12), LocalDate: m.Get(13),
-		MID: trimRight(m.Get(42)), RRN: iso8583.RRN(m.Get(37)), AuthCode: trimRight(m.Get(38)), Text: m.String(),
+		MID: trimRight(m.Get(42)), RRN: iso8583.RRN(m.Get(37)), AuthCode: trimRight(m.Get(38)), Text: text,
+	})
+}
+
+var digitRun = regexp.MustCompile(`[0-9]{13,}`)
+
+// quote prints what the host sent, masked: the elements that hold card data,
+// and whatever else looks like a card number, since a host can put one anywhere.
+func quote(m *iso8583.Message) string {
+	return digitRun.ReplaceAllStringFunc(m.String(), func(run string) string {
+		if len(run) > 19 || !iso8583.Luhn(run) {
+			return run
+		}
+		return iso8583.MaskDigits(run)
 	})
 }
 

@@ -49,6 +49,7 @@ type Agent struct {
 	fence   txn.Fence    // the loop's own
 	alarms  *alarms      // the loop's own
 	loading int          // the loop's own: look-ups under way
+	hot     int          // settled transactions kept in memory
 	queued  []txn.Event  // the loop's own: what obeying a Ready brought about
 	stepped uint64       // the loop's own: Readys that came out of the machine
 	obeyed  uint64       // the loop's own: of these, how many the fence has released
@@ -91,7 +92,7 @@ func New(opts Options) (*Agent, error) {
 	a := &Agent{
 		opts: opts, log: opts.Log, journal: opts.Journal,
 		acquirers: map[string]*acquirer{}, terminals: map[iso8583.TID]TerminalOptions{},
-		machine: txn.New(), alarms: newAlarms(), view: newView(),
+		machine: txn.New(), alarms: newAlarms(), view: newView(), hot: hotLimit,
 		events: make(chan txn.Event, eventQueue), loaded: make(chan loaded, lookups),
 		batch: make(chan []txn.Record, 1), synced: make(chan error, 1),
 		stopped: make(chan struct{}),
@@ -135,8 +136,8 @@ func (a *Agent) recover() error {
 		}
 		a.machine.Apply(r)
 		a.view.machine.Apply(r)
-		a.machine.Evict(hotLimit)
-		a.view.machine.Evict(hotLimit)
+		a.machine.Evict(a.hot)
+		a.view.machine.Evict(a.hot)
 		return nil
 	})
 	if err != nil {

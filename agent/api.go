@@ -81,7 +81,7 @@ func (a *Agent) Server(opts APIOptions) *http.Server {
 	return &http.Server{
 		Handler:           nativeErrors(mux),
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       readWithin, // lifted by serve and readBody, since it would end a wait too
+		ReadTimeout:       readWithin,
 		WriteTimeout:      maxWait + answerWithin + 10*time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
@@ -141,18 +141,9 @@ func (s *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, newProblem(codeForbidden))
 		return
 	}
-	if r.Body == http.NoBody {
-		liftReadDeadline(w)
-	}
 	if p := rt.handle(s, r, w); p != nil {
 		writeProblem(w, p)
 	}
-}
-
-// liftReadDeadline is called once a request has been read. What is read after
-// it is the client's end only, and a deadline for that would be taken for it.
-func liftReadDeadline(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the connection may be gone: the answer will find out
 }
 
 var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)

@@ -40,7 +40,6 @@ func readOptional(w http.ResponseWriter, r *http.Request, into any) *client.Prob
 func readAll(w http.ResponseWriter, r *http.Request) ([]byte, *client.Problem) {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err == nil {
-		liftReadDeadline(w)
 		return data, nil
 	}
 	var large *http.MaxBytesError
@@ -157,13 +156,15 @@ const (
 	maxSale = 64
 	maxPart = 16
 	maxNote = 500
+
+	maxTrack2 = 37 // DE 35; ISO/IEC 7813 without sentinels and check character
 )
 
 var (
 	reference = regexp.MustCompile(`^[0-9A-Za-z._:#-]*$`)
 	expiry    = regexp.MustCompile(`^[0-9]{2}(0[1-9]|1[0-2])$`)
 	entryMode = regexp.MustCompile(`^[0-9]{3}$`)
-	track2    = regexp.MustCompile(`^[0-9]{12,19}[=D][0-9]{4,20}$`)
+	track2    = regexp.MustCompile(`^[0-9]{12,19}[=D][0-9]{4,24}$`) // and maxTrack2
 	pinBlock  = regexp.MustCompile(`^[0-9A-Fa-f]{16}$`)
 )
 
@@ -243,8 +244,8 @@ func parseCard(c *client.Card) (*iso8583.Card, *client.Problem) {
 		return nil, badField("card.expiry", "want YYMM")
 	case c.EntryMode != "" && !entryMode.MatchString(c.EntryMode):
 		return nil, badField("card.entry_mode", "want the three digits of DE 22")
-	case c.Track2 != "" && !track2.MatchString(c.Track2):
-		return nil, badField("card.track2", "want the card number, = or D, and at most 20 digits, without sentinels")
+	case c.Track2 != "" && (len(c.Track2) > maxTrack2 || !track2.MatchString(c.Track2)):
+		return nil, badField("card.track2", "want the card number, = or D, and further digits, %d characters in all, without sentinels", maxTrack2)
 	case c.PINBlock != "" && !pinBlock.MatchString(c.PINBlock):
 		return nil, badField("card.pin_block", "want 16 hexadecimal digits")
 	}

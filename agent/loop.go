@@ -95,14 +95,21 @@ type loaded struct {
 	err     error
 }
 
+// load reads the groups that keys name, each record once: the same transaction
+// is found under its UUID and under its sale.
 func (a *Agent) load(ev txn.Event, keys []string) loaded {
 	l := loaded{ev: ev}
+	seen := map[journal.LSN]bool{}
 	for _, key := range keys {
 		entries, err := a.journal.Lookup(key)
 		if err != nil {
 			return loaded{ev: ev, err: err}
 		}
 		for _, e := range entries {
+			if seen[e.LSN] {
+				continue
+			}
+			seen[e.LSN] = true
 			r, err := decode(e)
 			if err != nil {
 				return loaded{ev: ev, err: err}
@@ -267,7 +274,7 @@ func (a *Agent) unseal(uuid string) (*iso8583.Card, error) {
 // index, which is written in the same breath as the journal, has all of it.
 func (a *Agent) evict() {
 	if a.loading == 0 && a.fence.Waiting() == 0 {
-		a.machine.Evict(hotLimit)
-		a.view.evict(hotLimit)
+		a.machine.Evict(a.hot)
+		a.view.evict(a.hot)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -30,10 +31,7 @@ func Listen(path string) (net.Listener, error) {
 			return nil, fmt.Errorf("socket %s: %w", path, err)
 		}
 	}
-	// Created 0600 by the mask, and opened to the group after.
-	old := syscall.Umask(0o177)
-	l, err := net.Listen("unix", path)
-	syscall.Umask(old)
+	l, err := listenPrivately(path)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
@@ -57,6 +55,18 @@ func removeDead(path string) error {
 	default:
 		return fmt.Errorf("whether a daemon lives behind it cannot be told: %w", err)
 	}
+}
+
+// masking keeps two listeners from restoring each other's mask.
+var masking sync.Mutex
+
+// listenPrivately creates the socket 0600, by the process's file mask: there is
+// no moment at which others may connect.
+func listenPrivately(path string) (net.Listener, error) {
+	masking.Lock()
+	defer masking.Unlock()
+	defer syscall.Umask(syscall.Umask(0o177))
+	return net.Listen("unix", path)
 }
 
 // PeerCredentials tells who is at the other end of a unix socket. Operators

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +39,10 @@ type bed struct {
 	socket  string
 	rules   func(*iso8583.Rules)
 	extra   []string // more host addresses, before the simulated acquirer's
+	only    []string // these addresses instead
+	both    bool     // two addresses of the simulated acquirer
+	opts    func(*agent.Options)
+	api     agent.APIOptions
 	stop    func() error
 }
 
@@ -80,7 +85,7 @@ func newBed(t *testing.T, host hostsim.Config, options ...func(*bed)) *bed {
 	t.Cleanup(func() { _ = h.Close() })
 	disk := journal.NewMemory(bytes.Repeat([]byte{7}, 32))
 	disk.RollEvery = 4 // a restart recovers from a carry
-	b := &bed{t: t, host: h, journal: disk, log: &safeBuffer{}, rules: quick}
+	b := &bed{t: t, host: h, journal: disk, log: &safeBuffer{}, rules: quick, api: agent.APIOptions{PeerOf: agent.PeerCredentials(nil)}}
 	b.socket = filepath.Join(t.TempDir(), "s")
 	for _, o := range options {
 		o(b)
@@ -99,13 +104,24 @@ func (b *bed) start() {
 	}
 	b.rules(&p.Rules)
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(b.log), zapcore.DebugLevel))
-	b.agent, err = agent.New(agent.Options{
+	hosts := append(b.extra, b.host.Addr(0))
+	if b.both {
+		hosts = b.host.Addrs()
+	}
+	if b.only != nil {
+		hosts = b.only
+	}
+	opts := agent.Options{
 		Journal: b.journal, Clock: agent.SystemClock(time.UTC), Log: log, Version: "test",
-		Acquirers: []agent.AcquirerOptions{{Name: "sim", Profile: p, Hosts: append(b.extra, b.host.Addr(0))}},
+		Acquirers: []agent.AcquirerOptions{{Name: "sim", Profile: p, Hosts: hosts}},
 		Terminals: []agent.TerminalOptions{
 			{TID: testTID, MID: "M00000000000001", Acquirer: "sim"}, {TID: "T0000002", MID: "M00000000000001", Acquirer: "sim"},
 		},
-	})
+	}
+	if b.opts != nil {
+		b.opts(&opts)
+	}
+	b.agent, err = agent.New(opts)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -118,7 +134,7 @@ func (b *bed) start() {
 
 func (b *bed) serve(l net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
-	srv := b.agent.Server(agent.APIOptions{PeerOf: agent.PeerCredentials(nil)})
+	srv := b.agent.Server(b.api)
 	done, served := make(chan error, 1), make(chan struct{})
 	go func() { done <- b.agent.Run(ctx) }()
 	go func() { _ = srv.Serve(l); close(served) }()
@@ -172,6 +188,21 @@ func (b *bed) until(uuid string, want func(*client.Transaction) bool) *client.Tr
 		}
 		if want(tx) {
 			return tx
+		}
+	}
+}
+
+// untilUp polls until every address is up.
+func (b *bed) untilUp() {
+	b.t.Helper()
+	ctx := b.ctx()
+	for {
+		h, err := b.client.Health(ctx)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if !slices.ContainsFunc(h.Hosts, func(h client.Host) bool { return !h.Up }) {
+			return
 		}
 	}
 }

@@ -42,6 +42,7 @@ func (r *route) exchange(m *item) {
 		return
 	}
 	if body, err := c.Read(time.Now().Add(l.cfg.ResponseTimeout)); err == nil {
+		c.Linger() // all is said: part without a reset
 		l.h.Frame(r.index, body)
 	}
 }

@@ -113,9 +113,7 @@ func New(cfg Config, h Handler) *Link {
 		cfg.QueueLimit = 256
 	}
 	if cfg.Dial == nil {
-		cfg.Dial = func(ctx context.Context, _ int, addr string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", addr)
-		}
+		cfg.Dial = dialTCP
 	}
 	l := &Link{cfg: cfg, h: h}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -123,6 +121,22 @@ func New(cfg Config, h Handler) *Link {
 		l.routes = append(l.routes, newRoute(l, i, addr))
 	}
 	return l
+}
+
+// dialTCP opens a connection that takes with it, when it is closed or the
+// process dies, what the kernel has not delivered yet. Otherwise a request
+// could leave minutes after its connection was given up, and reach the host
+// behind its own reversal, beyond every hold-down.
+func dialTCP(ctx context.Context, _ int, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.(*net.TCPConn).SetLinger(0); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // Start opens the persistent connections. Without Persistent it does nothing.

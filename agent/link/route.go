@@ -76,6 +76,14 @@ type abrupt struct {
 
 func (a abrupt) Close() error { return a.raw.Close() }
 
+// SetLinger is the raw connection's, where it has one.
+func (a abrupt) SetLinger(sec int) error {
+	if l, ok := a.raw.(interface{ SetLinger(int) error }); ok {
+		return l.SetLinger(sec)
+	}
+	return nil
+}
+
 func (r *route) tlsConfig() *tls.Config {
 	c := r.link.cfg.TLS
 	if c.ServerName != "" || c.InsecureSkipVerify {

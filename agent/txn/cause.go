@@ -88,6 +88,15 @@ var causes = []causeInfo{
 		"safety.md: an operator decides while automatic reversal goes on"},
 }
 
+// Causes lists every cause.
+func Causes() []Cause {
+	out := make([]Cause, 0, len(causes))
+	for _, i := range causes {
+		out = append(out, i.cause)
+	}
+	return out
+}
+
 func (c Cause) info() causeInfo {
 	for _, i := range causes {
 		if i.cause == c {

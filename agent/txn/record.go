@@ -226,8 +226,9 @@ type Hold struct{ Head }
 // Reversed is final: the host holds no debit, as far as it can be known.
 type Reversed struct{ Head }
 
-// Late is an answer to the request that came after its fate was decided. It
-// is evidence and changes nothing by itself (R7).
+// Late is an answer to the request that is no plain approval or decline, or
+// that came after the transaction's fate was decided (R7). It is evidence and
+// changes nothing by itself; what it brings about is a record of its own.
 type Late struct {
 	Head
 	Class    string      `json:"class"`

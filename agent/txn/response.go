@@ -185,6 +185,17 @@ func lateAnswer(s *step, t *Transaction, ev Event) {
 	}
 }
 
+// lateApproval is an approval that comes after the reversal was closed. Where
+// the hold-down had to run and this is the first that is heard of the request,
+// it may have been debited after all: a person asks.
+func lateApproval(s *step, t *Transaction, ev Event) {
+	first := !t.LateApproval && !t.Answered && t.Hold == HoldOver
+	lateAnswer(s, t, ev)
+	if first {
+		s.escalate(t, CauseContradiction)
+	}
+}
+
 // evidence keeps a message that names t but is not an answer to it.
 func (s *step) evidence(t *Transaction, e *Response, why string) {
 	if t.Evidence < evidencePerTxn {

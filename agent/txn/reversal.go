@@ -147,6 +147,9 @@ func reversalTimeUp(s *step, t *Transaction, _ Event) {
 func reversalAnswer(s *step, t *Transaction, ev Event) {
 	e := ev.(Response)
 	verdict := s.judge(t, &e)
+	if s.idle(t, verdict) {
+		verdict = VerdictIgnored
+	}
 	if verdict == VerdictIgnored && t.Evidence >= evidencePerTxn {
 		return
 	}
@@ -190,6 +193,25 @@ func (s *step) judge(t *Transaction, e *Response) Verdict {
 	}
 }
 
+// idle says that the verdict brings nothing: no attempt is waiting for an
+// answer, and it neither closes, nor holds down, nor escalates for the first
+// time. A host that repeats itself must not fill the journal or hold up the
+// next attempt.
+func (s *step) idle(t *Transaction, v Verdict) bool {
+	if s.wait(t).For == waitAnswer {
+		return false
+	}
+	switch v {
+	case VerdictRetry:
+		return true
+	case VerdictRefused, VerdictDuplicate:
+		return t.HostRefused
+	case VerdictUnknown:
+		return t.HostRefused && t.SawUnknown
+	}
+	return false
+}
+
 // refuses says whether the code is in no list at all.
 func (s *step) refuses(r *iso8583.ReversalRules, code string) bool {
 	return !slices.Contains(slices.Concat(r.Done, r.Duplicate, r.Unknown, r.Retry), code)
@@ -229,13 +251,15 @@ func (s *step) hold(t *Transaction) {
 }
 
 // holdDown waits for the request's longest lifetime, from now on: after a
-// restart all of it again.
+// restart all of it again. Where each message has a connection of its own, the
+// request may leave after its reversal, up to its send timeout from now.
 func (s *step) holdDown(t *Transaction) {
 	if t.Parked {
 		s.disarm(t)
 		return
 	}
-	s.arm(t, waitHold, s.rules(t).Reversal.MessageLifetime)
+	r := s.rules(t)
+	s.arm(t, waitHold, r.SendTimeout+r.Reversal.MessageLifetime)
 }
 
 // refused: the host will not. It never closes (R12); a person decides, and

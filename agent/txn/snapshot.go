@@ -9,6 +9,33 @@ import (
 	"time"
 )
 
+// Clone is an independent copy, volatile part included. The exhaustive run
+// branches from it.
+func (m *Machine) Clone() *Machine {
+	c := *m
+	c.rules, c.terminals, c.bySTAN = maps.Clone(m.rules), maps.Clone(m.terminals), maps.Clone(m.bySTAN)
+	c.open, c.cold = slices.Clone(m.open), slices.Clone(m.cold)
+	c.heads, c.waits, c.hot = copies(m.heads), copies(m.waits), copies(m.hot)
+	for _, t := range c.hot {
+		t.Items = slices.Clone(t.Items)
+	}
+	c.bySale = maps.Clone(m.bySale)
+	for key, uuids := range c.bySale {
+		c.bySale[key] = slices.Clone(uuids)
+	}
+	return &c
+}
+
+// copies clones a map and what its values point to.
+func copies[K comparable, V any](from map[K]*V) map[K]*V {
+	to := make(map[K]*V, len(from))
+	for k, v := range from {
+		value := *v
+		to[k] = &value
+	}
+	return to
+}
+
 // AppendDurable appends a canonical image of the durable state: two machines
 // that folded the same records give the same bytes. Tests compare a Machine
 // with the fold of its records by it.

@@ -124,7 +124,7 @@ func noDebitRow(because string) map[Input]cell {
 
 func reversedRow() map[Input]cell {
 	return map[Input]cell{
-		AnswerApproved:      {lateAnswer, nil, "evidence; never un-reverses (R7)"},
+		AnswerApproved:      {lateApproval, nil, "evidence; never un-reverses (R7); the first word of it after a hold-down is a person's"},
 		AnswerPartial:       {lateAnswer, nil, "evidence"},
 		AnswerDeclined:      {lateAnswer, nil, "evidence"},
 		AnswerIndeterminate: {lateAnswer, nil, "evidence"},

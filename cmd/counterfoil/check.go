@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -89,13 +90,15 @@ func (a *app) check(ctx context.Context, file string, offline bool) []finding {
 	err = cfg.Fill(&opts)
 	findings = append(findings,
 		verdict("acquirers", acquirersText(&opts), err, "mend the acquirer's part of the configuration, or its profile"),
-		checkKey(cfg), checkDirectory(cfg), checkSpace(cfg), checkJournal(cfg), checkSocket(cfg), checkClock(cfg, time.Now()))
+		checkKey(cfg), checkDirectory(cfg), checkSpace(cfg), a.checkJournal(cfg), checkSocket(cfg), checkClock(cfg, time.Now()))
 	if offline || err != nil {
 		return findings
 	}
 	for _, acq := range opts.Acquirers {
 		for i := range acq.Hosts {
+			done := a.slow("asking " + acq.Hosts[i])
 			findings = append(findings, checkHost(ctx, &acq, i))
+			done()
 		}
 	}
 	return findings
@@ -104,7 +107,7 @@ func (a *app) check(ctx context.Context, file string, offline bool) []finding {
 // verdict is a finding out of an error.
 func verdict(name, detail string, err error, fix string) finding {
 	if err != nil {
-		return finding{name, false, err.Error(), fix}
+		return finding{name, false, strings.Join(strings.Fields(err.Error()), " "), fix}
 	}
 	return finding{name, true, detail, ""}
 }
@@ -152,8 +155,9 @@ func checkSpace(cfg *config.Config) finding {
 }
 
 // checkJournal verifies what can be read without disturbing anybody.
-func checkJournal(cfg *config.Config) finding {
+func (a *app) checkJournal(cfg *config.Config) finding {
 	const name = "journal"
+	defer a.slow("reading and verifying " + cfg.Journal)()
 	key, err := config.ReadKey(cfg.KeyFile)
 	if err != nil {
 		key = nil // the key has a finding of its own

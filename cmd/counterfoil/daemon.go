@@ -47,6 +47,7 @@ func openDaemon(cfg *config.Config, log *zap.Logger) (_ *daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
+	log.Info("recovering", zap.String("journal", cfg.Journal))
 	if d.journal, err = journal.Open(cfg.Journal, journal.Options{Key: key, Final: agent.FinalState}); err != nil {
 		return nil, err
 	}

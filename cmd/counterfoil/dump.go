@@ -35,7 +35,7 @@ func dumpCommand(a *app) *cobra.Command {
 one. It needs no key; card numbers are masked and what is sealed stays sealed.
 With --json each line is a JSON object.`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			j, err := openCopy(args[0])
+			j, err := a.openCopy(args[0])
 			if err != nil {
 				return err
 			}

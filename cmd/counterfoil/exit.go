@@ -110,8 +110,8 @@ func (a *app) report(err error, code int) {
 // advise is what to do about a problem, for people.
 func advise(p *client.Problem) string {
 	s := map[client.Retry]string{
-		client.RetrySameID: "Try again, under the same UUID where there is one.",
-		client.RetryNewID:  "Mend it and try again under a new UUID.",
+		client.RetrySameID: "The same may be tried again later, as it is.",
+		client.RetryNewID:  "Mend what it says and try again.",
 		client.RetryPoll:   "Wait and ask again.",
 		client.RetryNever:  "Trying again will not help.",
 	}[p.Retry]

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +21,8 @@ func journalCommand(a *app) *cobra.Command {
 
 // openCopy opens a journal for reading, which needs no key: what is sealed
 // stays sealed.
-func openCopy(path string) (*journal.Log, error) {
+func (a *app) openCopy(path string) (*journal.Log, error) {
+	defer a.slow("reading and verifying " + path)()
 	j, err := journal.Open(path, journal.Options{ReadOnly: true})
 	switch {
 	case err == nil:
@@ -33,21 +33,5 @@ func openCopy(path string) (*journal.Log, error) {
 		return nil, fmt.Errorf("%w: \"counterfoil journal verify\" shows all of it; if this copy was made while the daemon worked, copy again", err)
 	default:
 		return nil, err
-	}
-}
-
-// progress tells how a long run goes, once a second.
-type progress struct {
-	app  *app
-	what string
-	last time.Time
-}
-
-func (a *app) progress(what string) *progress { return &progress{a, what, time.Now()} }
-
-func (p *progress) at(n int) {
-	if n%1024 == 0 && time.Since(p.last) >= time.Second {
-		p.last = time.Now()
-		p.app.note("  %s: %d entries", p.what, n)
 	}
 }

@@ -54,7 +54,7 @@ func (n *next) words(before, after *txn.Transaction) string {
 	}
 	switch {
 	case n.Send != "":
-		do = append(do, fmt.Sprintf("send %s attempt %d to address %d", strings.ReplaceAll(string(n.Send), "_", " "), n.Attempt, n.Address))
+		do = append(do, fmt.Sprintf("send reversal attempt %d%s to address %d", n.Attempt, ifSet(n.Send == iso8583.KindReversalRepeat, ", repeated,"), n.Address))
 	case wait == 0:
 		do = append(do, "do nothing by itself: "+waitsFor(after))
 	case after.State == txn.StateApproved:
@@ -90,11 +90,11 @@ func (a *app) printReplay(r *replay) {
 			a.printf("  %s\n", t.Next.Would)
 		}
 	}
-	a.printf("\n%d transactions", len(r.Transactions))
+	a.printf("\n%d in all: ", len(r.Transactions))
 	for _, s := range slices.Sorted(maps.Keys(r.States)) {
-		a.printf(", %d %s", r.States[s], s)
+		a.printf("%d %s, ", r.States[s], s)
 	}
-	a.printf("; %d in front of a person\n", r.Escalated)
+	a.printf("%d in front of a person\n", r.Escalated)
 }
 
 // story is the state with what stands beside it.
@@ -106,7 +106,7 @@ func (t *replayed) story() string {
 		}
 	}
 	add(t.Cause != "", "cause %s", t.Cause)
-	add(t.Attempts > 0, "%d reversals begun", t.Attempts)
+	add(t.Attempts > 0, "reversal attempts %d", t.Attempts)
 	add(t.HoldDown, "hold-down")
 	add(t.LateApproval, "approval seen late")
 	add(t.Parked, "parked")

@@ -58,7 +58,7 @@ copy, or one that no daemon is using.
 
 With --until LSN it stops after that entry: what was known at that moment.`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			j, err := openCopy(args[0])
+			j, err := a.openCopy(args[0])
 			if err != nil {
 				return err
 			}

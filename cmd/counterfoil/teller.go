@@ -141,6 +141,7 @@ func (t *teller) prompt(ctx context.Context, state *client.Transaction) string {
 		line, err := t.app.stdin.ReadString('\n')
 		if line = strings.ToLower(strings.TrimSpace(line)); line == "" && err != nil {
 			line = confirmLeave
+			t.app.note("")
 		}
 		answer <- line
 	}()
@@ -176,7 +177,10 @@ func (t *teller) show(ctx context.Context, state *client.Transaction) error {
 		t.app.note("it could not be noted that the outcome was shown (%v): the agent will ask for it", err)
 	}
 	code := saleCode(state.State)
-	if code == exitUndecided {
+	switch {
+	case state.State == txn.StateApproved.String():
+		t.app.note("not confirmed: the agent reverses it by itself, see \"counterfoil show %s\"", t.uuid)
+	case code == exitUndecided:
 		t.app.note("undecided: ask again with \"counterfoil show %s\"", t.uuid)
 	}
 	return outcome(code)

@@ -116,6 +116,14 @@ func (c *Conn) setDeadline(t time.Time, set func(time.Time) error) error {
 // timeout, those of an unfinished frame. It is for the reading goroutine.
 func (c *Conn) Buffered() int { return c.r.Buffered() }
 
+// Linger makes a later Close orderly on a connection that was set to drop
+// what is undelivered; others stay as they are.
+func (c *Conn) Linger() {
+	if l, ok := c.c.(interface{ SetLinger(int) error }); ok {
+		_ = l.SetLinger(-1) // at worst the close is abrupt
+	}
+}
+
 // Close closes the connection and frees whoever reads or writes.
 func (c *Conn) Close() error { return c.c.Close() }
 

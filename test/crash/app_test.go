@@ -16,6 +16,7 @@ const (
 	testPAN   = "4111111111111111"
 	otherPAN  = "6228480000000000000"
 	testTrack = "4111111111111111=30121010000012300"
+	testPIN   = "1B9C1845EB993A7A" // a PIN block
 )
 
 func within() (context.Context, context.CancelFunc) {
@@ -38,6 +39,7 @@ type note struct {
 	sale   string // the part of the sale that is to be paid
 	amount int64  // no other attempt has it, so the ledger's entries are found by it
 	plan   plan
+	until  time.Time // when whoever waits for the application loses patience
 
 	mu         sync.Mutex
 	sent       bool   // the PUT was begun
@@ -77,7 +79,7 @@ func (n *note) pass(a anchor) {
 }
 
 func (n *note) body(epoch uint64) client.Begin {
-	card := client.Card{PAN: testPAN, Expiry: "3012", Track2: testTrack}
+	card := client.Card{PAN: testPAN, Expiry: "3012", Track2: testTrack, PINBlock: testPIN}
 	if n.amount%3 == 0 {
 		card = client.Card{PAN: otherPAN, Expiry: "2911"}
 	}
@@ -92,6 +94,7 @@ var (
 // pay is the application's part of one attempt: it goes on, through every loss
 // of the agent, until it has nothing more to do about it.
 func (n *note) pay(s *station) error {
+	n.until = time.Now().Add(patience)
 	for {
 		c, err := s.agent()
 		if err != nil {
@@ -111,6 +114,9 @@ func (n *note) pay(s *station) error {
 func (n *note) attend(c *client.Client, epoch uint64) error {
 	tx, err := n.find(c, epoch)
 	for err == nil {
+		if time.Now().After(n.until) {
+			return fmt.Errorf("the application is still told to %s, state %s", tx.Must, tx.State)
+		}
 		switch tx.Must {
 		case client.MustWait:
 			if n.plan.conduct == diesWaiting {
@@ -191,7 +197,7 @@ func (n *note) begin(c *client.Client, epoch uint64) (*client.Transaction, error
 			return tx, nil
 		case p == nil:
 			return nil, err
-		case p.Code == "reversal_owed":
+		case p.Code == "reversal_owed" && time.Now().Before(n.until):
 			<-tick.C // the pace of a cashier who tries again
 		case p.Code == "sale_open" || p.Code == "sale_paid":
 			n.set(func() { n.refused = p.Code })

@@ -28,6 +28,7 @@ type campaign struct {
 
 	kills   int // in a sale's life: those after its end are not counted here
 	early   int // of all kills, those before the daemon answered
+	closing int // of all kills, those after SIGTERM
 	moments map[moment]int
 	notes   []*note
 	final   map[string]int
@@ -135,6 +136,7 @@ func (c *campaign) kill(n *note, over <-chan struct{}) error {
 	strike(n.plan.after)
 	p := c.s.down()
 	if n.plan.term > 0 {
+		c.closing++
 		p.terminate()
 		strike(n.plan.term)
 	}
@@ -176,10 +178,11 @@ func (c *campaign) killed(p *process, n *note) error {
 // summarise prints what was hit and what came of it.
 func summarise(t *testing.T, all []*campaign, took time.Duration) {
 	t.Helper()
-	kills, early, attempts, hit, final := 0, 0, 0, map[moment]int{}, map[string]int{}
+	var kills, early, closing, attempts int
+	hit, final := map[moment]int{}, map[string]int{}
 	plans := map[string]int{}
 	for _, c := range all {
-		kills, early, attempts = kills+c.kills, early+c.early, attempts+len(c.notes)
+		kills, early, closing, attempts = kills+c.kills, early+c.early, closing+c.closing, attempts+len(c.notes)
 		for m, n := range c.moments {
 			hit[m] += n
 		}
@@ -191,8 +194,8 @@ func summarise(t *testing.T, all []*campaign, took time.Duration) {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d kills during %d attempts to be paid, and %d after one's end; %d of all while starting; %s\nkilled:\n",
-		kills, attempts, hit[ended], early, took.Round(time.Millisecond))
+	fmt.Fprintf(&b, "%d kills during %d attempts to be paid, and %d after one's end; of all, %d while starting, %d while closing; %s\nkilled:\n",
+		kills, attempts, hit[ended], early, closing, took.Round(time.Millisecond))
 	for _, m := range moments {
 		fmt.Fprintf(&b, "  %5d  %s\n", hit[m], m)
 	}

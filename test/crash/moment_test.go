@@ -61,7 +61,7 @@ func fold(path string) (*txn.Machine, error) {
 // nothing is judged by it.
 func (s *station) momentOf(n *note) (moment, error) {
 	n.mu.Lock()
-	sent, confirming := n.sent, n.confirming
+	sent, confirming, refused := n.sent, n.confirming, n.refused != ""
 	n.mu.Unlock()
 	m, err := fold(s.path("journal"))
 	if err != nil {
@@ -69,6 +69,8 @@ func (s *station) momentOf(n *note) (moment, error) {
 	}
 	t := m.Get(n.uuid)
 	switch {
+	case t == nil && refused:
+		return ended, nil
 	case t == nil && !sent:
 		return beforePut, nil
 	case t == nil:

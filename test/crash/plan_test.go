@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -14,6 +15,7 @@ type scenario struct {
 	weight   int
 	forever  bool // the host refuses the reversal for ever: a person's
 	reverses bool // ends in a reversal, if the agent gets that far
+	lingers  bool // and the reversal takes longer than a blink
 	faults   []hostsim.Fault
 }
 
@@ -42,13 +44,13 @@ var scenarios = []scenario{
 	{name: "cut", weight: 5, reverses: true, faults: []hostsim.Fault{onSale(hostsim.Fault{Action: hostsim.Cut})}},
 	{name: "reset before", weight: 3, reverses: true, faults: []hostsim.Fault{onSale(hostsim.Fault{Action: hostsim.Reset, When: hostsim.Before})}},
 	{name: "closed after", weight: 3, reverses: true, faults: []hostsim.Fault{onSale(hostsim.Fault{Action: hostsim.Close})}},
-	{name: "reversal answered slowly", weight: 8, reverses: true, faults: []hostsim.Fault{
+	{name: "reversal answered slowly", weight: 8, reverses: true, lingers: true, faults: []hostsim.Fault{
 		onSale(hostsim.Fault{Action: hostsim.DropResponse}), onReversal(4, hostsim.Fault{Action: hostsim.Late, After: after(25 * time.Millisecond)})}},
-	{name: "reversal delayed", weight: 5, reverses: true, faults: []hostsim.Fault{
+	{name: "reversal delayed", weight: 5, reverses: true, lingers: true, faults: []hostsim.Fault{
 		onSale(hostsim.Fault{Action: hostsim.DropResponse}), onReversal(2, hostsim.Fault{Action: hostsim.DelayRequest, After: after(25 * time.Millisecond)})}},
-	{name: "reversal's answer lost", weight: 4, reverses: true, faults: []hostsim.Fault{
+	{name: "reversal's answer lost", weight: 4, reverses: true, lingers: true, faults: []hostsim.Fault{
 		onSale(hostsim.Fault{Action: hostsim.DropResponse}), onReversal(2, hostsim.Fault{Action: hostsim.DropResponse})}},
-	{name: "reversal lost", weight: 3, reverses: true, faults: []hostsim.Fault{
+	{name: "reversal lost", weight: 3, reverses: true, lingers: true, faults: []hostsim.Fault{
 		onSale(hostsim.Fault{Action: hostsim.DropResponse}), onReversal(2, hostsim.Fault{Action: hostsim.DropRequest})}},
 	{name: "reversal refused twice", weight: 3, reverses: true, faults: []hostsim.Fault{
 		onSale(hostsim.Fault{Action: hostsim.DropResponse}), onReversal(2, hostsim.Fault{Action: hostsim.RefuseReversal, Code: "12"})}},
@@ -91,7 +93,7 @@ var conducts = []struct {
 	conduct
 	weight int
 }{
-	{confirms, 62}, {cancels, 8}, {diesWaiting, 5}, {diesApproved, 5}, {diesConfirming, 4}, {diesConfirmed, 4}, {forgetsItsScreen, 6}, {givesUpIfUnheard, 6},
+	{confirms, 58}, {cancels, 8}, {diesWaiting, 5}, {diesApproved, 9}, {diesConfirming, 4}, {diesConfirmed, 4}, {forgetsItsScreen, 6}, {givesUpIfUnheard, 6},
 }
 
 // dies says that the application does not come back.
@@ -120,46 +122,55 @@ type plan struct {
 	term     time.Duration   // above zero: SIGTERM that long before the kill
 }
 
-// draw draws a sale and its kills. The windows are as long as what they are to
-// hit takes on a fast machine; a slow one is hit earlier in a sale's life.
+// draw draws a sale and its kills.
 func draw(rng *rand.Rand) plan {
 	p := plan{scenario: drawScenario(rng), conduct: drawConduct(rng)}
-	up := func(d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d))) }
 	switch n := rng.IntN(100); {
-	case n < 3:
+	case n < 2:
 		p.anchor = atMint
-	case n < 25:
-		p.anchor, p.after = atPut, up(4*time.Millisecond)
-	case n < 40:
-		p.anchor, p.after = atPut, up(35*time.Millisecond)
+	case n < 30:
+		p.anchor, p.after = atPut, spread(rng, 30*time.Millisecond)
 	case p.scenario.reverses || p.conduct == cancels:
-		p.anchor, p.after = atReversing, duringReversal(rng)
+		p.anchor, p.after = atReversing, p.duringReversal(rng)
 	case p.conduct.dies():
-		p.anchor, p.after = atConfirm, up(900*time.Millisecond)
+		p.anchor, p.after = atConfirm, upTo(rng, 700*time.Millisecond)
 	case n < 70:
-		p.anchor, p.after = atConfirm, up(time.Millisecond)
+		p.anchor, p.after = atConfirm, spread(rng, time.Millisecond)
 	default:
-		p.anchor, p.after = atScreen, up(time.Millisecond)
+		p.anchor, p.after = atScreen, spread(rng, time.Millisecond)
 	}
-	for rng.IntN(100) < 18 && len(p.again) < 3 {
-		p.again = append(p.again, up(100*time.Millisecond))
+	for rng.IntN(100) < 15 && len(p.again) < 3 {
+		p.again = append(p.again, upTo(rng, 40*time.Millisecond))
 	}
 	if rng.IntN(100) < 6 {
-		p.term = up(10 * time.Millisecond)
+		p.term = spread(rng, 10*time.Millisecond)
 	}
 	return p
 }
 
+func upTo(rng *rand.Rand, d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d))) }
+
+// spread draws evenly over the magnitudes from a thousandth of d to d: however
+// fast the machine is, the short moments of a sale are hit as often as the long
+// ones.
+func spread(rng *rand.Rand, d time.Duration) time.Duration {
+	return time.Duration(float64(d) * math.Pow(1000, rng.Float64()-1))
+}
+
 // duringReversal draws from its first messages, the hold-down, and the messages
 // after it.
-func duringReversal(rng *rand.Rand) time.Duration {
+func (p *plan) duringReversal(rng *rand.Rand) time.Duration {
+	messages := 2 * time.Millisecond
+	if p.scenario.lingers {
+		messages = 30 * time.Millisecond
+	}
 	switch n := rng.IntN(100); {
-	case n < 40:
-		return time.Duration(rng.Int64N(int64(30 * time.Millisecond)))
-	case n < 65:
-		return time.Duration(rng.Int64N(int64(holdTime)))
+	case n < 45:
+		return spread(rng, messages)
+	case n < 70:
+		return upTo(rng, holdTime)
 	default:
-		return holdTime + time.Duration(rng.Int64N(int64(50*time.Millisecond)))
+		return holdTime + upTo(rng, messages)
 	}
 }
 

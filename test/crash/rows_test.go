@@ -3,13 +3,18 @@ package crash
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/hostsim"
 )
 
 // C.3, two processes on one journal: the second is refused with words and exit
@@ -128,5 +133,124 @@ func TestReadOnlyJournal(t *testing.T) {
 	after, err := os.ReadFile(s.path("journal"))
 	if err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the journal changed: %v", err)
+	}
+}
+
+// C.2, disk full, on a real file system: near its end new sales are refused and
+// what is owed is still recorded; at its very end the daemon stops with exit
+// code 6; with room again it recovers and undoes the rest.
+func TestFullFileSystem(t *testing.T) {
+	s := newStation(t, filepath.Join(room, "full"), personalities[0])
+	useTmpfs(t, s)
+	if err := s.serve(); err != nil {
+		t.Fatal(err)
+	}
+	var owed []*note
+	for i := range 4 {
+		n := newNote("T0000001", fmt.Sprintf("owed-%d", i), int64(990+i), plan{conduct: confirms, scenario: &scenario{faults: []hostsim.Fault{
+			onSale(hostsim.Fault{Action: hostsim.DropResponse}), onReversal(0, hostsim.Fault{Action: hostsim.DropRequest})}}})
+		owed = append(owed, n)
+		if err := errors.Join(s.script(n.plan.scenario.script(n.amount)), n.pay(s)); err != nil || n.screen != screenNotApproved {
+			t.Fatalf("screen %q, %v", n.screen, err)
+		}
+	}
+
+	fill(t, s, 3<<20)
+	late := newNote("T0000002", "late", 2000, plan{conduct: confirms, scenario: &scenarios[0]})
+	if err := late.pay(s); client.AsProblem(err) == nil || client.AsProblem(err).Code != "journal_full" {
+		t.Errorf("a new sale on a disk that is almost full: %v", err)
+	}
+	heal(t, s, owed[0].amount)
+	untilReversed(t, s, owed[:1])
+
+	// The others are sent again and again, and each time recorded.
+	fill(t, s, 0)
+	p := s.down()
+	if code := p.wait(); code != 6 || !strings.Contains(s.tail(), "no space left on device") {
+		t.Errorf("exit code %d: %s", code, s.tail())
+	}
+	if err := os.Remove(s.path("disk/filler")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.serve(); err != nil {
+		t.Fatal(err)
+	}
+	heal(t, s, 0)
+	untilReversed(t, s, owed)
+	if sum, err := s.ledger(); err != nil || sum.NetTotal != 0 || len(sum.Entries) != len(owed) {
+		t.Errorf("the ledger holds %d in %d entries, %v", sum.NetTotal, len(sum.Entries), err)
+	}
+}
+
+// useTmpfs gives the station's journal a small file system of its own.
+func useTmpfs(t *testing.T, s *station) {
+	t.Helper()
+	disk := s.path("disk")
+	text, err := os.ReadFile(s.path("config.yaml"))
+	if err == nil {
+		text = bytes.Replace(text, []byte("journal: journal\n"), []byte("journal: disk/journal\n"), 1)
+		err = errors.Join(os.WriteFile(s.path("config.yaml"), text, 0o600), os.Mkdir(disk, 0o755))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=12m"); err != nil {
+		t.Skipf("a small file system cannot be mounted here (%v): TestDiskFull has the rest of this row", err)
+	}
+	t.Cleanup(func() {
+		s.down().kill()
+		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+}
+
+// fill leaves that many bytes free.
+func fill(t *testing.T, s *station, leave int64) {
+	t.Helper()
+	var st syscall.Statfs_t
+	f, err := os.OpenFile(s.path("disk/filler"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err == nil {
+		defer func() { _ = f.Close() }()
+		err = syscall.Statfs(s.path("disk"), &st)
+	}
+	if err == nil {
+		_, err = f.Write(make([]byte, max(0, int64(st.Bavail)*int64(st.Bsize)-leave)))
+	}
+	if err != nil && (leave > 0 || !errors.Is(err, syscall.ENOSPC)) {
+		t.Fatal(err)
+	}
+}
+
+// heal lets the reversals of an amount through, of all of them for 0.
+func heal(t *testing.T, s *station, amount int64) {
+	t.Helper()
+	var views []hostsim.FaultView
+	if err := s.ask(http.MethodGet, "/faults", nil, &views); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range views {
+		if amount == 0 || *v.Fault.Match.Amount == amount {
+			if err := s.ask(http.MethodDelete, fmt.Sprintf("/faults?id=%d", v.ID), nil, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func untilReversed(t *testing.T, s *station, notes []*note) {
+	t.Helper()
+	c := &campaign{s: s, notes: notes}
+	if err := c.settle(); err != nil {
+		t.Fatal(err)
+	}
+	agent, err := s.agent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range notes {
+		if tx, err := n.get(agent); err != nil || tx == nil || tx.State != "reversed" {
+			t.Errorf("%+v, %v", tx, err)
+		}
 	}
 }

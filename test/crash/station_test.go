@@ -170,10 +170,12 @@ func (s *station) await(p *process) error {
 	if err != nil {
 		return fmt.Errorf("the daemon announced itself and does not answer: %w", err)
 	}
-	if s.epoch != 0 && h.Epoch != s.epoch {
+	if s.epoch == 0 {
+		s.epoch = h.Epoch // before the application begins
+	}
+	if h.Epoch != s.epoch {
 		return fmt.Errorf("the epoch was %d and is %d after a restart", s.epoch, h.Epoch)
 	}
-	s.epoch = h.Epoch
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.client = c

@@ -28,6 +28,7 @@ type app struct {
 	returns    bool
 	recovering bool
 	delivered  txn.Delivered // told last
+	late       bool          // in an exhaustive run: it acts at any moment
 	cancelled  bool          // it tried to, once for each transaction
 	left       *Txn          // approved, and never to be confirmed
 }
@@ -78,7 +79,6 @@ func (a *app) ready(w *World) bool {
 
 // act does the next thing.
 func (a *app) act(w *World) {
-	lost := a.lost
 	a.lost = false
 	switch a.state {
 	case appDead:
@@ -86,7 +86,7 @@ func (a *app) act(w *World) {
 	case appIdle:
 		a.nextSale(w)
 	case appAsking:
-		a.again(w, lost)
+		a.again(w)
 	case appWaiting:
 		a.look(w)
 	case appTelling:
@@ -101,7 +101,7 @@ func (a *app) nextSale(w *World) {
 		a.recover(w)
 		return
 	}
-	if a.sale == w.p.Sales || len(w.txns) == cap(uuids[:]) {
+	if a.sale == w.p.Sales || len(w.txns) == len(uuids) {
 		a.state = appDone
 		return
 	}
@@ -113,10 +113,6 @@ func (a *app) nextSale(w *World) {
 // attempt asks for the sale under a new UUID.
 func (a *app) attempt(w *World) {
 	n := len(w.txns)
-	if n == len(uuids) {
-		a.state = appDone
-		return
-	}
 	a.attempts++
 	t := &Txn{uuid: uuids[n], owner: a, sale: a.sale}
 	t.begin = txn.Begin{
@@ -153,12 +149,10 @@ func (a *app) request(anew bool) uint64 {
 
 // again: the connection broke before begin was answered. Never journaled means
 // that it is safe to send.
-func (a *app) again(w *World, lost bool) {
-	switch {
-	case !lost:
-	case w.agent.view.Get(a.cur.uuid) != nil:
+func (a *app) again(w *World) {
+	if w.agent.view.Get(a.cur.uuid) != nil {
 		a.state = appWaiting
-	default:
+	} else {
 		a.ask(w)
 	}
 }
@@ -315,105 +309,6 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 		a.state = appIdle
 	default:
 		w.fail("answer", "begin of %s was answered %s", a.cur, answer.Code)
-	}
-}
-
-// pester is a second window of an application: it asks about one of its
-// transactions for what does not fit its state, as a confused one would.
-func (w *World) pester() {
-	t := w.victim()
-	if t == nil {
-		return
-	}
-	kind := w.c.Intn(4)
-	req := uint64(pesterID)<<32 | uint64(kind)
-	w.tell("app %d    pesters about %s (%d)", t.owner.id, t, kind)
-	switch kind {
-	case 0:
-		w.step(txn.Confirm{Req: req, UUID: t.uuid})
-	case 1:
-		w.step(txn.Cancel{Req: req, UUID: t.uuid, Reason: txn.CancelCustomer})
-	case 2:
-		e := t.begin
-		e.Req = req
-		if w.c.Intn(2) == 1 {
-			e.Digest = "other"
-		}
-		w.step(e)
-	case 3:
-		if t.paid+t.unpaid > 0 {
-			w.step(txn.Shown{Req: req, UUID: t.uuid, Delivered: txn.DeliveredNo})
-		}
-	}
-}
-
-// toPester: who hears that his confirm is durable shows the approval.
-func (w *World) toPester(answer txn.Answer) {
-	w.tell("agent    tells the second window: %s %s", answer.UUID, answer.Code)
-	if answer.Code != txn.OK {
-		return
-	}
-	switch t := w.named[answer.UUID]; answer.Req & 3 {
-	case 0:
-		w.showPaid(t)
-	case 3:
-		t.undelivered = true
-	}
-}
-
-// die is a flash exit.
-func (a *app) die(w *World) {
-	w.stats.AppCrashes++
-	w.tell("app %d    CRASH", a.id)
-	a.state, a.lost = appDead, false
-	a.first = a.last + 1
-	a.knows = !w.chance(w.p.Forgets)
-	a.returns = !w.chance(w.p.NeverReturns)
-	if !a.returns {
-		a.state = appGone
-	}
-}
-
-// comeBack: it asks the agent what it must act on.
-func (a *app) comeBack(w *World) {
-	w.tell("app %d    starts", a.id)
-	a.state, a.recovering = appIdle, true
-	a.recover(w)
-}
-
-// recover acts on one open outcome after the other, then goes back to the sale
-// that was under way.
-func (a *app) recover(w *World) {
-	for _, uuid := range w.agent.view.Open() {
-		t, g := w.agent.view.Get(uuid), w.named[uuid]
-		if g.owner != a {
-			continue
-		}
-		if t.State == txn.StateConfirmed && t.Shown == "" {
-			a.take(g)
-			w.showPaid(g)
-			a.tellShown(w)
-			return
-		}
-	}
-	a.recovering = false
-	switch {
-	case a.cur == nil || a.sale == 0:
-		a.state = appIdle
-	case !a.mayRetry(w):
-		a.state = appIdle
-	case a.knows:
-		if a.cur.sale != a.sale || a.cur.paid > 0 || a.cur.unpaid > 0 {
-			a.state = appIdle
-			return
-		}
-		a.state = appWaiting
-		if w.agent.view.Get(a.cur.uuid) == nil {
-			a.ask(w)
-		}
-	default:
-		// It knows only that the sale is not through: the cashier tries again.
-		a.attempt(w)
 	}
 }
 

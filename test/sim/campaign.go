@@ -67,7 +67,7 @@ func runPiece(first uint64) *piece {
 	p := &piece{}
 	for seed := first; seed < first+chunk; seed++ {
 		before := p.stats.Transactions
-		w := Run(draw(seed), Seeded(seed), &p.stats, false, false, seed%64 == 0)
+		w := Run(draw(seed), Seeded(seed), &p.stats, false, false, seed%256 == 0)
 		if w.broken != nil {
 			p.failed = &Failure{Seed: seed, After: before, Violation: *w.broken}
 			return p

@@ -12,6 +12,7 @@ type disk struct {
 	batch   []written // being synced
 	bytes   []byte    // of the batch
 	durable []txn.Record
+	late    bool // in an exhaustive run: the batch is done at any moment
 }
 
 type written struct {
@@ -50,9 +51,9 @@ func (w *World) commit() {
 		w.agent.view.Apply(r)
 		w.journaled(r)
 	}
-	d.batch = d.batch[:0]
+	d.batch, d.late = d.batch[:0], false
 	w.stats.Batches++
 }
 
 // lose forgets the batch.
-func (w *World) lose() { w.disk.batch = w.disk.batch[:0] }
+func (w *World) lose() { w.disk.batch, w.disk.late = w.disk.batch[:0], false }

@@ -264,5 +264,5 @@ func (w *World) reply(p *packet, route int, mti iso8583.MTI, a iso8583Answer) {
 	if w.tracing {
 		w.tell("host %d   answers %s %s %s", route, mti, p.t, a.code)
 	}
-	w.net = append(w.net, packet{t: p.t, left: left, route: route, in: r})
+	w.enter(packet{t: p.t, left: left, route: route, in: r})
 }

@@ -12,7 +12,8 @@ type packet struct {
 	left  time.Duration // when it, or for a host that echoes nothing the message it answers, left
 	route int
 	out   *txn.Outbound // to the host
-	in    *txn.Response // or to the agent; nil: garbage
+	in    *txn.Response // or to the agent
+	late  bool          // delayed for long: it may arrive at any moment
 }
 
 // transmit gives a message to the link: it leaves or not, and the agent is told
@@ -43,14 +44,24 @@ func (w *World) send(t *Txn, o *txn.Outbound) {
 	if o.Attempt == 0 {
 		t.left++
 	}
-	w.net = append(w.net, packet{t: t, left: w.now.Boot, route: o.Route, out: o})
+	left := w.now.Boot
+	if w.fault(SlowLink, w.p.SlowLink) {
+		left += 10 * w.unit // all of the time that it has to send, which a reversal need not take
+	}
+	w.enter(packet{t: t, left: left, route: o.Route, out: o})
+}
+
+// enter puts a message on its way. In an exhaustive run the driver delays.
+func (w *World) enter(p packet) {
+	p.late = w.budget == nil && w.fault(Delayed, w.p.Delay)
+	w.net = append(w.net, p)
 }
 
 // deliver takes message i to where it goes, unless it is lost; a copy of it may
 // stay behind.
 func (w *World) deliver(i int) {
 	p := w.net[i]
-	if i > 0 {
+	if w.budget == nil && !p.late && w.overtakes(i) {
 		w.stats.Faults[Overtaken]++
 	}
 	if w.expired(&p) {
@@ -63,7 +74,9 @@ func (w *World) deliver(i int) {
 		w.tell("network  %s: nobody listens", &p)
 		return
 	}
-	if !w.fault(Duplicated, w.p.Duplicate) {
+	if w.fault(Duplicated, w.p.Duplicate) {
+		w.net[i].late = true
+	} else {
 		w.drop(i)
 	}
 	if w.fault(Dropped, w.p.Drop) {
@@ -76,6 +89,16 @@ func (w *World) deliver(i int) {
 	}
 	w.tell("network  %s arrives", &p)
 	w.step(*p.in)
+}
+
+// overtakes says that an older message, not known to be delayed, stays behind.
+func (w *World) overtakes(i int) bool {
+	for _, p := range w.net[:i] {
+		if !p.late {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *World) drop(i int) { w.net = append(w.net[:i], w.net[i+1:]...) }

@@ -18,6 +18,10 @@ func (w *World) operate() {
 	if t == nil {
 		return
 	}
+	if w.c.Intn(4) == 0 {
+		w.confused(g)
+		return
+	}
 	switch stuck := t.State == txn.StatePending && t.Stuck; {
 	case stuck && w.c.Intn(2) == 0, t.State == txn.StateReversing && !t.Parked && w.c.Intn(3) == 0:
 		w.decide(g, txn.VerbOverride)
@@ -31,6 +35,20 @@ func (w *World) operate() {
 		if (g.net != 0) == (t.State == txn.StateConfirmed) {
 			w.decide(g, txn.VerbClose)
 		}
+	}
+}
+
+// confused: a verb that may not fit.
+func (w *World) confused(g *Txn) {
+	switch w.c.Intn(4) {
+	case 0:
+		w.decide(g, txn.VerbPark)
+	case 1:
+		w.decide(g, txn.VerbResume)
+	case 2:
+		w.decide(g, txn.VerbOverride)
+	case 3:
+		w.giveWord(g)
 	}
 }
 

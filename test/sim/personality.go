@@ -36,6 +36,8 @@ type Personality struct {
 	// The network and the link.
 	Drop, Duplicate, Unsent, InDoubt int
 	Overtake                         int // weight of a message that overtakes others
+	SlowLink                         int
+	Delay                            int // a message is late, and everything overtakes it
 	Misroute                         int // a reversal reaches the other address
 	Stray                            int // weight of rubbish, and of answers that belong to another
 	Routes                           int
@@ -66,6 +68,7 @@ type Personality struct {
 	Terminals    int
 	Wall         int64 // at the start
 	MaxAttempts  int   // of a sale
+	Patience     int   // attempts of an escalated reversal that the end of a run waits for
 }
 
 // baseWall is 2026-03-14 10:00:00 UTC.
@@ -94,7 +97,7 @@ func draw(seed uint64) Personality {
 		Refusals: rate(1, 1, 2, 9, 1000), RefusalCode: word("12", "40", "96", "91", "64"),
 		Decline: rate(50, 200), Partial: rate(20, 100), Wrong: rate(20, 100), Unclear: rate(20, 100),
 		Drop: rate(20, 100, 300, 1000), Duplicate: rate(20, 100), Unsent: rate(20, 200), InDoubt: rate(20, 200),
-		Overtake: rate(60, 300), Misroute: rate(50), Stray: rate(10, 40), Routes: 1 + c.Intn(2), SharedLedger: flag(4),
+		Overtake: rate(60, 300), Delay: rate(30, 150), SlowLink: rate(50, 300), Misroute: rate(50), Stray: rate(10, 40), Routes: 1 + c.Intn(2), SharedLedger: flag(4),
 		Apps: 1 + c.Intn(2), Sales: 2 + c.Intn(16),
 		AppCrash: rate(5, 20, 60), NeverReturns: rate(100, 500, 1000), Forgets: rate(200, 1000), Cancels: rate(20, 150),
 		WalksAway: rate(20, 150), Retries: rate(300, 700), ConfirmsTwice: rate(30, 200), ShownNo: rate(30), ShownEtc: rate(30), Pesters: rate(10, 60), Ambiguous: rate(50),
@@ -102,19 +105,22 @@ func draw(seed uint64) Personality {
 		Keep: -1, Terminals: 1 + c.Intn(2), Wall: walls[c.Intn(len(walls))], Strict: flag(6), MaxAttempts: 3,
 	}
 	if flag(8) {
-		p.Flip = 100
+		p.Flip = 300
 	}
 	if flag(8) {
 		p.Collision = 50
 	}
 	if flag(3) {
-		p.Operator = 40
+		p.Operator = 20 + 100*c.Intn(2)
 	}
 	if flag(4) {
 		p.Keep = c.Intn(3)
 	}
 	if flag(4) {
 		p.Reconfigure, p.Clock = 300, 10
+	}
+	if flag(4) {
+		p.Patience = 9
 	}
 	if flag(24) {
 		p.collide()
@@ -131,9 +137,9 @@ func draw(seed uint64) Personality {
 // answer that is lost or late would make that look like "done", so nothing may
 // go wrong beside it.
 func (p *Personality) collide() {
-	p.Collides, p.Refusals, p.Ambiguous, p.Declined = true, 0, 0, "00"
+	p.Collides, p.Refusals, p.Ambiguous, p.Declined, p.Patience = true, 0, 0, "00", 9
 	p.Drop, p.Duplicate, p.Unsent, p.InDoubt, p.Overtake, p.Misroute = 0, 0, 0, 0, 0, 0
-	p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0
+	p.Delay, p.SlowLink, p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0, 0, 0
 }
 
 // rules is the profile that the agent gets. Of a variant only a timer differs,

@@ -30,6 +30,7 @@ const (
 	opFlip
 	opPester
 	opClock
+	opDelay // in an exhaustive run
 )
 
 // Run draws one schedule from c, lets everything settle, and judges it.
@@ -126,15 +127,7 @@ func (w *World) progress() {
 	if len(w.agent.reports) > 0 {
 		w.may(opReport, 0, 800)
 	}
-	for i := range w.net {
-		weight := 800
-		if i > 0 {
-			if weight = w.p.Overtake; w.healing || i > 4 {
-				break
-			}
-		}
-		w.may(opDeliver, i, weight)
-	}
+	w.arrivals()
 	for i, a := range w.apps {
 		if a.ready(w) {
 			weight := 700
@@ -142,6 +135,27 @@ func (w *World) progress() {
 				weight = 50
 			}
 			w.may(opApp, i, weight)
+		}
+	}
+}
+
+// arrivals lists the messages that may arrive next: the oldest, one that
+// overtakes it, one that was delayed for long.
+func (w *World) arrivals() {
+	if w.healing && len(w.net) > 0 {
+		w.may(opDeliver, 0, 1)
+		return
+	}
+	foremost := true
+	for i := range min(len(w.net), 12) {
+		switch {
+		case w.net[i].late:
+			w.may(opDeliver, i, 10)
+		case foremost:
+			foremost = false
+			w.may(opDeliver, i, 800)
+		default:
+			w.may(opDeliver, i, w.p.Overtake)
 		}
 	}
 }
@@ -237,7 +251,7 @@ func (w *World) due() *Txn {
 			continue
 		}
 		seen := w.agent.view.Get(t.uuid)
-		if seen == nil || seen.State == txn.StateReversing && seen.Escalated() {
+		if seen == nil || seen.State == txn.StateReversing && seen.Escalated() && seen.Attempts >= w.p.Patience {
 			continue
 		}
 		next, at = t, t.timer

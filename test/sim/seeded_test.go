@@ -14,6 +14,7 @@ import (
 var (
 	transactions = flag.Int64("sim.transactions", 2_000_000, "transactions of the seeded run; 50,000 with -short")
 	firstSeed    = flag.Uint64("sim.seed", 1, "first seed of the seeded run")
+	shorten      = flag.Bool("sim.shrink", true, "look for a short run that breaks the same property")
 	oneRun       = flag.Bool("sim.one", false, "run only -sim.seed, and print what happened")
 )
 
@@ -42,6 +43,9 @@ func TestSeeded(t *testing.T) {
 		return
 	}
 	t.Errorf("VIOLATION %s after %d transactions, seed %d: %s", failed.Property, failed.After, failed.Seed, failed.Text)
+	if !*shorten {
+		return
+	}
 	if w := Shrink(failed.Seed, failed.Property); w != nil {
 		t.Logf("the shortest run found that breaks %s (%s):\n%s", failed.Property, w.broken.Text, strings.Join(w.trace, "\n"))
 	}
@@ -69,21 +73,22 @@ func summarize(t *testing.T, s *Stats, took time.Duration, workers int) {
 	for i, n := range s.Sometimes {
 		t.Logf("sometimes  %9d  %s", n, sometimeNames[i])
 	}
-	for _, cell := range unreached(s) {
-		t.Logf("never reached: %s", cell)
+	for _, state := range txn.States() {
+		if ins := unreached(s, state); len(ins) > 0 {
+			t.Logf("never reached: %s × %s", state, strings.Join(ins, ", "))
+		}
 	}
 }
 
-// unreached lists the squares of the state table that no run passed through.
-func unreached(s *Stats) (cells []string) {
-	for _, state := range txn.States() {
-		for _, in := range txn.Inputs() {
-			if s.Cells[state][in] == 0 {
-				cells = append(cells, state.String()+" × "+in.String())
-			}
+// unreached lists the inputs that no run gave to a transaction in this state:
+// squares of the state table that were never passed through.
+func unreached(s *Stats, state txn.State) (ins []string) {
+	for _, in := range txn.Inputs() {
+		if s.Cells[state][in] == 0 {
+			ins = append(ins, in.String())
 		}
 	}
-	return cells
+	return ins
 }
 
 // complete demands that the world was unkind enough.

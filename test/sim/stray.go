@@ -14,6 +14,10 @@ func (w *World) stray() {
 		w.step(txn.Garbage{})
 		return
 	}
+	if w.c.Intn(4) == 0 {
+		w.echo(t)
+		return
+	}
 	mti := [...]iso8583.MTI{"0210", "0410"}[w.c.Intn(2)]
 	i := t.intent
 	r := txn.Response{
@@ -32,7 +36,7 @@ func (w *World) stray() {
 	case 2:
 		r.MTI = mti[:1] + "3" + mti[2:]
 	case 3: // of an earlier day, when this STAN was another's
-		r.Transmission, r.LocalDate = "0101000000", "0101"
+		r.Transmission, r.LocalDate = "0615120000", "0615"
 	case 4:
 		r.LocalTime = "000001"
 		if r.LocalTime == i.LocalTime {
@@ -41,6 +45,53 @@ func (w *World) stray() {
 	}
 	w.tell("network  another's %s arrives, resembling %s", mti, t)
 	w.step(r)
+}
+
+// echo is a host that says something once more, however late: its answer to
+// the request, that answer garbled, or its answer to a reversal.
+func (w *World) echo(t *Txn) {
+	for route, h := range w.hosts {
+		a := h.ledger.find(t.key)
+		if a == nil || a.answer.code == "" {
+			continue
+		}
+		i, answer := t.intent, a.answer
+		r := txn.Response{
+			Route: route, MTI: "0210", TID: i.TID, STAN: i.STAN, RRN: iso8583.RRN(answer.rrn),
+			Transmission: i.Transmission, LocalTime: i.LocalTime, LocalDate: i.LocalDate,
+		}
+		switch w.c.Intn(3) {
+		case 1:
+			answer = w.garble(answer, t)
+		case 2:
+			if a.caches == 0 || w.p.Silent {
+				return
+			}
+			said := a.cached[a.caches-1]
+			r.MTI, r.Transmission, answer.code = "0410", said.de7, said.code
+			answer.amount = t.begin.Amount.DE4()
+		}
+		r.Code, r.Amount, r.Currency, r.AuthCode = answer.code, answer.amount, answer.currency, answer.auth
+		w.tell("host %d   answers %s %s %s once more", route, r.MTI, t, r.Code)
+		w.step(r)
+		return
+	}
+}
+
+// garble makes an answer nonsense, but never a no: a host that says no and
+// keeps the debit lies, which only reconciliation finds.
+func (w *World) garble(a iso8583Answer, t *Txn) iso8583Answer {
+	switch w.c.Intn(3) {
+	case 0:
+		a.code, a.amount = "10", iso8583.Amount{Minor: t.begin.Amount.Minor / 2}.DE4()
+	case 1:
+		a.code = "96"
+	case 2:
+		if a.code != "05" {
+			a.amount = ""
+		}
+	}
+	return a
 }
 
 // victim is a transaction with a durable intent, rather a new one.

@@ -175,3 +175,23 @@ func (w *World) noteBytes(b []byte) {
 		w.hash = (w.hash ^ uint64(x)) * 1099511628211
 	}
 }
+
+// noteText folds words into the hash of the run.
+func (w *World) noteText(words ...string) {
+	if !w.hashing {
+		return
+	}
+	for _, word := range words {
+		w.noteBytes([]byte(word))
+		w.note(uint64(len(word)))
+	}
+}
+
+// noteMessage folds a message to the host into the hash of the run.
+func (w *World) noteMessage(o *txn.Outbound) {
+	if w.hashing {
+		f := &o.Facts
+		w.noteText(o.UUID, string(f.Kind), f.Transmission, f.OriginalTransmission, f.Reason, string(f.RRN), f.AuthCode)
+		w.note(uint64(o.Route)<<48 | uint64(o.Attempt)<<24 | uint64(f.STAN))
+	}
+}

@@ -25,12 +25,12 @@ type application struct {
 const (
 	askAgain  = 50 * time.Millisecond // between two calls where the first brought nothing
 	holdCall  = 10 * time.Second      // how long the agent may hold a call until there is an outcome
-	undecided = 25 * time.Second      // then the cashier is told that it is undecided
+	undecided = 15 * time.Second      // then the cashier is told that it is undecided
 )
 
-// sellThroughAgent is the child `internal app`. With recover it does not sell:
+// sellThroughAgent is the child `internal app`. With resume it does not sell:
 // it is the application started anew after it was killed.
-func sellThroughAgent(ctx context.Context, t task, socket string, recover bool, in io.Reader, out io.Writer) error {
+func sellThroughAgent(ctx context.Context, t task, socket string, resume bool, in io.Reader, out io.Writer) error {
 	ctx, cancel := whileStdin(ctx, in)
 	defer cancel()
 	a := &application{
@@ -40,16 +40,16 @@ func sellThroughAgent(ctx context.Context, t task, socket string, recover bool, 
 	defer a.agent.Close()
 	limit, stop := context.WithTimeout(ctx, undecided)
 	defer stop()
-	err := a.run(limit, recover)
+	err := a.run(limit, resume)
 	if err != nil && ctx.Err() == nil { // not decided, and the customer stands there
 		return errors.Join(err, a.show(Unknown, "Undecided: hand over nothing, call for help"))
 	}
 	return err
 }
 
-func (a *application) run(ctx context.Context, recover bool) error {
-	if recover {
-		return a.recover(ctx)
+func (a *application) run(ctx context.Context, resume bool) error {
+	if resume {
+		return a.resume(ctx)
 	}
 	for range a.attempts() {
 		if s, err := a.attempt(ctx); err != nil || s == Approved {
@@ -139,10 +139,10 @@ func (a *application) finish(ctx context.Context, t *client.Transaction) (Screen
 	return screen, err
 }
 
-// recover shows what was never shown. It does not know whether the customer
+// resume shows what was never shown. It does not know whether the customer
 // is still there, so it confirms nothing: what waits for a confirmation is
 // left to the agent, which reverses it when its time is up.
-func (a *application) recover(ctx context.Context) error {
+func (a *application) resume(ctx context.Context) error {
 	list, err := patiently(ctx, a, func() (*client.List, error) {
 		l, err := a.agent.Recovery(ctx)
 		if err != nil {

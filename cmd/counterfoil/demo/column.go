@@ -28,12 +28,13 @@ type column struct {
 	killed map[string]bool // by scenario: SIGKILL struck when it had to
 }
 
-// Bounds of one scenario. They are far above what it takes, and end a demo
-// that hangs.
+// Bounds far above what it takes, so that a demo of an agent that hangs ends,
+// and with a report.
 const (
-	readyWithin = 20 * time.Second
-	playWithin  = 30 * time.Second
-	look        = 10 * time.Millisecond // between two looks at the ledger
+	readyWithin  = 20 * time.Second      // to start a side
+	playWithin   = 20 * time.Second      // one scenario
+	settleWithin = 10 * time.Second      // after it, until nothing is under way
+	look         = 10 * time.Millisecond // between two looks at the ledger
 )
 
 func (c *column) path(name string) string { return filepath.Join(c.dir, string(c.side)+"."+name) }
@@ -121,7 +122,7 @@ func (c *column) act(ctx context.Context, i int) error {
 // seller starts the process that sells: the payment application or the plain
 // client. On approved it is told when a seller that is to be killed there
 // holds an approval.
-func (c *column) seller(ctx context.Context, i int, recover bool, approved chan<- struct{}) (*child, error) {
+func (c *column) seller(ctx context.Context, i int, resume bool, approved chan<- struct{}) (*child, error) {
 	s := saleOf(i)
 	args := []string{
 		"internal", "plain", "--terminal", string(s.terminal), "--sale", s.ref,
@@ -132,7 +133,7 @@ func (c *column) seller(ctx context.Context, i int, recover bool, approved chan<
 	if c.side == agentSide {
 		name = "payment application"
 		args[1] = "app"
-		args = append(args, "--socket", c.agent.socket(), fmt.Sprintf("--recover=%t", recover))
+		args = append(args, "--socket", c.agent.socket(), fmt.Sprintf("--resume=%t", resume))
 	} else {
 		args = append(args, "--host", c.host.Listen, "--timeout", c.timers.Response.String())
 	}
@@ -245,7 +246,7 @@ func (c *column) struck(i int) {
 // settle waits until nothing is under way any more. That the agent says so
 // ends the waiting and nothing else: the verdict is read from the ledger.
 func (c *column) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, playWithin)
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
 	for {
 		n, err := c.host.underWay(ctx)

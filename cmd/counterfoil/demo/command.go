@@ -95,16 +95,16 @@ func internalPlain() *cobra.Command {
 func internalApp() *cobra.Command {
 	var t task
 	var socket string
-	var recover bool
+	var resume bool
 	cmd := &cobra.Command{
 		Use: "app", Short: "A payment application", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return sellThroughAgent(cmd.Context(), t, socket, recover, cmd.InOrStdin(), cmd.OutOrStdout())
+			return sellThroughAgent(cmd.Context(), t, socket, resume, cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
 	taskFlags(cmd, &t)
 	cmd.Flags().StringVar(&socket, "socket", "", "the agent's socket")
-	cmd.Flags().BoolVar(&recover, "recover", false, "started again: show what was never shown")
+	cmd.Flags().BoolVar(&resume, "resume", false, "started again: show what was never shown")
 	return cmd
 }
 

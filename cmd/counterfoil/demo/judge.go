@@ -77,9 +77,6 @@ func judge(s sale, entries []hostsim.EntryView, notes []Note, escalated bool) Ou
 	return o
 }
 
-// has says whether f was found.
-func (o Outcome) has(f Finding) bool { return slices.Contains(o.Findings, f) }
-
 // Totals counts a column.
 type Totals struct {
 	SilentDebits  int `json:"silent_debits"`

@@ -34,7 +34,8 @@ type Row struct {
 // newReport judges both columns.
 func newReport(plain, agent evidence) *Report {
 	p, a := plain.outcomes(), agent.outcomes()
-	r := &Report{Plain: count(p), Agent: count(a), Problems: append(plain.problems(p), agent.problems(a)...)}
+	r := &Report{Plain: count(p), Agent: count(a), Problems: []string{}}
+	r.Problems = append(append(r.Problems, plain.problems(p)...), agent.problems(a)...)
 	for i, s := range scenarios {
 		r.Rows = append(r.Rows, Row{
 			ID: s.id, Name: s.name, About: s.about, Terminal: saleOf(i).terminal, Amount: saleOf(i).minor,
@@ -88,6 +89,8 @@ func (r *Report) conclude(w io.Writer, p palette) {
 		_, _ = fmt.Fprintln(w, p.bad("PROBLEM"), problem)
 	}
 	switch {
+	case r.Passed && r.Agent.Escalations > 0:
+		_, _ = fmt.Fprintln(w, p.good("PASSED"), "Through the agent every screen agrees with the ledger, or a person was called.")
 	case r.Passed:
 		_, _ = fmt.Fprintln(w, p.good("PASSED"), "The same faults, the same cashier. Through the agent every screen agrees with the ledger.")
 	case r.Agent.clean():

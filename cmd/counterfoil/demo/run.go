@@ -25,7 +25,7 @@ type Options struct {
 
 // ErrFailed says that the demo did not show what it must show: the report says
 // where.
-var ErrFailed = errors.New("demo failed")
+var ErrFailed = errors.New("demo failed: the report says where")
 
 // runWithin bounds the whole demo.
 const runWithin = 2 * time.Minute
@@ -33,22 +33,32 @@ const runWithin = 2 * time.Minute
 // Run plays every scenario on both sides and prints the report. It returns
 // ErrFailed where the agent's column is not clean, or where the run proves
 // nothing. All its processes have ended when it returns.
+//
+// The directory with ledgers, notes, journal and logs is kept where something
+// is to be found in it: after a failure, and where o asks for it.
 func Run(ctx context.Context, o Options) error {
-	ctx, cancel := context.WithTimeout(ctx, runWithin)
+	limited, cancel := context.WithTimeout(ctx, runWithin)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "counterfoil-demo-")
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	r, err := run(ctx, o, dir)
-	if keep := o.Keep || err != nil || !r.Passed; keep && r != nil {
+	r, err := run(limited, o, dir)
+	failed := err != nil || !r.Passed
+	switch interrupted := ctx.Err() != nil; {
+	case !o.Keep && (!failed || interrupted):
+		if removing := os.RemoveAll(dir); removing != nil {
+			err = errors.Join(err, fmt.Errorf("demo: %w", removing))
+		}
+	case r != nil:
 		r.Kept = dir
-	} else if keep {
+	default:
 		err = fmt.Errorf("%w (kept: %s)", err, dir)
-	} else if removing := os.RemoveAll(dir); removing != nil {
-		err = fmt.Errorf("demo: %w", removing)
 	}
-	if r == nil {
+	switch {
+	case r == nil && ctx.Err() != nil:
+		return fmt.Errorf("demo: %w", context.Cause(ctx))
+	case r == nil:
 		return err
 	}
 	if printing := r.write(o); printing != nil {

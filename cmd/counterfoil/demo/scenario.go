@@ -63,14 +63,17 @@ func demoTimers() Timers {
 	return Timers{
 		Response: 1500 * time.Millisecond,
 		Confirm:  3 * time.Second,
-		Lifetime: time.Second,
+		Lifetime: 1500 * time.Millisecond,
 		Answer:   time.Second,
 		Down:     500 * time.Millisecond,
 	}
 }
 
-// afterwards is safely later than the moment at which a terminal gives up.
-func (t Timers) afterwards() iso8583.Duration { return iso8583.Duration(2 * t.Response) }
+// afterwards is safely after the moment at which a terminal gives up, and
+// within the longest time that a message may be under way.
+func (t Timers) afterwards() iso8583.Duration {
+	return iso8583.Duration(t.Response + t.Lifetime*2/3)
+}
 
 // scenarios is the whole story, in the order of the table.
 var scenarios = []scenario{

@@ -1,0 +1,306 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/counterfoil-pos/counterfoil/agent"
+	"github.com/counterfoil-pos/counterfoil/agent/config"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// good is a file with every key there is.
+const good = `
+socket: run/counterfoil.sock
+journal: /var/lib/counterfoil/journal
+key_file: key
+zone: Asia/Shanghai
+operators: [1001, 1002]
+log:
+  level: debug
+  format: console
+acquirers:
+  - name: one
+    profile: iso87-ascii
+    hosts: ["127.0.0.1:8583", "127.0.0.1:8584"]
+    tls:
+      ca: ca.pem
+      cert: client.pem
+      key: client.key
+      server_name: host.example
+      min_version: "1.2"
+    rules:
+      response_timeout: 30s
+      send_timeout: 5s
+      confirm_timeout: 2m
+      shown_timeout: 90s
+      reversal_answer_timeout: 10s
+      reversal_schedule: [0s, 1s, 5m]
+      escalate_after: 4
+      message_lifetime: 200s
+      tombstones: true
+      shared_ledger: true
+      gate: strict
+      owed_limit: 2
+terminals:
+  - tid: T0000001
+    mid: M00000000000001
+    acquirer: one
+`
+
+func TestEveryKey(t *testing.T) {
+	c, err := config.Parse([]byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Location().String() != "Asia/Shanghai" || len(c.Operators) != 2 || c.Log.Level != "debug" || len(c.Terminals) != 1 {
+		t.Errorf("%+v", c)
+	}
+	c.Acquirers[0].TLS = nil // its files are not there
+	var o agent.Options
+	if err := c.Fill(&o); err != nil {
+		t.Fatal(err)
+	}
+	r := o.Acquirers[0].Profile.Rules
+	v := &r.Reversal
+	for name, ok := range map[string]bool{
+		"response_timeout": r.ResponseTimeout == dur(30*time.Second), "send_timeout": r.SendTimeout == dur(5*time.Second),
+		"confirm_timeout": r.ConfirmTimeout == dur(2*time.Minute), "shown_timeout": r.ShownTimeout == dur(90*time.Second),
+		"reversal_answer_timeout": v.AnswerTimeout == dur(10*time.Second), "escalate_after": v.EscalateAfter == 4,
+		"reversal_schedule": len(v.Schedule) == 3 && v.Schedule[2] == dur(5*time.Minute),
+		"message_lifetime":  v.MessageLifetime == dur(200*time.Second), "tombstones": v.Tombstones, "shared_ledger": v.SharedLedger,
+		"gate": r.Gate == iso8583.GateStrict, "owed_limit": r.OwedLimit == 2,
+	} {
+		if !ok {
+			t.Errorf("%s has no effect: %+v", name, r)
+		}
+	}
+	if want := (agent.TerminalOptions{TID: "T0000001", MID: "M00000000000001", Acquirer: "one"}); o.Terminals[0] != want {
+		t.Errorf("%+v", o.Terminals)
+	}
+}
+
+func dur(d time.Duration) iso8583.Duration { return iso8583.Duration(d) }
+
+// What is not given is the profile's.
+func TestDefaults(t *testing.T) {
+	c, err := config.Parse([]byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Zone != "UTC" || c.Log.Level != "info" || c.Log.Format != "json" {
+		t.Errorf("%+v", c)
+	}
+	var o agent.Options
+	if err := c.Fill(&o); err != nil {
+		t.Fatal(err)
+	}
+	if r := o.Acquirers[0].Profile.Rules; r.ResponseTimeout != dur(40*time.Second) || r.OwedLimit != 5 || r.Reversal.Tombstones || o.Acquirers[0].TLS != nil {
+		t.Errorf("%+v", r)
+	}
+}
+
+const minimal = `
+socket: s
+journal: j
+key_file: k
+acquirers: [{name: one, profile: iso87-ascii, hosts: ["h:1"]}]
+terminals: [{tid: T1, mid: M1, acquirer: one}]
+`
+
+// with replaces one text of a file.
+func with(t *testing.T, file, from, to string) []byte {
+	t.Helper()
+	if strings.Count(file, from) != 1 {
+		t.Fatalf("%q is there %d times", from, strings.Count(file, from))
+	}
+	return []byte(strings.Replace(file, from, to, 1))
+}
+
+// Each thing that is wrong is named, with its key, and a wrong key with its
+// line.
+func TestRefused(t *testing.T) {
+	for _, c := range []struct{ from, to, want string }{
+		{"zone: Asia", "zoen: Asia", "line 5: field zoen not found"},
+		{"  level: debug", "  levels: debug", "line 8: field levels not found"},
+		{"    profile:", "    insecure: true\n    profile:", "line 12: field insecure not found"},
+		{"      ca: ca", "      insecure_skip_verify: true\n      ca: ca", "line 15: field insecure_skip_verify not found"},
+		{"      gate: strict", "      gates: strict", "line 31: field gates not found"},
+		{"    mid: M", "    key: x\n    mid: M", "line 35: field key not found"},
+		{"operators: [1001", "operators: [anna", "line 6: cannot unmarshal !!str"},
+		{"zone: Asia/Shanghai", "zone: UTC\nzone: UTC", "already"},
+		{"response_timeout: 30s", "response_timeout: 30", `line 21: "30" is not a duration`},
+		{"response_timeout: 30s", "response_timeout: -1s", `line 21: "-1s" is not a duration`},
+		{"[0s, 1s, 5m]", "[0s, soon]", `line 26: "soon" is not a duration`},
+		{"socket: run/counterfoil.sock", "", "socket: missing"},
+		{"journal: /var", "#", "journal: missing"},
+		{"key_file: key", "", "key_file: missing"},
+		{"zone: Asia/Shanghai", "zone: Asia/Peking", `zone: "Asia/Peking" is no IANA time zone`},
+		{"level: debug", "level: loud", "log.level: want"},
+		{"format: console", "format: xml", "log.format: want"},
+		{"name: one", `name: ""`, "acquirers[0].name: missing or used twice"},
+		{"terminals:", "  - {name: one, profile: p, hosts: [\"h:1\"]}\nterminals:", "acquirers[1].name: missing or used twice"},
+		{"profile: iso87-ascii", `profile: ""`, "acquirers[0].profile: missing"},
+		{`["127.0.0.1:8583", "127.0.0.1:8584"]`, "[]", "acquirers[0].hosts: want at least one"},
+		{"127.0.0.1:8584", "127.0.0.1", "acquirers[0].hosts[1]: want host:port"},
+		{"127.0.0.1:8584", ":8584", "acquirers[0].hosts[1]: want host:port"},
+		{"127.0.0.1:8584", "127.0.0.1:8583", "acquirers[0].hosts[1]: 127.0.0.1:8583 is there twice"},
+		{`min_version: "1.2"`, `min_version: "1.1"`, "acquirers[0].tls.min_version: want"},
+		{"ca: ca.pem", `ca: ""`, "acquirers[0].tls.ca: missing"},
+		{"      key: client.key", "", "acquirers[0].tls.cert, tls.key: want both or neither"},
+		{"tid: T0000001", "tid: T00000001", "terminals[0].tid: "},
+		{"mid: M00000000000001", "mid: M 1", "terminals[0].mid: "},
+		{"acquirer: one", "acquirer: two", `terminals[0].acquirer: there is no acquirer "two"`},
+		{"    acquirer: one", "    acquirer: one\n  - {tid: T0000001, mid: M1, acquirer: one}", "terminals[1].tid: T0000001 is there twice"},
+		{"terminals:", "---\nterminals:", "want one YAML document"},
+	} {
+		if _, err := config.Parse(with(t, good, c.from, c.to)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q → %q: got %v, want %s", c.from, c.to, err, c.want)
+		}
+	}
+	for file, want := range map[string]string{
+		"": "the file is empty", "# nothing": "the file is empty", minimal + "---\n" + minimal: "want one YAML document",
+		"- a": "cannot unmarshal", "a: [": "yaml: line", "a: &x [*x]": "",
+	} {
+		if _, err := config.Parse([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", file, err, want)
+		}
+	}
+}
+
+// What only the profile can judge is refused when the options are built.
+func TestRulesRefused(t *testing.T) {
+	for _, c := range []struct{ from, to, want string }{
+		{"profile: iso87-ascii", "profile: iso99", `acquirer one: profile "iso99": there is none`},
+		{"profile: iso87-ascii", "profile: none.json", "acquirer one: profile: open none.json"},
+		{"response_timeout: 30s", "response_timeout: 0s", "acquirer one: rules.response_timeout"},
+		{"message_lifetime: 200s", "message_lifetime: 0s", "rules.reversal.message_lifetime"},
+		{"[0s, 1s, 5m]", "[]", "rules.reversal.schedule"},
+		{"[0s, 1s, 5m]", "[5m, 0s]", "rules.reversal.schedule"},
+		{"escalate_after: 4", "escalate_after: 0", "rules.reversal.escalate_after"},
+		{"escalate_after: 4", "escalate_after: -1", "rules.reversal.escalate_after"},
+		{"gate: strict", "gate: open", "rules.gate"},
+		{"gate: strict", `gate: ""`, "rules.gate"},
+		{"gate: strict\n      owed_limit: 2", "gate: limit\n      owed_limit: 0", "rules.owed_limit"},
+		{"ca: ca.pem", "ca: none.pem", "acquirer one: tls.ca: open none.pem"},
+	} {
+		c2, err := config.Parse(with(t, good, c.from, c.to))
+		if err == nil {
+			err = c2.Fill(&agent.Options{})
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q → %q: got %v, want %s", c.from, c.to, err, c.want)
+		}
+	}
+}
+
+// Paths are relative to the file.
+func TestRead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "c.yaml")
+	write(t, path, strings.Replace(good, "iso87-ascii", "mine.json", 1), 0o644)
+	c, err := config.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := c.Acquirers[0]
+	for got, want := range map[string]string{
+		c.Socket: "run/counterfoil.sock", c.KeyFile: "key", a.Profile: "mine.json", a.TLS.CA: "ca.pem", a.TLS.Cert: "client.pem", a.TLS.Key: "client.key",
+	} {
+		if got != filepath.Join(dir, want) {
+			t.Errorf("got %s, want %s in %s", got, want, dir)
+		}
+	}
+	if c.Journal != "/var/lib/counterfoil/journal" {
+		t.Error(c.Journal)
+	}
+	write(t, path, "socket: s\nwhat: x\n", 0o644)
+	if _, err := config.Read(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "line 2: field what") {
+		t.Errorf("%v", err)
+	}
+	write(t, path, good+strings.Repeat("# long\n", 200_000), 0o644)
+	if _, err := config.Read(path); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("%v", err)
+	}
+	if _, err := config.Read(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}
+
+func write(t *testing.T, path, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReadKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	key := bytes.Repeat([]byte{0xab}, 32)
+	for _, text := range []string{string(key), hex.EncodeToString(key), strings.ToUpper(hex.EncodeToString(key)) + "\n"} {
+		_ = os.Remove(path)
+		write(t, path, text, 0o400)
+		if got, err := config.ReadKey(path); err != nil || !bytes.Equal(got, key) {
+			t.Errorf("%d bytes: %v", len(text), err)
+		}
+	}
+	for _, mode := range []os.FileMode{0o440, 0o404, 0o640, 0o602, 0o777} {
+		_ = os.Remove(path)
+		write(t, path, string(key), mode)
+		if _, err := config.ReadKey(path); !errors.Is(err, config.ErrKeyMode) || !strings.Contains(err.Error(), "chmod 0400") {
+			t.Errorf("mode %o: %v", mode, err)
+		}
+	}
+	for _, text := range []string{"", "short", string(key) + "x", strings.Repeat("zz", 32), hex.EncodeToString(key)[:62]} {
+		_ = os.Remove(path)
+		write(t, path, text, 0o600)
+		_, err := config.ReadKey(path)
+		if err == nil || !strings.Contains(err.Error(), "want 32 bytes") || text != "" && strings.Contains(err.Error(), text) {
+			t.Errorf("%d bytes: %v", len(text), err)
+		}
+	}
+	if _, err := config.ReadKey(path + "2"); err == nil || !strings.Contains(err.Error(), "does not exist: make one") {
+		t.Errorf("%v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(minimal))
+	f.Add([]byte(good))
+	f.Add([]byte("socket: &a [*a]\n"))
+	f.Add([]byte("acquirers: [{tls: ~, rules: {reversal_schedule: [1s, null]}}]\nterminals: ~"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<14 {
+			return
+		}
+		c, err := config.Parse(data)
+		if err != nil {
+			return
+		}
+		// What is accepted can be built, or is refused with a reason.
+		_ = c.Location()
+		for i := range c.Acquirers { // no file of this machine is to be read
+			c.Acquirers[i].TLS = nil
+			if strings.HasSuffix(c.Acquirers[i].Profile, ".json") {
+				return
+			}
+		}
+		var o agent.Options
+		if c.Fill(&o) == nil && (len(o.Acquirers) == 0 || len(o.Terminals) == 0 || o.Acquirers[0].Profile == nil) {
+			t.Fatalf("%+v", o)
+		}
+	})
+}

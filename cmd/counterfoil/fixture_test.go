@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/iso8583/profile"
+	"github.com/counterfoil-pos/counterfoil/journal"
+)
+
+// fixture writes a journal as the daemon would, from a script of events: the
+// same bytes of meaning each time, without a host and without waiting.
+type fixture struct {
+	t       *testing.T
+	path    string
+	journal *journal.Bolt
+	machine *txn.Machine
+	rules   iso8583.Rules
+	now     txn.Time
+}
+
+const fixtureTID = iso8583.TID("T0000001")
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	p, err := profile.Load(devProfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, path: filepath.Join(t.TempDir(), "journal.db"), machine: txn.New(), rules: p.Rules}
+	f.now = txn.Time{Boot: time.Hour, Wall: time.Date(2026, 9, 28, 14, 30, 0, 0, time.UTC).UnixMilli(), Zone: 8 * 3600}
+	if f.journal, err = journal.Open(f.path, journal.Options{Key: bytes.Repeat([]byte{7}, 32)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.journal.Close() })
+	f.step(txn.Configure{Epoch: 17, Terminals: []txn.Terminal{{TID: fixtureTID, MID: "M00000000000001", Rules: f.rules, Routes: 1}}})
+	return f
+}
+
+// step steps, one second later, and journals what that gives.
+func (f *fixture) step(events ...txn.Event) {
+	f.t.Helper()
+	for _, ev := range events {
+		f.now.Boot += time.Second
+		f.now.Wall += 1000
+		var batch []journal.Entry
+		for _, r := range f.machine.Step(f.now, ev).Records {
+			e := journal.Entry{Type: uint16(r.Type()), Group: r.Group(), Keys: txn.Keys(r), Class: journal.ClassOutcome, Clear: txn.Encode(nil, r)}
+			if i, ok := r.(*txn.Intent); ok {
+				e.Class, e.KeyID, e.Sealed = journal.ClassIntent, 1, i.Card.Template()
+			}
+			batch = append(batch, e)
+		}
+		if _, err := f.journal.Append(batch); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// close gives the journal's path, for a command.
+func (f *fixture) close() string {
+	if err := f.journal.Close(); err != nil {
+		f.t.Fatal(err)
+	}
+	return f.path
+}
+
+// begin is a sale whose UUID ends in its name.
+func (f *fixture) begin(name string, minor int64) string {
+	f.t.Helper()
+	uuid := "00000000-0000-4000-8000-00000000000" + name
+	pan, err := iso8583.ParsePAN(testCards[0].pan)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.step(txn.Begin{
+		UUID: uuid, Epoch: 17, TID: fixtureTID, Type: iso8583.Sale, Amount: iso8583.Amount{Minor: minor, Currency: 156},
+		Sale: "order-" + name, Digest: "digest", CardHash: "hash", Card: &iso8583.Card{PAN: pan, EntryMode: "012"},
+	}, txn.Sent{UUID: uuid})
+	return uuid
+}
+
+// answer is the host's answer to the request, or to its latest reversal.
+func (f *fixture) answer(uuid, code string) txn.Response {
+	t := f.machine.Get(uuid)
+	r := txn.Response{
+		MTI: "0210", TID: t.TID, STAN: t.STAN, Code: code, Amount: t.Amount().DE4(), Currency: "156",
+		Transmission: t.Transmission, LocalTime: t.LocalTime, LocalDate: t.LocalDate, MID: string(t.MID),
+		RRN: "000000000042", AuthCode: "000042", Text: "0210 of the host",
+	}
+	if t.Attempts > 0 {
+		r.MTI, r.Transmission = "0410", t.SeriesDE7
+	}
+	return r
+}
+
+// sent says that the latest attempt has left.
+func (f *fixture) sent(uuid string) txn.Sent {
+	return txn.Sent{UUID: uuid, Attempt: f.machine.Get(uuid).Attempts}
+}
+
+// everyState is a journal with a transaction in every state that replay tells
+// apart. Confirmed ones come first, since owed reversals close the gate.
+func everyState(t *testing.T) *fixture {
+	f := newFixture(t)
+	shown := f.begin("1", 1234)
+	f.step(f.answer(shown, "00"), txn.Confirm{UUID: shown}, txn.Shown{UUID: shown, Delivered: txn.DeliveredYes})
+	confirmed := f.begin("2", 200)
+	f.step(f.answer(confirmed, "00"), txn.Confirm{UUID: confirmed})
+	declined := f.begin("3", 300)
+	f.step(f.answer(declined, "51"))
+	f.begin("4", 400) // pending
+	approved := f.begin("5", 500)
+	f.step(f.answer(approved, "00"))
+	reversed := f.begin("6", 600)
+	f.step(f.answer(reversed, "00"), txn.Cancel{UUID: reversed, Reason: txn.CancelCustomer})
+	f.step(f.sent(reversed), f.answer(reversed, "00"))
+	refused := f.begin("7", 700)
+	f.step(f.answer(refused, "00"), txn.Cancel{UUID: refused, Reason: txn.CancelCustomer})
+	f.step(f.sent(refused), f.answer(refused, "21"))
+	parked := f.begin("8", 800)
+	f.step(txn.InDoubt{UUID: parked}, txn.Resolve{UUID: parked, Verb: txn.VerbPark, Who: "Li Na", Why: "asking the acquirer"})
+	hold := f.begin("9", 900)
+	f.step(txn.InDoubt{UUID: hold})
+	f.step(f.sent(hold), f.answer(hold, "25"))
+	collision := f.begin("a", 1000)
+	f.step(f.answer(collision, "94"))
+	late := f.begin("b", 1100)
+	f.step(txn.InDoubt{UUID: late})
+	answer := f.answer(late, "00")
+	answer.MTI, answer.Transmission = "0210", f.machine.Get(late).Transmission
+	f.step(answer, txn.Garbage{Text: "3 bytes: malformed"})
+	return f
+}

@@ -1,0 +1,85 @@
+package sim
+
+import (
+	"slices"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
+// clone is an independent copy of the world, to branch from. It is for
+// exhaustive runs: no flips, no cold transactions, no reports under way.
+func (w *World) clone() *World {
+	n := *w
+	left := *w.budget
+	n.budget, n.acts, n.trace = &left, nil, slices.Clip(w.trace)
+	n.txns, n.apps = make([]*Txn, len(w.txns)), make([]*app, len(w.apps))
+	n.named, n.stans = map[string]*Txn{}, map[stanKey]*Txn{}
+	for i, t := range w.txns {
+		c := *t
+		n.txns[i], n.named[t.uuid] = &c, &c
+		if t.intent != nil {
+			n.stans[stanKey{t.intent.TID, t.intent.STAN}] = &c
+		}
+	}
+	for i, a := range w.apps {
+		c := *a
+		c.cur, c.left = n.same(a.cur), n.same(a.left)
+		n.apps[i] = &c
+	}
+	for _, t := range n.txns {
+		t.owner = n.apps[t.owner.id]
+	}
+	n.net = slices.Clone(w.net)
+	for i := range n.net {
+		n.net[i].t = n.same(n.net[i].t)
+	}
+	n.cloneHosts(w)
+	n.disk.batch, n.disk.bytes = slices.Clone(w.disk.batch), slices.Clone(w.disk.bytes)
+	n.disk.durable = slices.Clip(w.disk.durable)
+	n.cloneAgent(w)
+	return &n
+}
+
+// same is this world's copy of another world's transaction.
+func (w *World) same(t *Txn) *Txn {
+	if t == nil {
+		return nil
+	}
+	return w.named[t.uuid]
+}
+
+func (w *World) cloneHosts(from *World) {
+	w.hosts = make([]*host, len(from.hosts))
+	for i, h := range from.hosts {
+		if i > 0 && h.ledger == from.hosts[0].ledger {
+			w.hosts[i] = &host{ledger: w.hosts[0].ledger}
+			continue
+		}
+		l := &ledger{}
+		for _, a := range h.ledger.accounts {
+			c := *a
+			c.t = w.same(a.t)
+			l.accounts = append(l.accounts, &c)
+		}
+		w.hosts[i] = &host{ledger: l}
+	}
+}
+
+// cloneAgent copies the agent. Its fence is built anew from what it holds,
+// through the fence's own methods.
+func (w *World) cloneAgent(from *World) {
+	a := &w.agent
+	a.m, a.view = from.agent.m.Clone(), from.agent.view.Clone()
+	a.m.Observe = w.observe
+	a.held, a.reports = slices.Clone(from.agent.held), nil
+	a.fence = txn.Fence{}
+	for i, r := range a.held {
+		if i == a.syncing {
+			a.fence.Batch()
+		}
+		a.fence.Push(r)
+	}
+	if a.syncing > 0 && a.syncing == len(a.held) {
+		a.fence.Batch()
+	}
+}

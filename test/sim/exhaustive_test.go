@@ -1,0 +1,114 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var deeper = flag.Bool("sim.deeper", false, "exhaustive run with a second attempt at 2 crashes and 2 faults, and one sale at 3 and 3: hours, and gigabytes")
+
+// thorough are the personalities whose schedules are gone through one and all:
+// one sale, and a second attempt at it under another UUID.
+func thorough() []thoroughRun {
+	base := Personality{
+		Tombstones: true, Unknown: "25", DuplicateIs: "same", DoneAgain: "00", Declined: "00", RefusalCode: "12",
+		Drop: 1, Duplicate: 1, Routes: 1, Apps: 1, Sales: 1, Terminals: 1, MaxAttempts: 2, Retries: 1, Forgets: 1,
+		CrashObeying: 1, Keep: -1, Wall: baseWall,
+	}
+	variant := func(name string, change func(*Personality)) thoroughRun {
+		r := thoroughRun{Personality: base}
+		r.Name = name
+		change(&r.Personality)
+		return r
+	}
+	runs := []thoroughRun{
+		variant("no tombstones, 00", func(p *Personality) { p.Tombstones, p.Unknown = false, "00" }),
+		variant("no tombstones, 25", func(p *Personality) { p.Tombstones = false }),
+		variant("certified tombstones", func(p *Personality) { p.Certified = true }),
+		variant("refuses reversals", func(p *Personality) { p.Refusals = 2 }),
+		variant("tombstones; repeats are answered 94", func(p *Personality) { p.DuplicateIs, p.DoneAgain = "94", "94" }),
+		variant("no tombstones, 00, replay cache", func(p *Personality) {
+			p.Tombstones, p.Unknown, p.ReplayCache = false, "00", true
+		}),
+		variant("25 for what is reversed, and listed", func(p *Personality) {
+			p.Tombstones, p.DoneAgain, p.ListsUnknown = false, "25", true
+		}),
+		variant("declines, approves in part", func(p *Personality) { p.Decline, p.Partial = 1, 1 }),
+		variant("cancels, confirms twice", func(p *Personality) { p.Cancels, p.ConfirmsTwice = 1, 1 }),
+		variant("two addresses, a bad link", func(p *Personality) {
+			p.Routes, p.Unsent, p.InDoubt, p.Misroute = 2, 1, 1, 1
+		}),
+	}
+	for i := range runs {
+		runs[i].main = i < 4
+	}
+	return runs
+}
+
+// thoroughRun is a personality; the main ones get the full bounds on each
+// change, the others on request.
+type thoroughRun struct {
+	Personality
+	main bool
+}
+
+// bound is how far a personality is explored.
+type bound struct{ attempts, crashes, faults int }
+
+// bounds: one sale with two crashes and two faults; with a second attempt under
+// another UUID, one fewer of either.
+func (r *thoroughRun) bounds() []bound {
+	switch {
+	case *deeper:
+		return []bound{{2, 2, 2}, {1, 3, 3}}
+	case testing.Short():
+		return []bound{{2, 1, 1}}
+	case r.main:
+		return []bound{{1, 2, 2}, {2, 2, 1}, {2, 1, 2}}
+	}
+	return []bound{{1, 2, 1}, {1, 1, 2}, {2, 1, 1}}
+}
+
+// TestExhaustive goes through every schedule within the bounds.
+func TestExhaustive(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	var total Exploration
+	start := time.Now()
+	t.Run("all", func(t *testing.T) {
+		var mu sync.Mutex
+		for _, p := range thorough() {
+			for _, b := range p.bounds() {
+				p := p.Personality
+				p.MaxAttempts = b.attempts
+				t.Run(fmt.Sprintf("%s/%d attempts/%d crashes/%d faults", p.Name, b.attempts, b.crashes, b.faults), func(t *testing.T) {
+					t.Parallel()
+					x := exhaust(t, p, b.crashes, b.faults)
+					mu.Lock()
+					defer mu.Unlock()
+					total.Schedules += x.Schedules
+					total.States += x.States
+					total.Steps += x.Steps
+					total.Ends += x.Ends
+				})
+			}
+		}
+	})
+	t.Logf("in all %.3g schedules through %d states and %d steps, %d ends judged, %.1f s",
+		total.Schedules, total.States, total.Steps, total.Ends, time.Since(start).Seconds())
+}
+
+func exhaust(t *testing.T, p Personality, crashes, faults int) *Exploration {
+	start := time.Now()
+	x := Explore(p, crashes, faults)
+	t.Logf("%.3g schedules through %d states and %d steps; %d ends judged, depth %d, %.1f s",
+		x.Schedules, x.States, x.Steps, x.Ends, x.Depth, time.Since(start).Seconds())
+	if x.Broken != nil {
+		t.Errorf("VIOLATION %s: %s\n%s", x.Broken.broken.Property, x.Broken.broken.Text, strings.Join(x.Broken.trace, "\n"))
+	}
+	return x
+}

@@ -1,0 +1,102 @@
+package sim
+
+import (
+	"encoding/binary"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
+// shape appends everything that decides the future of core and world.
+func (w *World) shape(b []byte) []byte {
+	b = append(b, byte(w.budget.crashes), byte(w.budget.faults))
+	b = w.agent.m.AppendShape(b, w.now)
+	b = append(b, '/')
+	b = w.agent.view.AppendShape(b, w.now)
+	b = w.shapeOfHeld(b)
+	for _, t := range w.txns {
+		b = append(b, 'T', byte(t.left), bit(t.paid > 0), bit(t.unpaid > 0), bit(t.unknown > 0),
+			byte(t.j), bit(t.confirmed), bit(t.escalated), bit(w.ticking(t)), bit(t.undelivered), bit(t.key.stan != 0))
+		b = binary.AppendVarint(b, t.net)
+	}
+	for i := range w.net {
+		b = shapeOfPacket(b, &w.net[i])
+	}
+	for _, h := range w.hosts {
+		b = append(b, 'H')
+		for _, a := range h.ledger.accounts {
+			b = append(b, a.t.uuid...)
+			b = append(b, byte(a.state), byte(a.undone), bit(a.hidden), bit(a.flips))
+			b = append(b, a.answer.code...)
+			for _, c := range a.cached[:a.caches] {
+				b = append(b, c.de7...)
+				b = append(b, c.code...)
+			}
+		}
+	}
+	for _, a := range w.apps {
+		b = w.shapeOfApp(b, a)
+	}
+	return b
+}
+
+// shapeOfHeld is what the fence holds back, and how much of it is being
+// synced.
+func (w *World) shapeOfHeld(b []byte) []byte {
+	b = append(b, 'F', byte(w.agent.syncing), byte(len(w.disk.batch)), bit(w.disk.late))
+	for i := range w.agent.held {
+		r := &w.agent.held[i]
+		b = append(b, 'r')
+		for _, rec := range r.Records {
+			b = append(b, byte(rec.Type()))
+			b = append(b, rec.Group()...)
+			b = txn.Encode(b, rec)
+		}
+		for j := range r.Messages {
+			b = append(b, r.Messages[j].UUID...)
+			b = append(b, 'm', byte(r.Messages[j].Attempt), byte(r.Messages[j].Route))
+		}
+		for _, t := range r.Timers {
+			b = append(b, t.UUID...)
+		}
+		for _, a := range r.Answers {
+			b = append(b, a.UUID...)
+			b = append(b, a.Code...)
+			b = append(b, bit(a.Req >= w.apps[a.Req>>32].first))
+		}
+	}
+	return b
+}
+
+func shapeOfPacket(b []byte, p *packet) []byte {
+	b = append(b, bit(p.late))
+	b = append(b, p.t.uuid...)
+	if p.out != nil {
+		b = append(b, '>', byte(p.route), byte(p.out.Attempt), byte(p.out.Series))
+		return append(b, p.out.Facts.Kind...)
+	}
+	b = append(b, '<', byte(p.route))
+	b = append(b, p.in.MTI...)
+	b = append(b, p.in.Code...)
+	b = append(b, p.in.Amount...)
+	b = append(b, p.in.AuthCode...)
+	return append(b, p.in.Transmission...)
+}
+
+func (w *World) shapeOfApp(b []byte, a *app) []byte {
+	b = append(b, 'A', byte(a.state), bit(a.lost), bit(a.late), byte(a.sale), byte(a.attempts), bit(a.knows), bit(a.recovering), bit(a.cancelled))
+	b = append(b, a.delivered...)
+	for _, t := range []*Txn{a.cur, a.left} {
+		if t != nil {
+			b = append(b, t.uuid...)
+		}
+		b = append(b, ',')
+	}
+	return b
+}
+
+func bit(b bool) byte {
+	if b {
+		return '1'
+	}
+	return '0'
+}
