@@ -211,11 +211,11 @@ func (p *plan) checkRecovery(l *Log, n need) error {
 	got := map[LSN]bool{}
 	err := l.Recover(func(r Record) error {
 		if r.Type == headType {
-			if last != 0 {
-				return errors.New("recovery: what the carry says anew does not come first")
+			if _, err := fmt.Sscanf(string(r.Clear), headText, &since); err != nil || last > since || r.LSN != since {
+				return fmt.Errorf("recovery: %s comes after entry %d, with LSN %d: %v", r.Clear, last, r.LSN, err)
 			}
-			_, err := fmt.Sscanf(string(r.Clear), headText, &since)
-			return err
+			last = since
+			return nil
 		}
 		if r.LSN <= last {
 			return fmt.Errorf("recovery: entry %d after %d", r.LSN, last)
