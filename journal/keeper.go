@@ -15,15 +15,16 @@ type keeper struct {
 
 	work sync.Mutex // held while a segment is made or retired
 
-	mu     sync.Mutex
-	ready  []spareSegment // ascending
-	seq    uint64         // the segment being written
-	short  error          // why the latest attempt made none
-	tried  time.Time
-	ended  bool
-	kick   chan struct{}
-	done   chan struct{}
-	damage error // why nothing can retire
+	mu      sync.Mutex
+	ready   []spareSegment // ascending
+	seq     uint64         // the segment being written
+	short   error          // why the latest attempt made none
+	tried   time.Time
+	ended   bool
+	filling bool // one is being made, and there is room for it
+	kick    chan struct{}
+	done    chan struct{}
+	damage  error // why nothing can retire
 }
 
 // spareSegment is one that is prepared.
@@ -95,6 +96,7 @@ func (k *keeper) fill() {
 	for k.count() < spares && !k.stopping() {
 		s, err := k.make(false)
 		k.mu.Lock()
+		k.filling = false
 		if k.short, k.tried = err, time.Now(); err == nil {
 			k.ready = append(k.ready, s)
 		}
@@ -154,6 +156,7 @@ func (k *keeper) next(seq uint64, need int64) (s spareSegment, err error) {
 	if !ok {
 		k.work.Lock() // one may be under way
 		defer k.work.Unlock()
+		defer k.fills(false)
 		if s, ok = k.pop(seq); !ok {
 			if s, err = k.make(true); err != nil {
 				return s, err
@@ -168,11 +171,21 @@ func (k *keeper) next(seq uint64, need int64) (s spareSegment, err error) {
 	}
 	small := s.size // it is replaced
 	s = spareSegment{seq: seq, size: pad(max(need, k.l.opts.SegmentBytes))}
-	if err := k.l.prepare(&s); err != nil {
+	err = k.l.prepare(&s)
+	k.fills(false)
+	if err != nil {
 		return s, err
 	}
 	k.l.bytes.Add(-small)
 	return s, k.open(&s)
+}
+
+// fills says whether a segment is being made for which there is room: what it
+// takes of the disk is then still to be counted on.
+func (k *keeper) fills(yes bool) {
+	k.mu.Lock()
+	k.filling = yes
+	k.mu.Unlock()
 }
 
 func (k *keeper) open(s *spareSegment) (err error) {
@@ -198,6 +211,7 @@ func (l *Log) prepare(s *spareSegment) error {
 	if err := l.hasRoom(s.size); err != nil {
 		return err
 	}
+	l.spare.fills(true)
 	name := segName(s.seq)
 	if err := zeroFile(l.fs, name+tempSuffix, s.size); err != nil {
 		if isDiskFull(err) {

@@ -80,13 +80,20 @@ const retryAfter = time.Second
 // available counts the segments that are ready or about to be.
 func (k *keeper) available() int {
 	k.mu.Lock()
-	n, short, again := len(k.ready), k.short, time.Since(k.tried) >= retryAfter
+	ready, short, again := len(k.ready), k.short, time.Since(k.tried) >= retryAfter
+	n := ready
+	if k.filling {
+		n++
+	}
 	k.mu.Unlock()
 	if n >= spares {
 		return n
 	}
-	if short == nil {
-		return spares // being made
+	if short == nil { // being made, as far as there is room
+		for n < spares && k.l.hasRoom(int64(n+1-ready)*k.l.opts.SegmentBytes) == nil {
+			n++
+		}
+		return n
 	}
 	if again {
 		k.wake()
