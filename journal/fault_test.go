@@ -186,3 +186,57 @@ func afterFault(t *testing.T, sc *scenario, s *session, tally *faultTally) {
 	c.try(s.disk, (&need{}).clone(), 0, "")
 	tally.states += c.tally.states
 }
+
+// A disk that fills up: intents are refused first, what was promised to outcomes
+// is there, also after a restart on the full disk, and no append that was
+// reserved fails.
+func TestFullDiskTakesOutcomes(t *testing.T) {
+	for name, open := range map[string]func(string) bool{"nothing retires": nil, "with a carry": func(g string) bool { return g == "stuck" }} {
+		t.Run(name, func(t *testing.T) {
+			p := &plan{batch: func(int) []shape { return []shape{{clear: 1500, fill: 'x'}} }, open: open}
+			opts := Options{SegmentBytes: 32 << 10, MaxBytes: 4 << 20}
+			opts.Retain.Bytes = -1
+			disk := newCrashFS()
+			disk.free = 11*opts.SegmentBytes + 5000
+			s := &session{t: t, disk: disk, plan: p, opts: opts, tag: 1}
+			if err := s.begin(); err != nil {
+				t.Fatal(err)
+			}
+			intents := 0
+			for s.log.Reserve(ClassIntent, 2000) == nil {
+				if err := s.appendOne(); err != nil {
+					t.Fatalf("intent %d was reserved: %v", intents, err)
+				}
+				intents++
+			}
+			outcomes := func() (n int) {
+				for ; n < 6 && s.log.Reserve(ClassOutcome, 2000) == nil; n++ {
+					if err := s.appendOne(); err != nil {
+						t.Fatalf("outcome %d was reserved: %v", n, err)
+					}
+				}
+				return n
+			}
+			before := outcomes()
+			s.end()
+			if err := s.begin(); err != nil {
+				t.Fatal(err)
+			}
+			if after := outcomes(); before == 0 || after == 0 {
+				t.Errorf("%d outcomes before the restart, %d after", before, after)
+			}
+			var n need
+			n = n.clone()
+			for i := range disk.ops {
+				if disk.ops[i].kind == opMark {
+					n.note(disk.ops[i].note)
+				}
+			}
+			if _, err := p.check(s.log, n); err != nil {
+				t.Error(err)
+			}
+			s.end()
+			t.Logf("%d intents, then %d outcomes and after a restart more", intents, before)
+		})
+	}
+}
