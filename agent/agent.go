@@ -116,15 +116,17 @@ func New(opts Options) (*Agent, error) {
 		}
 		a.terminals[t.TID] = t
 	}
+	a.journal.SetCarry(a.carry)
 	if err := a.recover(); err != nil {
 		return nil, err
 	}
 	return a, a.configure()
 }
 
-// recover folds the journal into the machine and the view.
+// recover folds what the journal says is open, and what came after, into the
+// machine and the view.
 func (a *Agent) recover() error {
-	err := a.journal.Scan(1, func(e journal.Record) error {
+	err := a.journal.Recover(func(e journal.Record) error {
 		r, err := decode(e)
 		if err != nil {
 			return err
