@@ -78,6 +78,15 @@ func newAcquirer(a *Agent, o AcquirerOptions) (*acquirer, error) {
 	return acq, nil
 }
 
+// addresses names each route for the journal: acquirer and host:port.
+func (q *acquirer) addresses() []string {
+	var out []string
+	for _, h := range q.opts.Hosts {
+		out = append(out, q.opts.Name+" "+h)
+	}
+	return out
+}
+
 // token travels with a message through the link.
 type token struct {
 	uuid    string

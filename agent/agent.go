@@ -179,7 +179,7 @@ func (a *Agent) configure() error {
 	for _, t := range a.opts.Terminals {
 		acq := a.acquirers[t.Acquirer]
 		c.Terminals = append(c.Terminals, txn.Terminal{
-			TID: t.TID, MID: t.MID, Rules: acq.profile.Rules, Routes: len(acq.opts.Hosts), Addresses: acq.opts.Hosts,
+			TID: t.TID, MID: t.MID, Rules: acq.profile.Rules, Routes: len(acq.opts.Hosts), Addresses: acq.addresses(),
 		})
 	}
 	records := a.machine.Step(a.opts.Clock(), c).Records
@@ -192,7 +192,7 @@ func (a *Agent) configure() error {
 
 // sameHosts refuses to start where an owed reversal would go to another host
 // than its request did: that host may answer "done" about a debit that it never
-// had.
+// had. A host that has a new address, under the same acquirer, is the same.
 func (a *Agent) sameHosts() error {
 	for _, uuid := range a.machine.Open() {
 		t := a.machine.Get(uuid)
@@ -200,9 +200,14 @@ func (a *Agent) sameHosts() error {
 		if !ok || t.Address == "" || !t.State.Open() {
 			continue
 		}
+		name, host, _ := strings.Cut(t.Address, " ")
 		hosts := a.acquirers[term.Acquirer].opts.Hosts
-		if t.Route >= len(hosts) || hosts[t.Route] != t.Address {
-			return fmt.Errorf("%s is still open, and its request went to %s: leave that as hosts[%d] of terminal %s's acquirer until it is closed", t, t.Address, t.Route, t.TID)
+		now := slices.Index(hosts, host)
+		if name != term.Acquirer || t.Route >= len(hosts) || now >= 0 && now != t.Route {
+			return fmt.Errorf("%s is still open, and its request went to %s of acquirer %s: leave that as hosts[%d] of terminal %s's acquirer until it is closed", t, host, name, t.Route, t.TID)
+		}
+		if now < 0 {
+			a.log.Warn("the host of an open transaction has another address now", zap.String("transaction", uuid), zap.String("was", host), zap.String("is", hosts[t.Route]))
 		}
 	}
 	return nil

@@ -19,8 +19,8 @@ type Terminal struct {
 	Rules  iso8583.Rules
 	Routes int // number of the acquirer's addresses
 
-	// Addresses are the routes' host:port, for the record: a reversal must go
-	// where its request went. It may be empty.
+	// Addresses name the routes, acquirer and host:port, for the record: a
+	// reversal must go where its request went. It may be empty.
 	Addresses []string
 
 	hash string // of Rules, taken once

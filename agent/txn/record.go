@@ -155,7 +155,7 @@ type Intent struct {
 	Rules        string           `json:"rules"`
 	Route        int              `json:"route"`
 	Original     string           `json:"original,omitempty"` // UUID of what it follows
-	Address      string           `json:"address,omitempty"`  // host:port of Route
+	Address      string           `json:"address,omitempty"`  // acquirer and host:port of Route
 
 	Card *iso8583.Card `json:"-"`
 }

@@ -129,7 +129,7 @@ var mutants = []mutant{
 		"RequestInDoubt:      {reverseFor(CauseLinkLost), reversing,",
 		"RequestInDoubt:      {func(s *step, t *Transaction, _ Event) { s.record(t.UUID, &NotSent{}) }, []State{StateNotSent},"},
 	{"the other address is not recorded", "R6", begin,
-		"s.record(t.UUID, &Rerouted{Route: next})",
+		"s.record(t.UUID, &Rerouted{Route: next, Address: s.m.terminals[t.TID].address(next)})",
 		"t.Route = next"},
 	{"a second attempt while one is open", "R11", begin,
 		"if !t.Overridden {\n\t\t\t\treturn SaleOpen, uuid",
