@@ -89,6 +89,11 @@ func open(path string, opts Options) (_ *Log, err error) {
 
 // directory finds or makes the directory at the path.
 func (l *Log) directory() error {
+	if !l.opts.ReadOnly && unfinished(l.path) {
+		if err := finishMigration(l.path); err != nil {
+			return err
+		}
+	}
 	st, err := os.Stat(l.path)
 	switch {
 	case err == nil && st.Mode().IsRegular():
