@@ -241,6 +241,7 @@ func (l *Log) adopt(have *layout, e *end) {
 	l.last.Store(uint64(e.next - 1))
 	l.index.oldest = l.segs[0].seq
 	l.marks.Store(int32(len(have.marks)))
+	l.losses = have.lost
 }
 
 // settle makes the directory what the log says: this is the first change.
