@@ -3,12 +3,13 @@ package agent
 import (
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // must says what the application has to do about t.
 func must(t *txn.Transaction) client.Must {
 	switch {
-	case t.State == txn.StatePending && t.Stuck:
+	case t.Stuck && t.State != txn.StateConfirmed:
 		return client.MustCall
 	case t.State == txn.StatePending:
 		return client.MustWait
@@ -28,16 +29,43 @@ func must(t *txn.Transaction) client.Must {
 // say is what to tell the cashier and the cardholder.
 func say(t *txn.Transaction) client.Say {
 	switch {
-	case t.State == txn.StatePending && t.Stuck:
+	case t.Stuck && t.State != txn.StateConfirmed:
 		return sayings["stuck"]
-	case t.State == txn.StateReversing && t.Escalated():
+	case t.State == txn.StateReversing && t.Escalated() && t.Kind.NeedsConfirmation():
 		return sayings["reversing_escalated"]
+	case t.State == txn.StateConfirmed && t.Kind.NeedsConfirmation() && t.Left() < t.Minor:
+		return sayFollowed(t)
+	case t.State == txn.StateConfirmed && t.Kind == iso8583.PreAuth:
+		return sayings["held"]
 	case t.State == txn.StateDeclined:
-		if s, ok := declines[t.Code]; ok {
+		if s, ok := declines[t.Code]; ok && t.Kind.NeedsConfirmation() {
 			return s
 		}
 	}
+	if s, ok := followSayings[t.Kind]; ok {
+		switch t.State {
+		case txn.StateConfirmed:
+			return s.done
+		case txn.StatePending:
+		case txn.StateReversing:
+			return s.undoing
+		default:
+			return s.not
+		}
+	}
 	return sayings[t.State.String()]
+}
+
+// sayFollowed is for what stood, and was followed since.
+func sayFollowed(t *txn.Transaction) client.Say {
+	switch {
+	case t.Kind == iso8583.PreAuth:
+		return sayings["let_go"]
+	case t.Left() == 0:
+		return sayings["given_back"]
+	default:
+		return sayings["given_back_in_part"]
+	}
 }
 
 func text(en, zh string) client.Text { return client.Text{EN: en, ZH: zh} }
@@ -54,6 +82,22 @@ var sayings = map[string]client.Say{
 	"confirmed": {
 		Cashier:    text("Paid. Hand over the goods and the receipt.", "支付成功，请交付商品和小票。"),
 		Cardholder: text("Payment approved.", "支付成功。"),
+	},
+	"held": {
+		Cashier:    text("The amount is held. Hand over what it is held for; complete it or let it go later.", "预授权成功，请按约定交付，之后完成或撤销。"),
+		Cardholder: text("The amount is held on your card, not charged.", "预授权成功，金额已冻结，未扣款。"),
+	},
+	"given_back": {
+		Cashier:    text("This was paid, and has been given back.", "该笔交易已撤销或已退货。"),
+		Cardholder: text("This payment was given back.", "该笔款项已退回。"),
+	},
+	"given_back_in_part": {
+		Cashier:    text("This was paid; a part of it has been given back.", "该笔交易已部分退货。"),
+		Cardholder: text("A part of this payment was given back.", "该笔款项已部分退回。"),
+	},
+	"let_go": {
+		Cashier:    text("The hold was completed or let go.", "该预授权已完成或已撤销。"),
+		Cardholder: text("The hold on your card has ended.", "预授权已结束。"),
 	},
 	"declined": {
 		Cashier:    text("Declined by the bank. No money was taken. Ask for another card.", "银行拒绝，未扣款，请更换银行卡。"),
@@ -76,7 +120,7 @@ var sayings = map[string]client.Say{
 		Cardholder: text("Payment not made. You have not been charged, or the charge was returned.", "支付未成功，未扣款或已退回。"),
 	},
 	"stuck": {
-		Cashier:    text("Undecided: the bank took this for another transaction. Hand over nothing and call the acquirer.", "结果不明：银行视为重复交易。请勿交付商品，并联系收单行。"),
+		Cashier:    text("Undecided: a person must ask the acquirer. Hand over nothing.", "结果不明，须人工联系收单行确认，请勿交付商品。"),
 		Cardholder: text("Payment undecided. Please wait for the merchant's word.", "支付结果不明，请等待商户答复。"),
 	},
 }

@@ -179,7 +179,7 @@ func (a *Agent) configure() error {
 	for _, t := range a.opts.Terminals {
 		acq := a.acquirers[t.Acquirer]
 		c.Terminals = append(c.Terminals, txn.Terminal{
-			TID: t.TID, MID: t.MID, Rules: acq.profile.Rules, Routes: len(acq.opts.Hosts),
+			TID: t.TID, MID: t.MID, Rules: acq.profile.Rules, Routes: len(acq.opts.Hosts), Addresses: acq.opts.Hosts,
 		})
 	}
 	records := a.machine.Step(a.opts.Clock(), c).Records
@@ -187,6 +187,24 @@ func (a *Agent) configure() error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	a.view.apply(records)
+	return a.sameHosts()
+}
+
+// sameHosts refuses to start where an owed reversal would go to another host
+// than its request did: that host may answer "done" about a debit that it never
+// had.
+func (a *Agent) sameHosts() error {
+	for _, uuid := range a.machine.Open() {
+		t := a.machine.Get(uuid)
+		term, ok := a.terminals[t.TID]
+		if !ok || t.Address == "" || !t.State.Open() {
+			continue
+		}
+		hosts := a.acquirers[term.Acquirer].opts.Hosts
+		if t.Route >= len(hosts) || hosts[t.Route] != t.Address {
+			return fmt.Errorf("%s is still open, and its request went to %s: leave that as hosts[%d] of terminal %s's acquirer until it is closed", t, t.Address, t.Route, t.TID)
+		}
+	}
 	return nil
 }
 

@@ -213,6 +213,11 @@ func (s *api) begin(r *http.Request, w http.ResponseWriter) *client.Problem {
 
 // complete adds what only the agent knows.
 func (s *api) complete(b *txn.Begin, body *client.Begin) *client.Problem {
+	if b.Original != "" {
+		if p := s.fromOriginal(b); p != nil {
+			return p
+		}
+	}
 	var err error
 	if b.Digest, err = s.agent.journal.KeyedHash("request", fingerprint(body)); err == nil {
 		b.CardHash, err = s.agent.journal.KeyedHash("pan", []byte(b.Card.PAN.Reveal()))
@@ -222,6 +227,30 @@ func (s *api) complete(b *txn.Begin, body *client.Begin) *client.Problem {
 	}
 	if acq, err := s.agent.acquirerOf(b.TID); err == nil {
 		b.Route = acq.preferred()
+	}
+	return nil
+}
+
+// fromOriginal fills in what a follow-up may leave out: the currency, a void's
+// amount, and the card, which is read back from the original's sealed part.
+func (s *api) fromOriginal(b *txn.Begin) *client.Problem {
+	o, ok, err := s.find(b.Original)
+	switch {
+	case err != nil:
+		return newProblem(codeStopping)
+	case !ok:
+		return newProblem(txn.OriginalUnknown)
+	}
+	if b.Amount.Currency == 0 {
+		b.Amount.Currency = o.Currency
+	}
+	if b.Amount.Minor == 0 && wholeOriginal(b.Type) {
+		b.Amount.Minor = o.Minor
+	}
+	if b.Card == nil {
+		if b.Card, err = s.agent.unseal(b.Original); err != nil {
+			return badField("card", "the original's card cannot be read back: give it again")
+		}
 	}
 	return nil
 }

@@ -415,6 +415,13 @@ func TestEveryProblemIsProvoked(t *testing.T) {
 		"overloaded":        "TestTooMuchIsHeldBack",
 		"stopping":          "TestJournalFails",
 		"no_answer_in_time": "TestJournalHangs",
+		"original_unknown":  "TestOriginalsThatDoNotFit",
+		"original_unfit":    "TestPreAuthCompletionAndVoid",
+		"original_open":     "TestOriginalsThatDoNotFit",
+		"original_busy":     "TestOriginalsThatDoNotFit",
+		"original_used":     "TestVoid",
+		"above_original":    "TestRefundsNeverExceedTheSale",
+		"unsupported_type":  "txn: TestBeginNeedsADialect",
 		"invalid":           "the core's own, for what the shell has refused as bad_field",
 	}
 	var codes []string

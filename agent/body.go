@@ -172,18 +172,28 @@ var (
 // and what it wants. It never quotes card data.
 func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 	var zero txn.Begin
+	b.Original = strings.ToLower(b.Original)
 	currency, err := iso8583.ParseCurrency(b.Currency)
+	follows := b.Type.Originals() != nil
 	switch {
 	case !b.Type.Valid():
 		return zero, badField("type", "want one of %v", iso8583.Types())
-	case b.Amount <= 0:
+	case b.Amount == 0 && b.Type.MovesMoney() && !wholeOriginal(b.Type), b.Amount < 0:
 		return zero, badField("amount", "want more than zero, in minor units")
+	case b.Amount != 0 && !b.Type.MovesMoney():
+		return zero, badField("amount", "leave it out: a %s moves no money", b.Type)
 	case b.Amount > iso8583.MaxMinor:
 		return zero, badField("amount", "want at most %d minor units: DE 4 has 12 digits", iso8583.MaxMinor)
-	case err != nil:
+	case err != nil && !(b.Currency == "" && follows):
 		return zero, badField("currency", "want an ISO 4217 code such as CNY or 156")
-	case b.Sale == "" || len(b.Sale) > maxSale || !reference.MatchString(b.Sale):
+	case b.Type.NeedsConfirmation() && (b.Sale == "" || len(b.Sale) > maxSale || !reference.MatchString(b.Sale)):
 		return zero, badField("sale", "want the sale's reference: 1 to %d of letters, digits and . _ : # -", maxSale)
+	case !b.Type.NeedsConfirmation() && b.Sale+b.Part != "":
+		return zero, badField("sale", "leave sale and part out: a %s has none of its own", b.Type)
+	case follows && !uuidForm.MatchString(b.Original):
+		return zero, badField("original", "want the UUID of the transaction that this %s follows", b.Type)
+	case !follows && b.Original != "":
+		return zero, badField("original", "leave it out: a %s follows nothing", b.Type)
 	case len(b.Part) > maxPart || !reference.MatchString(b.Part):
 		return zero, badField("part", "want at most %d of letters, digits and . _ : # -", maxPart)
 	case holdsPAN(b.Sale, b.Card.PAN):
@@ -196,15 +206,21 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 	if _, err := iso8583.ParseTID(string(b.Terminal)); err != nil {
 		return zero, badField("terminal", "%v", err)
 	}
-	card, p := parseCard(&b.Card)
-	if p != nil {
-		return zero, p
+	out := txn.Begin{
+		UUID: uuid, Epoch: b.Epoch, TID: b.Terminal, Type: b.Type, Original: b.Original,
+		Amount: iso8583.Amount{Minor: b.Amount, Currency: currency}, Sale: b.Sale, Part: b.Part,
 	}
-	return txn.Begin{
-		UUID: uuid, Epoch: b.Epoch, TID: b.Terminal, Type: b.Type,
-		Amount: iso8583.Amount{Minor: b.Amount, Currency: currency}, Sale: b.Sale, Part: b.Part, Card: card,
-	}, nil
+	if follows && b.Card == (client.Card{}) {
+		return out, nil // the original's, out of the journal
+	}
+	card, p := parseCard(&b.Card)
+	out.Card = card
+	return out, p
 }
+
+// wholeOriginal says that the type always takes all of what it follows, so
+// that the amount may be left out.
+func wholeOriginal(t iso8583.Type) bool { return t == iso8583.Void || t == iso8583.PreAuthVoid }
 
 // grouped finds digits, alone or with one space, dash or dot between two.
 var grouped = regexp.MustCompile(`[0-9](?:[ .-]?[0-9])+`)

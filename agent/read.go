@@ -145,10 +145,16 @@ func present(t *txn.Transaction) *client.Transaction {
 		UUID: t.UUID, Type: t.Kind, State: t.State.String(), Must: must(t),
 		Terminal: t.TID, STAN: t.STAN.String(), Epoch: t.Epoch,
 		Amount: t.Minor, Currency: t.Currency.Alpha(), Sale: t.Sale, Part: t.Part, PAN: t.PAN,
-		ResponseCode: t.Code, RRN: t.RRN, AuthCode: t.AuthCode,
+		ResponseCode: t.Code, RRN: t.RRN, AuthCode: t.AuthCode, Balance: t.Balance, Original: t.Original,
 		Cause: string(t.Cause), Attempts: t.Attempts, HoldDown: t.State == txn.StateReversing && t.Hold == txn.HoldWaiting,
 		LateApproval: t.LateApproval, Parked: t.Parked, Overridden: t.Overridden, Shown: string(t.Shown),
 		Began: time.UnixMilli(t.At).UTC(), Say: say(t),
+	}
+	if t.State == txn.StateConfirmed && t.Kind.Followed() {
+		out.Left = t.Left()
+	}
+	for _, f := range t.Follows {
+		out.Follows = append(out.Follows, client.Follow{UUID: f.By, Type: f.Kind, Amount: f.Minor, Open: f.Open, Done: f.Done})
 	}
 	for _, i := range t.Items {
 		out.Items = append(out.Items, client.Item{

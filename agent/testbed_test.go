@@ -98,6 +98,20 @@ func newBed(t *testing.T, host hostsim.Config, options ...func(*bed)) *bed {
 // start begins an agent on the bed's journal; after stop it recovers.
 func (b *bed) start() {
 	b.t.Helper()
+	var err error
+	if b.agent, err = b.make(); err != nil {
+		b.t.Fatal(err)
+	}
+	l, err := agent.Listen(b.socket)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.serve(l)
+}
+
+// make is an agent on the bed's journal that does not run yet.
+func (b *bed) make() (*agent.Agent, error) {
+	b.t.Helper()
 	p, err := profile.Load("iso87-ascii")
 	if err != nil {
 		b.t.Fatal(err)
@@ -121,15 +135,7 @@ func (b *bed) start() {
 	if b.opts != nil {
 		b.opts(&opts)
 	}
-	b.agent, err = agent.New(opts)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	l, err := agent.Listen(b.socket)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.serve(l)
+	return agent.New(opts)
 }
 
 func (b *bed) serve(l net.Listener) {

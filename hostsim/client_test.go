@@ -84,8 +84,9 @@ func (c *client) facts(kind iso8583.Kind, stan iso8583.STAN, minor int64) iso858
 	return iso8583.Facts{
 		Kind: kind, Type: iso8583.Sale, TID: "10000001", MID: "898600000000001", STAN: stan,
 		Amount: iso8583.Amount{Minor: minor, Currency: cny}, Transmission: "0928143011",
-		LocalTime: "223011", LocalDate: "0928", OriginalTransmission: "0928143011", Reason: "68",
-		Card: &iso8583.Card{PAN: pan, Expiry: "3012", EntryMode: "051", Track2: iso8583.NewSecret(testPAN + "=3012")},
+		LocalTime: "223011", LocalDate: "0928", Reason: "68",
+		Original: iso8583.Original{MTI: "0200", STAN: stan, Transmission: "0928143011"},
+		Card:     &iso8583.Card{PAN: pan, Expiry: "3012", EntryMode: "051", Track2: iso8583.NewSecret(testPAN + "=3012")},
 	}
 }
 
@@ -106,6 +107,26 @@ func (c *client) sale(stan iso8583.STAN, minor int64) *iso8583.Message {
 func (c *client) reversal(stan iso8583.STAN, minor int64) *iso8583.Message {
 	c.t.Helper()
 	return c.compose(c.facts(iso8583.KindReversal, stan, minor))
+}
+
+// request is that of a transaction of any type, which follows the one with the
+// STAN of, where there is one.
+func (c *client) request(typ iso8583.Type, stan iso8583.STAN, minor int64, of iso8583.STAN) *iso8583.Message {
+	c.t.Helper()
+	f := c.facts(typ.Kind(), stan, minor)
+	f.Type = typ
+	if originals := typ.Originals(); originals != nil {
+		f.Original.STAN, f.Original.MTI = of, c.p.Rules.MTI[originals[0].Kind()]
+	}
+	return c.compose(f)
+}
+
+// undo is the reversal of a transaction of any type.
+func (c *client) undo(typ iso8583.Type, stan iso8583.STAN, minor int64) *iso8583.Message {
+	c.t.Helper()
+	f := c.facts(iso8583.KindReversal, stan, minor)
+	f.Type, f.Original.MTI = typ, c.p.Rules.MTI[typ.Kind()]
+	return c.compose(f)
 }
 
 func (c *client) echo(stan iso8583.STAN) *iso8583.Message {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -25,16 +24,32 @@ type Config struct {
 	Ledger       string `yaml:"ledger"`
 	SharedLedger bool   `yaml:"shared_ledger"`
 
-	Tombstones      bool             `yaml:"tombstones"`       // see Policy
-	UnknownOriginal string           `yaml:"unknown_original"` // 25 (default) or 00
-	AlreadyReversed string           `yaml:"already_reversed"` // 00 (default), 25 or 94
-	RefusedCode     string           `yaml:"refused_code"`     // default 21
+	// Personality names one of Personalities. What is set beside it wins; only
+	// tombstones, once a personality keeps them, cannot be unset.
+	Personality      string  `yaml:"personality"`
+	Tombstones       bool    `yaml:"tombstones"` // these: see Policy
+	UnknownOriginal  string  `yaml:"unknown_original"`
+	AlreadyReversed  string  `yaml:"already_reversed"`
+	DeclinedOriginal string  `yaml:"declined_original"`
+	AmountDiffers    string  `yaml:"amount_differs"`
+	OtherDay         string  `yaml:"other_day"`
+	Find             Find    `yaml:"find"`
+	RewriteSTAN      Rewrite `yaml:"rewrite_stan"`
+	NoOriginal       string  `yaml:"no_original"`
+	RefusedCode      string  `yaml:"refused_code"`
+
 	ProcessingDelay iso8583.Duration `yaml:"processing_delay"` // how long an authorisation is pending
+	OpeningBalance  int64            `yaml:"opening_balance"`  // of each card, minor units; default 1,000,000
 	Declines        []DeclineRule    `yaml:"declines"`
+	Partials        []PartialRule    `yaml:"partials"` // approved for less, code 10
 
 	Faults []Fault `yaml:"faults"`
 	TLS    *TLS    `yaml:"tls"`
 	Limits Limits  `yaml:"limits"`
+
+	// Now is the host's clock, for tests of its business day; default
+	// time.Now. Timers do not follow it.
+	Now func() time.Time `yaml:"-"`
 }
 
 // TLS names PEM files.
@@ -64,16 +79,11 @@ func (c *Config) fill() {
 	if len(c.Listen) == 0 {
 		c.Listen = []string{"127.0.0.1:0"}
 	}
-	for _, d := range []struct {
-		p *string
-		v string
-	}{
-		{&c.Profile, "iso87-ascii"}, {&c.UnknownOriginal, CodeNotFound},
-		{&c.AlreadyReversed, CodeApproved}, {&c.RefusedCode, CodeNoAction},
-	} {
-		if *d.p == "" {
-			*d.p = d.v
-		}
+	if c.Profile == "" {
+		c.Profile = "iso87-ascii"
+	}
+	if c.OpeningBalance == 0 {
+		c.OpeningBalance = 1_000_000
 	}
 	if c.Limits.Connections == 0 {
 		c.Limits.Connections = 1024
@@ -117,21 +127,15 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("control: %q is not a loopback address; whoever reaches it can change money", c.Control)
 	}
 	switch {
-	case !slices.Contains([]string{"", "00", "25"}, c.UnknownOriginal):
-		return fmt.Errorf("unknown_original: want 00 or 25, got %q", c.UnknownOriginal)
-	case !slices.Contains([]string{"", "00", "25", "94"}, c.AlreadyReversed):
-		return fmt.Errorf("already_reversed: want 00, 25 or 94, got %q", c.AlreadyReversed)
-	case c.RefusedCode != "" && len(c.RefusedCode) != 2 || c.RefusedCode == CodeApproved:
-		return fmt.Errorf("refused_code: want a declining code of two characters, got %q", c.RefusedCode)
+	case c.OpeningBalance < -iso8583.MaxMinor || c.OpeningBalance > iso8583.MaxMinor:
+		return fmt.Errorf("opening_balance: %d is out of range", c.OpeningBalance)
 	case c.ProcessingDelay < 0:
 		return fmt.Errorf("processing_delay: want 0s or more")
 	case c.Limits.Connections < 0 || c.Limits.Delayed < 0 || c.Limits.IdleTimeout < 0 || c.Limits.WriteTimeout < 0:
 		return fmt.Errorf("limits: want values above zero")
 	}
-	for i := range c.Declines {
-		if err := c.Declines[i].check(); err != nil {
-			return fmt.Errorf("declines[%d]: %w", i, err)
-		}
+	if _, err := c.policy(); err != nil {
+		return err
 	}
 	for i := range c.Faults {
 		if err := c.Faults[i].Validate(); err != nil {
@@ -150,11 +154,21 @@ func loopback(addr string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (c *Config) policy() Policy {
-	return Policy{
-		Tombstones: c.Tombstones, UnknownOriginal: c.UnknownOriginal, AlreadyReversed: c.AlreadyReversed,
-		Refused: c.RefusedCode, Hold: c.ProcessingDelay > 0, Declines: c.Declines,
+// policy is what is set here, then what the personality does, then what most
+// hosts do.
+func (c *Config) policy() (Policy, error) {
+	own, err := personality(c.Personality)
+	if err != nil {
+		return Policy{}, err
 	}
+	p := Policy{
+		Tombstones: c.Tombstones, UnknownOriginal: c.UnknownOriginal, AlreadyReversed: c.AlreadyReversed,
+		DeclinedOriginal: c.DeclinedOriginal, AmountDiffers: c.AmountDiffers, OtherDay: c.OtherDay,
+		Find: c.Find, RewriteSTAN: c.RewriteSTAN, NoOriginal: c.NoOriginal, Refused: c.RefusedCode,
+		Hold: c.ProcessingDelay > 0, OpeningBalance: c.OpeningBalance, Declines: c.Declines, Partials: c.Partials,
+	}
+	p = p.over(own).over(defaultPolicy)
+	return p, p.check()
 }
 
 // load reads the files.

@@ -118,7 +118,7 @@ func (h *Host) serveHealth(w http.ResponseWriter, _ *http.Request) error {
 	h.mu.Unlock()
 	return writeJSON(w, http.StatusOK, map[string]any{
 		"status": "ok", "listen": h.Addrs(), "profile": h.profile.Name, "ledgers": len(h.books),
-		"tombstones": h.cfg.Tombstones, "connections": connections, "delayed": delayed + h.held.count(),
+		"personality": h.cfg.Personality, "tombstones": h.books[0].policy.Tombstones, "connections": connections, "delayed": delayed + h.held.count(),
 	})
 }
 

@@ -6,9 +6,10 @@
 // the agent but the vocabulary and the codec (iso8583/...): who judges must not
 // have the defendant's bugs.
 //
-// Its parts: the ledger is pure (ledger.go folds events, ledger_rules.go
-// decides), a book makes it durable (book.go, ledger_file.go), a session
-// answers one connection (session.go, message.go), faults are scripted
-// (fault.go, fault_set.go, fault_wire.go), and the control API shows and
-// changes all of it (control.go).
+// Its parts: the ledger is pure (ledger.go folds events, ledger_rules.go and
+// ledger_find.go decide), a policy says how where hosts differ (policy.go; in
+// personalities/ are hosts that were seen), a book makes it durable (book.go,
+// ledger_file.go), a session answers one connection (session.go, message.go),
+// faults are scripted (fault.go, fault_set.go, fault_wire.go), and the control
+// API shows and changes all of it (control.go).
 package hostsim

@@ -23,6 +23,7 @@ const (
 	ActCode        Action = "code"            // answered without being processed [code]
 	RefuseReversal Action = "refuse_reversal" // the same, for reversals only [code]
 	Decline        Action = "decline"         // processed and declined [code]
+	Partial        Action = "partial"         // a sale or pre-authorisation, processed and approved with 10 [amount]
 	Stall          Action = "stall"           // the host reads nothing for a while, then goes on [after]
 
 	// The answer. The request was processed, its debit stands.
@@ -61,7 +62,7 @@ const UntilReversal = "reversal"
 // skip, probability and seed; a "!" marks one that it needs.
 var params = map[Action][]string{
 	DropRequest: {}, DelayRequest: {"after", "until"}, ActCode: {"code!"}, RefuseReversal: {"code!"},
-	Decline: {"code!"}, Stall: {"after!"},
+	Decline: {"code!"}, Partial: {"amount!"}, Stall: {"after!"},
 	Silent: {}, DropResponse: {}, Late: {"after!"}, Twice: {}, Cut: {}, Garbage: {}, BadLength: {"length!"},
 	Trailing: {}, OtherSTAN: {}, OtherAmount: {"amount!"}, OtherTerminal: {}, OtherMID: {},
 	WrongMTI: {"mti"}, Missing39: {}, AnswerCode: {"code!"},
@@ -92,21 +93,24 @@ type Fault struct {
 	Seed uint64 `yaml:"seed" json:"seed,omitempty"`
 
 	Action Action           `yaml:"action" json:"action"`
-	After  iso8583.Duration `yaml:"after" json:"after,omitempty"`   // how long; restart: how long nothing listens
-	Until  string           `yaml:"until" json:"until,omitempty"`   // delay_request: "reversal"; After then counts from there
-	Code   string           `yaml:"code" json:"code,omitempty"`     // DE 39
-	Amount string           `yaml:"amount" json:"amount,omitempty"` // smaller, larger, zero, missing or minor units
-	Length string           `yaml:"length" json:"length,omitempty"` // long, short, zero or oversize
-	MTI    iso8583.MTI      `yaml:"mti" json:"mti,omitempty"`       // absent: 0410 for 0210 and the reverse
-	When   string           `yaml:"when" json:"when,omitempty"`     // before or after
-	Forget bool             `yaml:"forget" json:"forget,omitempty"` // the host loses its ledger
+	After  iso8583.Duration `yaml:"after" json:"after,omitempty"` // how long; restart: how long nothing listens
+	Until  string           `yaml:"until" json:"until,omitempty"` // delay_request: "reversal"; After then counts from there
+	Code   string           `yaml:"code" json:"code,omitempty"`   // DE 39
+	// Amount is smaller, larger, zero, missing or minor units. A partial takes
+	// no zero or missing; where it is above what was asked for, the ledger has
+	// what was asked for and only the answer says more.
+	Amount string      `yaml:"amount" json:"amount,omitempty"`
+	Length string      `yaml:"length" json:"length,omitempty"` // long, short, zero or oversize
+	MTI    iso8583.MTI `yaml:"mti" json:"mti,omitempty"`       // absent: 0410 for 0210 and the reverse
+	When   string      `yaml:"when" json:"when,omitempty"`     // before or after
+	Forget bool        `yaml:"forget" json:"forget,omitempty"` // the host loses its ledger
 }
 
 // Match selects messages by all of its keys that are set; none selects all.
 type Match struct {
 	MTI iso8583.MTI `yaml:"mti" json:"mti,omitempty"`
-	// Kind is sale, reversal (first and repeated), reversal_repeat, echo or
-	// sign_on.
+	// Kind is a transaction type, reversal (first and repeated, of whatever
+	// type), reversal_repeat, echo or sign_on.
 	Kind     iso8583.Kind `yaml:"kind" json:"kind,omitempty"`
 	Terminal iso8583.TID  `yaml:"terminal" json:"terminal,omitempty"`
 	STAN     string       `yaml:"stan" json:"stan,omitempty"` // six digits
@@ -221,6 +225,9 @@ func (f *Fault) values() error {
 			return fmt.Errorf("amount: want smaller, larger, zero, missing or minor units, got %q", f.Amount)
 		}
 	}
+	if f.Action == Partial && (f.Amount == "missing" || f.otherMinor(1) == 0 && f.Amount != "smaller") {
+		return fmt.Errorf("amount: action %q approves something", f.Action)
+	}
 	return nil
 }
 
@@ -247,6 +254,9 @@ func (m *Match) validate(a Action) error {
 		if m.MTI != "" && m.MTI.Class() != '4' || m.Kind != "" && !strings.HasPrefix(string(m.Kind), "reversal") {
 			return fmt.Errorf("match: action %q is for reversals", a)
 		}
+	}
+	if a == Partial && m.Kind != "" && !approvesInPart(m.Kind) {
+		return fmt.Errorf("match.kind: action %q is for %s and %s", a, iso8583.Sale, iso8583.PreAuth)
 	}
 	return nil
 }

@@ -35,6 +35,9 @@ func TestFaultActions(t *testing.T) {
 		{"C17 91 without processing", Fault{Action: ActCode, Code: "91"}, hasCode("91"), nil},
 		{"declined", Fault{Action: Decline, Code: "51"}, hasCode("51"), []EntryView{entryOf("000001", StateDeclined, 0)}},
 		{"C9 unknown code on a debit", Fault{Action: AnswerCode, Code: "ZZ"}, hasCode("ZZ"), []EntryView{approved}},
+		{"C28 approved for less", Fault{Action: Partial, Amount: "400"}, partial("000000000400"), []EntryView{entryOf("000001", StateApproved, 400)}},
+		{"C28 approved for one less", Fault{Action: Partial, Amount: "smaller"}, partial("000000000999"), []EntryView{entryOf("000001", StateApproved, 999)}},
+		{"C8 partial approval of more", Fault{Action: Partial, Amount: "larger"}, partial("000000001001"), []EntryView{approved}},
 		{"stall", Fault{Action: Stall, After: soon}, isApproved, []EntryView{approved}},
 		{"C12 late approval", Fault{Action: Late, After: soon}, isApproved, []EntryView{approved}},
 		{"C12 approval that is not there yet", Fault{Action: Late, After: never}, silent, []EntryView{approved}},
@@ -99,6 +102,15 @@ func silent(_ *testing.T, c *client) { c.silent() }
 func isApproved(t *testing.T, c *client) { hasCode("00")(t, c) }
 
 func hasCode(code string) func(*testing.T, *client) { return has(39, code) }
+
+func partial(de4 string) func(*testing.T, *client) {
+	return func(t *testing.T, c *client) {
+		t.Helper()
+		if m := c.read(); m.Get(39) != "10" || m.Get(4) != de4 {
+			t.Fatalf("%v, want 10 with DE 4 %s", m, de4)
+		}
+	}
+}
 
 func has(de int, want string) func(*testing.T, *client) {
 	return func(t *testing.T, c *client) {

@@ -115,6 +115,9 @@ func (f *Fault) selects(s subject) bool {
 	if f.Action == RefuseReversal && s.mti.Class() != '4' {
 		return false
 	}
+	if f.Action == Partial && !approvesInPart(s.kind) {
+		return false
+	}
 	kind := m.Kind == "" || m.Kind == s.kind ||
 		m.Kind == iso8583.KindReversal && strings.HasPrefix(string(s.kind), string(m.Kind))
 	return kind &&

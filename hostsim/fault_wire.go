@@ -29,6 +29,8 @@ func (f *Fault) distort(m *iso8583.Message) {
 		m.Set(39, "")
 	case AnswerCode:
 		m.Set(39, f.Code)
+	case Partial:
+		f.overstate(m)
 	}
 }
 
@@ -98,15 +100,21 @@ func lengthHeader(kind frame.LengthKind, oversize bool) string {
 	}
 }
 
-// otherAmount is DE 4 of the answer, which asked is the original.
+// otherAmount is DE 4 of the answer to a request whose DE 4 is asked.
 func (f *Fault) otherAmount(asked string) string {
+	if f.Amount == "missing" {
+		return ""
+	}
 	n, err := iso8583.ParseDE4(asked)
 	if err != nil {
 		n = 0
 	}
+	return iso8583.Amount{Minor: f.otherMinor(n)}.DE4()
+}
+
+// otherMinor is Amount in minor units, where n was asked for.
+func (f *Fault) otherMinor(n int64) int64 {
 	switch f.Amount {
-	case "missing":
-		return ""
 	case "zero":
 		n = 0
 	case "smaller":
@@ -116,7 +124,25 @@ func (f *Fault) otherAmount(asked string) string {
 	default:
 		n, _ = strconv.ParseInt(f.Amount, 10, 64) // Validate has parsed it
 	}
-	return iso8583.Amount{Minor: n}.DE4()
+	return n
+}
+
+// approvesInPart says whether a request of kind k may be approved for less.
+func approvesInPart(k iso8583.Kind) bool {
+	return k == iso8583.Sale.Kind() || k == iso8583.PreAuth.Kind()
+}
+
+// approve is how much of what was asked for a Partial lets the ledger approve.
+func (f *Fault) approve(asked int64) int64 { return max(1, min(asked, f.otherMinor(asked))) }
+
+// overstate makes the answer of a Partial say more than was asked for, where
+// it is to: the ledger approved the whole, which the answer still shows.
+func (f *Fault) overstate(m *iso8583.Message) {
+	asked, err := iso8583.ParseDE4(m.Get(4))
+	if n := f.otherMinor(asked); err == nil && m.Get(39) == CodeApproved && n > asked {
+		m.Set(4, iso8583.Amount{Minor: n}.DE4())
+		m.Set(39, CodePartial)
+	}
 }
 
 // wrongMTI is the setting, or else an answer to another class of request.

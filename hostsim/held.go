@@ -61,8 +61,8 @@ func (x *exchange) delay() {
 		return
 	}
 	r, err := requestOf(x.m)
-	if err != nil || x.kind != iso8583.KindSale {
-		x.note("in", nil, "lost: only a sale can wait for its reversal")
+	if err != nil || !iso8583.Type(x.kind).Valid() || !r.Type.MovesMoney() {
+		x.note("in", nil, "lost: only a request that is reversed can wait for its reversal")
 		return
 	}
 	if !h.held.put(heldKey{x.s.a.book, r.Key}, x, h.cfg.Limits.Delayed) {

@@ -69,6 +69,10 @@ func New(cfg Config, log *zap.Logger) (*Host, error) {
 
 // openBooks opens one ledger, or one per address.
 func (h *Host) openBooks() error {
+	p, err := h.cfg.policy()
+	if err != nil {
+		return err
+	}
 	n := 1
 	if !h.cfg.SharedLedger {
 		n = len(h.cfg.Listen)
@@ -78,7 +82,7 @@ func (h *Host) openBooks() error {
 		if path != "" && i > 0 {
 			path = fmt.Sprintf("%s.%d", path, i)
 		}
-		b, note, err := openBook(path, h.cfg.policy(), now())
+		b, note, err := openBook(path, p, h.now())
 		if err != nil {
 			return err
 		}
@@ -209,7 +213,7 @@ func (h *Host) Restart(forget bool, down time.Duration) error {
 	}
 	var errs []error
 	for _, b := range h.books {
-		note, err := b.restart(now(), forget)
+		note, err := b.restart(h.now(), forget)
 		if note != "" {
 			h.log.Warn("ledger file repaired", zap.String("file", b.path), zap.String("note", note))
 		}
@@ -293,4 +297,10 @@ func (h *Host) sleep(d time.Duration) bool {
 	}
 }
 
-func now() time.Time { return time.Now().UTC() }
+// now is the host's clock.
+func (h *Host) now() time.Time {
+	if h.cfg.Now != nil {
+		return h.cfg.Now().UTC()
+	}
+	return time.Now().UTC()
+}

@@ -11,34 +11,59 @@ import (
 // EventType names what happened to a transaction at the host.
 type EventType string
 
-// The events there are. Only debit and undebit move money.
+// The events there are. Four move money or a hold, and four undo them.
 const (
-	EventPending   EventType = "pending"   // a hold: the authorisation has begun
+	EventPending   EventType = "pending"   // the authorisation has begun
 	EventDebit     EventType = "debit"     // approved; the cardholder is debited
+	EventHold      EventType = "hold"      // approved; an amount is held
+	EventCredit    EventType = "credit"    // approved; of the original's debit, Amount is given back
+	EventRelease   EventType = "release"   // approved; the original's hold is let go
 	EventDecline   EventType = "decline"   // declined; nothing moved
-	EventMark      EventType = "mark"      // reversed while pending (R13): undebit as soon as debited
+	EventMark      EventType = "mark"      // reversed while pending (R13): undone, but for Amount, once approved
 	EventUndebit   EventType = "undebit"   // reversed; Amount is what was given back
+	EventUnhold    EventType = "unhold"    // reversed; Amount is held no more
+	EventUncredit  EventType = "uncredit"  // reversed; Amount is debited again
+	EventUnrelease EventType = "unrelease" // reversed; the original's hold is back
 	EventTombstone EventType = "tombstone" // reversed before the request was seen (R3)
 	EventRefuse    EventType = "refuse"    // the request of a tombstone came, and was refused
 )
 
+// effects is what an approval of each type does, and what its reversal does.
+var effects = map[iso8583.Type]struct{ does, undoes EventType }{
+	iso8583.Sale:        {EventDebit, EventUndebit},
+	iso8583.Completion:  {EventDebit, EventUndebit},
+	iso8583.PreAuth:     {EventHold, EventUnhold},
+	iso8583.Void:        {EventCredit, EventUncredit},
+	iso8583.Refund:      {EventCredit, EventUncredit},
+	iso8583.PreAuthVoid: {EventRelease, EventUnrelease},
+}
+
 // Event is one durable line of the ledger. It holds no card number, only its
-// first six and last four digits.
+// first six and last four digits. A file written before there were other types
+// than sales reads the same.
 type Event struct {
 	N        int64            `json:"n"` // 1, 2, 3 … without a gap
 	At       time.Time        `json:"at"`
 	Type     EventType        `json:"type"`
 	Key      Key              `json:"key"`
-	Amount   int64            `json:"amount,omitempty"` // minor units
+	Of       iso8583.Type     `json:"of,omitempty"`      // the transaction's type; absent: a sale
+	Original Key              `json:"original,omitzero"` // what it follows
+	Amount   int64            `json:"amount,omitempty"`  // minor units
+	Asked    int64            `json:"asked,omitempty"`   // minor units, where less than that was approved
 	Currency iso8583.Currency `json:"currency,omitempty"`
 	PAN      string           `json:"pan,omitempty"` // masked
 	Code     string           `json:"code,omitempty"`
 	RRN      iso8583.RRN      `json:"rrn,omitempty"`
 	AuthCode string           `json:"auth_code,omitempty"`
-	Note     string           `json:"note,omitempty"`
+	// RecordedSTAN is under which STAN a reversal is recorded, where that is
+	// not the one it came with.
+	RecordedSTAN iso8583.STAN `json:"recorded_stan,omitempty"`
+	Note         string       `json:"note,omitempty"`
 }
 
-// State is where a transaction stands at the host.
+// State is where a transaction stands at the host. A sale that was voided or
+// refunded, and a pre-authorisation that was completed, stay approved: what is
+// left of them is net and held.
 type State string
 
 // The states there are.
@@ -63,25 +88,18 @@ type Ledger struct {
 	entries map[Key]*entry
 	order   []*entry // by first event
 	last    int64    // N of the last event
+	records map[record]Key
 }
 
-type entry struct {
-	key      Key
-	amount   int64
-	currency iso8583.Currency
-	pan      string // masked
-	state    State
-	code     string // DE 39 of the answer to the request
-	rrn      iso8583.RRN
-	auth     string
-	net      int64 // what the cardholder is out of pocket, minor units
-	marked   bool  // a reversal came while it was pending
-	refused  bool  // the request of this tombstone came
-	history  []Event
+// record is where a host that rewrites the STAN of reversals keeps one.
+type record struct {
+	tid  iso8583.TID
+	stan iso8583.STAN
+	day  time.Time
 }
 
 // NewLedger is a ledger in which nothing happened.
-func NewLedger() *Ledger { return &Ledger{entries: map[Key]*entry{}} }
+func NewLedger() *Ledger { return &Ledger{entries: map[Key]*entry{}, records: map[record]Key{}} }
 
 // Apply folds one event. An event that cannot follow is refused with ErrLedger
 // and leaves the ledger as it was.
@@ -90,22 +108,30 @@ func (l *Ledger) Apply(ev Event) error {
 		return fmt.Errorf("%w: number %d after %d", ErrLedger, ev.N, l.last)
 	}
 	e := l.entries[ev.Key]
-	if err := follows(e, ev); err != nil {
-		return err
+	if err := l.follows(e, ev); err != nil {
+		return fmt.Errorf("%w: %q for %s (event %d): %w", ErrLedger, ev.Type, ev.Key, ev.N, err)
 	}
 	if e == nil {
-		e = &entry{key: ev.Key, amount: ev.Amount, currency: ev.Currency, pan: ev.PAN}
+		e = &entry{key: ev.Key, typ: typeOf(ev.Of), amount: max(ev.Amount, ev.Asked), currency: ev.Currency, pan: ev.PAN}
 		l.entries[ev.Key] = e
 		l.order = append(l.order, e)
+	}
+	if o := l.entries[ev.Original]; o != nil && e.original == nil {
+		e.original = o
+		o.followers = append(o.followers, e)
+	}
+	if ev.RecordedSTAN != 0 {
+		l.records[record{ev.Key.TID, ev.RecordedSTAN, day(ev.At)}] = ev.Key
 	}
 	e.apply(ev)
 	l.last = ev.N
 	return nil
 }
 
-// follows says whether ev may happen to e, which is nil for a key never seen.
-// That a key is debited at most once is enforced here.
-func follows(e *entry, ev Event) error {
+// follows says why ev may not happen to e, which is nil for a key never seen.
+// That a key moves money at most once, and that credits never exceed the debit
+// nor completions the hold, is enforced here.
+func (l *Ledger) follows(e *entry, ev Event) error {
 	from := State("")
 	if e != nil {
 		from = e.state
@@ -114,50 +140,50 @@ func follows(e *entry, ev Event) error {
 	switch ev.Type {
 	case EventPending, EventTombstone:
 		ok = e == nil
-	case EventDebit, EventDecline:
+	case EventDebit, EventHold, EventCredit, EventRelease, EventDecline:
 		ok = e == nil || from == StatePending
 	case EventMark:
 		ok = from == StatePending && !e.marked
-	case EventUndebit:
-		ok = from == StateApproved && ev.Amount >= 0 && ev.Amount <= e.net
+	case EventUndebit, EventUnhold, EventUncredit, EventUnrelease:
+		ok = from == StateApproved
 	case EventRefuse:
 		ok = from == StateTombstone && !e.refused
 	}
 	if !ok {
-		return fmt.Errorf("%w: %q for %s in state %q (event %d)", ErrLedger, ev.Type, ev.Key, from, ev.N)
+		return fmt.Errorf("not in state %q", from)
 	}
-	if e != nil && ev.Type == EventDebit && ev.Amount != e.amount {
-		return fmt.Errorf("%w: debit of %d for %s, which asked for %d (event %d)", ErrLedger, ev.Amount, ev.Key, e.amount, ev.N)
+	return l.covered(e, ev)
+}
+
+// covered says why there is not the money that ev moves.
+func (l *Ledger) covered(e *entry, ev Event) error {
+	typ, asked := typeOf(ev.Of), max(ev.Amount, ev.Asked)
+	if e != nil {
+		typ, asked = e.typ, e.amount
+	}
+	switch ev.Type {
+	case EventDebit, EventHold, EventCredit, EventRelease:
+		if ev.Type != effects[typ].does || ev.Amount < 0 || ev.Amount > asked {
+			return fmt.Errorf("amount %d for a %s of %d", ev.Amount, typ, asked)
+		}
+		if typ.Originals() == nil {
+			return nil
+		}
+		o := l.entries[ev.Original]
+		if o == nil || !o.canBeFollowedBy(typ) || ev.Amount == 0 || ev.Amount > o.left() {
+			return fmt.Errorf("amount %d for a %s is not left of %s", ev.Amount, typ, ev.Original)
+		}
+	case EventUndebit, EventUnhold, EventUncredit, EventUnrelease:
+		if ev.Type != effects[typ].undoes || ev.Amount < 0 || ev.Amount > e.moved || e.followed() {
+			return fmt.Errorf("amount %d of the %d that a %s moved", ev.Amount, e.moved, typ)
+		}
 	}
 	return nil
 }
 
-// apply changes e; follows has allowed it.
-func (e *entry) apply(ev Event) {
-	switch ev.Type {
-	case EventPending:
-		e.state = StatePending
-	case EventDebit:
-		e.state, e.net = StateApproved, ev.Amount
-		e.code, e.rrn, e.auth = ev.Code, ev.RRN, ev.AuthCode
-	case EventDecline:
-		e.state, e.code, e.rrn = StateDeclined, ev.Code, ev.RRN
-	case EventMark:
-		e.marked = true
-	case EventUndebit:
-		e.state = StateReversed
-		e.net -= ev.Amount
-	case EventTombstone:
-		e.state, e.rrn = StateTombstone, ev.RRN
-	case EventRefuse:
-		e.refused, e.code = true, ev.Code
-	}
-	e.history = append(e.history, ev)
-}
-
 // Unfinished gives the events that a host writes when it comes back up: an
-// authorisation that was pending is abandoned (declined 96), and a debit that
-// was marked for reversal while pending is undone.
+// authorisation that was pending is abandoned (declined 96), and what was
+// marked for reversal while pending, and approved, is undone.
 func (l *Ledger) Unfinished(now time.Time) []Event {
 	var evs []Event
 	for _, e := range l.order {
@@ -166,7 +192,7 @@ func (l *Ledger) Unfinished(now time.Time) []Event {
 		case e.state == StatePending:
 			ev.Type, ev.Code, ev.Note = EventDecline, CodeMalfunction, "abandoned: the host restarted while authorising"
 		case e.state == StateApproved && e.marked:
-			ev.Type, ev.Amount, ev.Note = EventUndebit, e.net, "reversed while pending; undone at restart"
+			ev.Type, ev.Amount, ev.Note = effects[e.typ].undoes, e.undoable(e.moved), "reversed while pending; undone at restart"
 		default:
 			continue
 		}
@@ -174,3 +200,14 @@ func (l *Ledger) Unfinished(now time.Time) []Event {
 	}
 	return evs
 }
+
+// typeOf reads Event.Of: absent is a sale.
+func typeOf(t iso8583.Type) iso8583.Type {
+	if t == "" {
+		return iso8583.Sale
+	}
+	return t
+}
+
+// day is the host's business day; its clock is UTC.
+func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }

@@ -9,11 +9,12 @@ import (
 // Assertion is what a test expects of the ledger. What is not set is not
 // asked.
 type Assertion struct {
+	// NoOpenHold: no authorisation is pending, and no pre-authorisation holds.
 	NoOpenHold bool            `json:"no_open_hold"`
 	Entries    []ExpectedEntry `json:"entries"`
 	NetTotal   *int64          `json:"net_total"` // minor units, all currencies
-	// Exact: no entry but those listed has a net amount. Declined, reversed
-	// and tombstoned ones need not be listed.
+	// Exact: no entry but those listed has a net amount or a hold. Voids,
+	// refunds, and what was declined, reversed or tombstoned need not be listed.
 	Exact bool `json:"exact"`
 }
 
@@ -24,6 +25,7 @@ type ExpectedEntry struct {
 	STAN   string      `json:"stan"` // six digits
 	Amount *int64      `json:"amount"`
 	Net    int64       `json:"net"`
+	Held   *int64      `json:"held"`  // optional
 	State  State       `json:"state"` // optional
 }
 
@@ -48,10 +50,10 @@ func (a Assertion) Differences(entries []EntryView) []string {
 	var total int64
 	for i, e := range entries {
 		total += e.Net
-		if a.NoOpenHold && e.State == StatePending {
+		if a.NoOpenHold && e.open() {
 			diffs = append(diffs, "open hold: "+describe(e))
 		}
-		if a.Exact && e.Net != 0 && !used[i] {
+		if a.Exact && (e.Net != 0 || e.Held != 0) && !used[i] {
 			diffs = append(diffs, "not expected: "+describe(e))
 		}
 	}
@@ -72,7 +74,7 @@ func (x ExpectedEntry) find(entries []EntryView, used []bool) (at, near int) {
 		if near < 0 {
 			near = i
 		}
-		if (x.Amount == nil || *x.Amount == e.Amount) && x.Net == e.Net && (x.State == "" || x.State == e.State) {
+		if (x.Amount == nil || *x.Amount == e.Amount) && x.Net == e.Net && (x.Held == nil || *x.Held == e.Held) && (x.State == "" || x.State == e.State) {
 			return i, near
 		}
 	}
@@ -85,6 +87,9 @@ func (x ExpectedEntry) String() string {
 	if x.Amount != nil {
 		s += fmt.Sprintf(" amount %d", *x.Amount)
 	}
+	if x.Held != nil {
+		s += fmt.Sprintf(" held %d", *x.Held)
+	}
 	if x.State != "" {
 		s += " " + string(x.State)
 	}
@@ -92,5 +97,9 @@ func (x ExpectedEntry) String() string {
 }
 
 func describe(e EntryView) string {
-	return fmt.Sprintf("terminal %s STAN %s net %d amount %d %s", e.TID, e.STAN, e.Net, e.Amount, e.State)
+	s := fmt.Sprintf("terminal %s STAN %s net %d amount %d %s", e.TID, e.STAN, e.Net, e.Amount, e.State)
+	if e.Held != 0 {
+		s += fmt.Sprintf(" held %d", e.Held)
+	}
+	return s
 }

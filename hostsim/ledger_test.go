@@ -15,7 +15,7 @@ var (
 
 // standard is what most hosts do; each case changes what it is about.
 func standard() Policy {
-	return Policy{UnknownOriginal: "25", AlreadyReversed: "00", Refused: "21"}
+	return Policy{}
 }
 
 // a step is one message to the ledger and what must come of it.
@@ -222,7 +222,8 @@ func TestIdentityIsWhole(t *testing.T) {
 }
 
 func TestApplyRefusesWhatCannotFollow(t *testing.T) {
-	k := testKey()
+	k, other := testKey(), testKey()
+	other.STAN++
 	base := []Event{{N: 1, Type: EventDebit, Key: k, Amount: 1000, Code: "00"}}
 	for name, ev := range map[string]Event{
 		"a gap":                       {N: 3, Type: EventUndebit, Key: k, Amount: 1000},
@@ -231,7 +232,15 @@ func TestApplyRefusesWhatCannotFollow(t *testing.T) {
 		"more undebited than debited": {N: 2, Type: EventUndebit, Key: k, Amount: 1001},
 		"a tombstone for a debit":     {N: 2, Type: EventTombstone, Key: k},
 		"a mark on a finished one":    {N: 2, Type: EventMark, Key: k},
-		"an unknown event":            {N: 2, Type: "credit", Key: k},
+		"a credit to itself":          {N: 2, Type: EventCredit, Key: k},
+		"an unknown event":            {N: 2, Type: "gift", Key: k},
+		"a debit by a void":           {N: 2, Type: EventDebit, Of: iso8583.Void, Key: other, Original: k, Amount: 1000},
+		"more credited than debited":  {N: 2, Type: EventCredit, Of: iso8583.Refund, Key: other, Original: k, Amount: 1001},
+		"a credit of nothing":         {N: 2, Type: EventCredit, Of: iso8583.Refund, Key: other, Original: k},
+		"a credit without original":   {N: 2, Type: EventCredit, Of: iso8583.Refund, Key: other, Amount: 1},
+		"a completion of a sale":      {N: 2, Type: EventDebit, Of: iso8583.Completion, Key: other, Original: k, Amount: 1000},
+		"more approved than asked":    {N: 2, Type: EventDebit, Key: other, Amount: -1},
+		"an unhold of a debit":        {N: 2, Type: EventUnhold, Key: k, Amount: 1000},
 		"an undebit of nothing":       {N: 2, Type: EventUndebit, Key: Key{MTI: "0200", TID: "X", STAN: 1, Transmission: "0101000000"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -257,6 +266,7 @@ func TestAssertion(t *testing.T) {
 		{TID: "T1", STAN: "000001", Amount: 100, Net: 100, State: StateApproved},
 		{TID: "T1", STAN: "000002", Amount: 200, Net: 0, State: StateReversed},
 		{TID: "T2", STAN: "000001", Amount: 300, Net: 0, State: StatePending},
+		{TID: "T2", STAN: "000002", Amount: 400, Held: 350, State: StateApproved},
 	}
 	for _, c := range []struct {
 		name string
@@ -264,11 +274,15 @@ func TestAssertion(t *testing.T) {
 		want int
 	}{
 		{"nothing asked", Assertion{}, 0},
-		{"open hold", Assertion{NoOpenHold: true}, 1},
+		{"open holds", Assertion{NoOpenHold: true}, 2},
+		{"held", Assertion{Entries: []ExpectedEntry{{TID: "T2", STAN: "000002", Held: n(350)}}}, 0},
+		{"wrong hold", Assertion{Entries: []ExpectedEntry{{TID: "T2", STAN: "000002", Held: n(400)}}}, 1},
 		{"total", Assertion{NetTotal: n(100)}, 0},
 		{"wrong total", Assertion{NetTotal: n(300)}, 1},
-		{"exact", Assertion{Exact: true, Entries: []ExpectedEntry{{TID: "T1", STAN: "000001", Amount: n(100), Net: 100}}}, 0},
-		{"exact, one not listed", Assertion{Exact: true}, 1},
+		{"exact", Assertion{Exact: true, Entries: []ExpectedEntry{
+			{TID: "T1", STAN: "000001", Amount: n(100), Net: 100}, {TID: "T2", STAN: "000002"},
+		}}, 0},
+		{"exact, two not listed", Assertion{Exact: true}, 2},
 		{"wrong net", Assertion{Entries: []ExpectedEntry{{TID: "T1", STAN: "000002", Net: 200}}}, 1},
 		{"wrong state", Assertion{Entries: []ExpectedEntry{{TID: "T1", STAN: "000002", State: StateTombstone}}}, 1},
 		{"missing", Assertion{Entries: []ExpectedEntry{{TID: "T3", STAN: "000002"}}}, 1},

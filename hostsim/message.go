@@ -10,9 +10,6 @@ import (
 // echoed lists the elements that an answer repeats (terminal-rules B2).
 var echoed = []int{3, 4, 7, 11, 12, 13, 41, 42, 49, 70}
 
-// codeBadAmount is DE 39 for a sale of nothing.
-const codeBadAmount = "13"
-
 // errFormat says that a mandatory element is missing or wrong: answer 30.
 var errFormat = errors.New("format error")
 
@@ -21,8 +18,8 @@ func kindOf(m *iso8583.Message) iso8583.Kind {
 	switch {
 	case m.MTI.IsResponse():
 		return ""
-	case m.MTI == "0200" && strings.HasPrefix(m.Get(3), "00"):
-		return iso8583.KindSale
+	case m.MTI == "0100" || m.MTI == "0200":
+		return typeIn(m).Kind()
 	case m.MTI == "0400" || m.MTI == "0420":
 		return iso8583.KindReversal
 	case m.MTI == "0401" || m.MTI == "0421":
@@ -31,6 +28,37 @@ func kindOf(m *iso8583.Message) iso8583.Kind {
 		return iso8583.KindSignOn
 	case m.MTI == "0800" && m.Get(70) == "301":
 		return iso8583.KindEcho
+	default:
+		return ""
+	}
+}
+
+// typeIn is the type of a request. A debit that names an earlier transaction
+// completes it.
+func typeIn(m *iso8583.Message) iso8583.Type {
+	t := typeByCode(m.MTI, m.Get(3))
+	if t == iso8583.Sale && (m.Has(90) || m.Has(37)) {
+		return iso8583.Completion
+	}
+	return t
+}
+
+// typeByCode reads DE 3 of a request of this MTI (terminal-rules B2); "" where
+// the host has no such type.
+func typeByCode(mti iso8583.MTI, code string) iso8583.Type {
+	switch string(mti) + " " + code[:min(2, len(code))] {
+	case "0200 00":
+		return iso8583.Sale
+	case "0200 02":
+		return iso8583.Void
+	case "0200 20":
+		return iso8583.Refund
+	case "0200 31":
+		return iso8583.Balance
+	case "0100 00":
+		return iso8583.PreAuth
+	case "0100 02":
+		return iso8583.PreAuthVoid
 	default:
 		return ""
 	}
@@ -49,36 +77,39 @@ func terminal(m *iso8583.Message) iso8583.TID {
 	return iso8583.TID(strings.TrimRight(m.Get(41), " "))
 }
 
-// requestOf reads a sale. A bad card number or a zero amount is declined and
-// kept in the ledger; what has no identity is a format error.
+// requestOf reads a request of any type. A bad card number or amount is
+// declined and kept in the ledger; what has no identity is a format error.
 func requestOf(m *iso8583.Message) (Request, error) {
 	key, err := newKey(string(m.MTI), string(terminal(m)), m.Get(11), m.Get(7))
 	if err != nil {
 		return Request{}, errors.Join(errFormat, err)
 	}
-	r := Request{Key: key, PAN: m.Masked(2)}
+	r := Request{
+		Type: typeIn(m), Key: key, PAN: m.Masked(2), RRN: iso8583.RRN(m.Get(37)), AuthCode: m.Get(38),
+	}
 	if r.Amount, err = amountOf(m); err != nil {
 		return Request{}, err
 	}
+	if m.Has(90) {
+		if r.Original, err = originalOf(m); err != nil {
+			return Request{}, err
+		}
+	}
 	if _, err := iso8583.ParsePAN(m.Get(2)); err != nil {
 		r.Decline = CodeBadCard
-	} else if r.Amount.Minor == 0 {
-		r.Decline = codeBadAmount
+	} else if (r.Amount.Minor == 0) == r.Type.MovesMoney() {
+		r.Decline = CodeBadAmount
 	}
 	return r, nil
 }
 
 // reversalOf reads a reversal; DE 90 and DE 41 identify the original.
 func reversalOf(m *iso8583.Message) (Reversal, error) {
-	original := m.Get(90)
-	if len(original) != 42 {
-		return Reversal{}, errors.Join(errFormat, errors.New("original data elements (DE 90): want 42 digits"))
-	}
-	key, err := newKey(original[:4], string(terminal(m)), original[4:10], original[10:20])
+	key, err := originalOf(m)
 	if err != nil {
-		return Reversal{}, errors.Join(errFormat, err)
+		return Reversal{}, err
 	}
-	r := Reversal{Key: key, PAN: m.Masked(2)}
+	r := Reversal{Key: key, Type: typeByCode(key.MTI, m.Get(3)), PAN: m.Masked(2)}
 	if r.Amount, err = amountOf(m); err != nil {
 		return Reversal{}, err
 	}
@@ -88,6 +119,19 @@ func reversalOf(m *iso8583.Message) (Reversal, error) {
 		}
 	}
 	return r, nil
+}
+
+// originalOf is what DE 90 and DE 41 name.
+func originalOf(m *iso8583.Message) (Key, error) {
+	original := m.Get(90)
+	if len(original) != 42 {
+		return Key{}, errors.Join(errFormat, errors.New("original data elements (DE 90): want 42 digits"))
+	}
+	key, err := newKey(original[:4], string(terminal(m)), original[4:10], original[10:20])
+	if err != nil {
+		return Key{}, errors.Join(errFormat, err)
+	}
+	return key, nil
 }
 
 func amountOf(m *iso8583.Message) (iso8583.Amount, error) {
@@ -111,5 +155,12 @@ func replyTo(m *iso8583.Message, v Verdict) *iso8583.Message {
 	r.Set(37, string(v.RRN))
 	r.Set(38, v.AuthCode)
 	r.Set(39, v.Code)
+	r.Set(54, v.Balance)
+	if v.Amount != 0 {
+		r.Set(4, iso8583.Amount{Minor: v.Amount}.DE4())
+	}
+	if v.STAN != 0 {
+		r.Set(11, v.STAN.String())
+	}
 	return r
 }

@@ -85,14 +85,17 @@ func TestBadRequests(t *testing.T) {
 	c.ask(change(c.sale(1, 1000), "", map[int]string{7: ""}), "30")
 	c.ask(change(c.sale(1, 1000), "", map[int]string{4: ""}), "30")
 	c.ask(change(c.sale(1, 1000), "", map[int]string{49: "000"}), "30")
-	c.ask(change(c.sale(1, 1000), "", map[int]string{3: "200000"}), "40") // a refund must not debit
-	c.ask(change(c.sale(1, 1000), "0100", nil), "40")
+	c.ask(change(c.sale(1, 1000), "", map[int]string{3: "010000"}), "40") // cash: not here
+	c.ask(change(c.sale(1, 1000), "0100", map[int]string{3: "200000"}), "40")
+	c.ask(change(c.request(iso8583.Void, 1, 1000, 2), "", map[int]string{7: ""}), "30")
 	c.ask(change(c.echo(1), "", map[int]string{70: "161"}), "40")
 	c.ask(change(c.reversal(1, 1000), "", map[int]string{90: ""}), "30")
 	c.ask(change(c.reversal(1, 1000), "", map[int]string{90: strings.Repeat("0", 42)}), "25")
 	expect(t, h)
 	c.ask(change(c.sale(1, 1000), "", map[int]string{2: "4111111111111112"}), "14")
 	c.ask(change(c.sale(2, 1000), "", map[int]string{4: "000000000000"}), "13")
+	c.ask(change(c.request(iso8583.Balance, 4, 0, 0), "", map[int]string{4: "000000000001"}), "13")
+	c.ask(change(c.request(iso8583.Balance, 4, 0, 0), "", map[int]string{2: "4111111111111112"}), "14")
 	expect(t, h, entryOf("000001", StateDeclined, 0), entryOf("000002", StateDeclined, 0))
 	c.send(change(c.sale(3, 1000), "0210", nil)) // a response is not answered
 	c.sendBody([]byte("0200 this is no message"))

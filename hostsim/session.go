@@ -105,7 +105,7 @@ func (s *session) write(b []byte) error {
 
 func (s *session) note(direction string, m *iso8583.Message, kind iso8583.Kind, fault Action, note string) {
 	s.h.traffic.add(MessageView{
-		At: now(), Direction: direction, Address: s.a.index, Remote: s.remote, Kind: kind, Fault: fault, Note: note,
+		At: s.h.now(), Direction: direction, Address: s.a.index, Remote: s.remote, Kind: kind, Fault: fault, Note: note,
 	}, m)
 }
 
@@ -147,34 +147,38 @@ func (x *exchange) arrive() {
 
 // process decides the request; the decision is durable when it returns.
 func (x *exchange) process() {
-	switch x.kind {
-	case iso8583.KindSale:
-		x.sale()
-	case iso8583.KindReversal, iso8583.KindReversalRepeat:
+	switch {
+	case iso8583.Type(x.kind).Valid():
+		x.request()
+	case x.kind == iso8583.KindReversal || x.kind == iso8583.KindReversalRepeat:
 		x.reversal()
-	case iso8583.KindSignOn, iso8583.KindEcho:
+	case x.kind == iso8583.KindSignOn || x.kind == iso8583.KindEcho:
 		x.answer(Verdict{Code: CodeApproved})
 	default:
 		x.answer(Verdict{Code: CodeUnsupported, Note: "this host has no such request"})
 	}
 }
 
-func (x *exchange) sale() {
+func (x *exchange) request() {
 	r, err := requestOf(x.m)
 	if err != nil {
 		x.answer(Verdict{Code: CodeFormat, Note: err.Error()})
 		return
 	}
-	if x.f.Action == Decline {
+	switch x.f.Action {
+	case Decline:
 		r.Decline = x.f.Code
+	case Partial:
+		r.Approve = x.f.approve(r.Amount.Minor)
 	}
-	v := x.decide(func(l *Ledger, p Policy) Verdict { return l.Authorise(now(), r, p) })
+	h := x.s.h
+	v := x.decide(func(l *Ledger, p Policy) Verdict { return l.Authorise(h.now(), r, p) })
 	if !v.Pending {
 		x.answer(v)
 		return
 	}
-	ok := x.s.h.later(time.Duration(x.s.h.cfg.ProcessingDelay), func() {
-		x.answer(x.decide(func(l *Ledger, p Policy) Verdict { return l.Complete(now(), r, p) }))
+	ok := h.later(time.Duration(h.cfg.ProcessingDelay), func() {
+		x.answer(x.decide(func(l *Ledger, p Policy) Verdict { return l.Complete(h.now(), r, p) }))
 	})
 	if !ok {
 		x.note("out", nil, "not answered: too many messages are delayed")
@@ -191,7 +195,7 @@ func (x *exchange) reversal() {
 		x.answer(Verdict{Code: x.f.Code, Note: "not processed"})
 		return
 	}
-	x.answer(x.decide(func(l *Ledger, p Policy) Verdict { return l.Reverse(now(), r, p) }))
+	x.answer(x.decide(func(l *Ledger, p Policy) Verdict { return l.Reverse(x.s.h.now(), r, p) }))
 	for _, held := range x.s.h.held.take(heldKey{x.s.a.book, r.Key}) {
 		held.resume(time.Duration(held.f.After))
 	}

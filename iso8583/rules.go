@@ -136,6 +136,9 @@ func (r *ResponseRules) Classify(code string) Class {
 	}
 }
 
+// Supports says whether the dialect has a message for t.
+func (r *Rules) Supports(t Type) bool { return r.MTI[t.Kind()] != "" }
+
 // Wait is the pause before attempt n (2 and up).
 func (r *ReversalRules) Wait(n int) time.Duration {
 	i := min(n-2, len(r.Schedule)-1)
@@ -197,14 +200,18 @@ func (r *Rules) Validate() error {
 	case r.Gate == GateLimit && r.OwedLimit < 1:
 		return fmt.Errorf("rules.owed_limit: want 1 or more")
 	}
-	for _, k := range []Kind{KindSale, KindReversal, KindReversalRepeat} {
-		if r.MTI[k].Response() == "" {
+	for _, k := range Kinds() {
+		needed := k == KindSale || k == KindReversal || k == KindReversalRepeat
+		if mti, ok := r.MTI[k]; (ok || needed) && mti.Response() == "" {
 			return fmt.Errorf("rules.mti.%s: want the MTI of a request", k)
 		}
 	}
 	for _, t := range r.Reversal.Types {
 		if !t.Valid() {
 			return fmt.Errorf("rules.reversal.types: unknown type %q", t)
+		}
+		if !t.MovesMoney() {
+			return fmt.Errorf("rules.reversal.types: %q moves no money, so there is nothing to reverse", t)
 		}
 	}
 	return r.disjoint()

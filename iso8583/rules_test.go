@@ -53,6 +53,8 @@ func TestRulesValidate(t *testing.T) {
 		{"rules.reversal.schedule", func(r *Rules) { r.Reversal.Schedule = []Duration{Duration(time.Second), 0} }},
 		{"rules.reversal.escalate_after", func(r *Rules) { r.Reversal.EscalateAfter = 0 }},
 		{"rules.reversal.types", func(r *Rules) { r.Reversal.Types = []Type{"salute"} }},
+		{"rules.reversal.types", func(r *Rules) { r.Reversal.Types = []Type{Sale, Balance} }},
+		{"rules.mti.void", func(r *Rules) { r.MTI[Void.Kind()] = "0210" }},
 		{"rules.gate", func(r *Rules) { r.Gate = "loose" }},
 		{"rules.owed_limit", func(r *Rules) { r.OwedLimit = 0 }},
 	} {
@@ -66,6 +68,11 @@ func TestRulesValidate(t *testing.T) {
 	strict.Gate, strict.OwedLimit = GateStrict, 0
 	if err := strict.Validate(); err != nil {
 		t.Errorf("a strict gate needs no limit: %v", err)
+	}
+	all := goodRules() // a dialect need not have a message for each
+	all.Reversal.Types = []Type{Sale, Void, Refund, PreAuth, PreAuthVoid, Completion}
+	if err := all.Validate(); err != nil || all.Supports(Void) || !all.Supports(Sale) {
+		t.Error(err)
 	}
 	// The same code may mean one thing in an answer to a sale and another in
 	// an answer to a reversal.

@@ -5,28 +5,62 @@ import "slices"
 // Type is the kind of a transaction, in the words of the API and the journal.
 type Type string
 
-// The types there are. More come with the terminal's whole day.
+// The types there are.
 const (
-	Sale Type = "sale"
+	Sale        Type = "sale"
+	Void        Type = "void"         // undoes a confirmed sale or completion, whole
+	Refund      Type = "refund"       // gives back a confirmed sale or completion, whole or in part
+	PreAuth     Type = "preauth"      // holds an amount
+	PreAuthVoid Type = "preauth_void" // lets a hold go
+	Completion  Type = "completion"   // debits against a hold
+	Balance     Type = "balance"      // asks; moves no money
 )
 
 // Types lists every Type.
-func Types() []Type { return []Type{Sale} }
+func Types() []Type {
+	return []Type{Sale, Void, Refund, PreAuth, PreAuthVoid, Completion, Balance}
+}
 
 // Valid says whether t is one of Types.
 func (t Type) Valid() bool { return slices.Contains(Types(), t) }
 
 // NeedsConfirmation says whether the commit point of t is the application's
-// confirmation (design: the order that nothing may break, 3).
-func (t Type) NeedsConfirmation() bool { return t == Sale }
+// confirmation. The others commit with the durable approval: a confirmation
+// that went missing must not undo a void after the customer left (design: the
+// order that nothing may break).
+func (t Type) NeedsConfirmation() bool { return t == Sale || t == PreAuth }
+
+// Originals lists the types that t may follow; none: it stands alone.
+func (t Type) Originals() []Type {
+	switch t {
+	case Void, Refund:
+		return []Type{Sale, Completion}
+	case PreAuthVoid, Completion:
+		return []Type{PreAuth}
+	default:
+		return nil
+	}
+}
+
+// Followed says whether anything can follow t.
+func (t Type) Followed() bool {
+	return slices.ContainsFunc(Types(), func(o Type) bool { return slices.Contains(o.Originals(), t) })
+}
+
+// MovesMoney says whether t can leave a debit, a credit or a hold. What does
+// not is never reversed, and ends as failed where the outcome is unknown.
+func (t Type) MovesMoney() bool { return t != Balance }
+
+// Kind is the kind of the request of t.
+func (t Type) Kind() Kind { return Kind(t) }
 
 // Kind is what one message on the wire is for. A profile maps it to an MTI and
-// a set of fields.
+// a set of fields. Each Type's request is a kind of the same name.
 type Kind string
 
-// The kinds there are.
+// The kinds there are, beside those of the types.
 const (
-	KindSale           Kind = "sale"
+	KindSale                = Kind(Sale)
 	KindReversal       Kind = "reversal"
 	KindReversalRepeat Kind = "reversal_repeat"
 	KindEcho           Kind = "echo"
@@ -35,7 +69,11 @@ const (
 
 // Kinds lists every Kind.
 func Kinds() []Kind {
-	return []Kind{KindSale, KindReversal, KindReversalRepeat, KindEcho, KindSignOn}
+	var out []Kind
+	for _, t := range Types() {
+		out = append(out, t.Kind())
+	}
+	return append(out, KindReversal, KindReversalRepeat, KindEcho, KindSignOn)
 }
 
 // Facts is the meaning of one outgoing message, before a profile gives it a
@@ -49,15 +87,23 @@ type Facts struct {
 	STAN         STAN   // DE 11
 	Amount       Amount // DE 4 and DE 49
 	Transmission string // DE 7, MMDDhhmmss, UTC, of this message's first send
-	LocalTime    string // DE 12, hhmmss, of the original
-	LocalDate    string // DE 13, MMDD, of the original
-	RRN          RRN    // DE 37
-	AuthCode     string // DE 38
+	LocalTime    string // DE 12, hhmmss, of the transaction
+	LocalDate    string // DE 13, MMDD, of the transaction
+	RRN          RRN    // DE 37: of the original, in a request that follows one
+	AuthCode     string // DE 38: likewise
 	Reason       string // DE 39 of a reversal
 
-	// OriginalTransmission is DE 7 of the request, for DE 90 of its reversal.
-	OriginalTransmission string
+	// Original is what DE 90 speaks of: the request that a reversal undoes, or
+	// the transaction that a void, refund or completion follows. Zero: none.
+	Original Original
 
 	// Card is nil on messages that carry no card data.
 	Card *Card
+}
+
+// Original identifies an earlier message for DE 90 (n42).
+type Original struct {
+	MTI          MTI
+	STAN         STAN
+	Transmission string // DE 7
 }

@@ -15,11 +15,17 @@ type Begin struct {
 	Type     iso8583.Type `json:"type"`           // "sale"
 	Terminal iso8583.TID  `json:"terminal"`       // DE 41
 	Epoch    uint64       `json:"epoch"`          // in which the UUID was minted; /v1/health gives it
-	Amount   int64        `json:"amount"`         // minor units
+	Amount   int64        `json:"amount"`         // minor units; none for a balance
 	Currency string       `json:"currency"`       // ISO 4217: "CNY" or "156"
-	Sale     string       `json:"sale"`           // the merchant's reference, unique per business day
+	Sale     string       `json:"sale"`           // the merchant's reference, unique per business day; of a sale and a preauth
 	Part     string       `json:"part,omitempty"` // of a deliberately split sale
-	Card     Card         `json:"card"`
+
+	// Original is the UUID of what a void, refund, preauth_void or completion
+	// follows. Such a one may leave out currency and card, and a void its
+	// amount: they are the original's.
+	Original string `json:"original,omitempty"`
+
+	Card Card `json:"card"`
 }
 
 // Card is what was read from the card. It leaves the agent towards the host
@@ -67,7 +73,7 @@ const (
 type Transaction struct {
 	UUID         string       `json:"uuid"`
 	Type         iso8583.Type `json:"type"`
-	State        string       `json:"state"` // pending, approved, reversing, confirmed, declined, reversed, not_sent
+	State        string       `json:"state"` // pending, approved, reversing, confirmed, declined, reversed, not_sent, failed
 	Must         Must         `json:"must"`
 	Terminal     iso8583.TID  `json:"terminal"`
 	STAN         string       `json:"stan"`
@@ -80,6 +86,10 @@ type Transaction struct {
 	ResponseCode string       `json:"response_code,omitempty"`
 	RRN          iso8583.RRN  `json:"rrn,omitempty"`
 	AuthCode     string       `json:"auth_code,omitempty"`
+	Balance      string       `json:"balance,omitempty"`  // DE 54
+	Original     string       `json:"original,omitempty"` // what it follows
+	Left         int64        `json:"left,omitempty"`     // of a confirmed one: still to be given back, completed or let go
+	Follows      []Follow     `json:"follows,omitempty"`
 	Cause        string       `json:"cause,omitempty"` // why it is or was reversed
 	Attempts     int          `json:"reversal_attempts,omitempty"`
 	HoldDown     bool         `json:"hold_down,omitempty"`
@@ -93,6 +103,15 @@ type Transaction struct {
 	Warning      string       `json:"warning,omitempty"`  // of a request that was accepted all the same
 	Other        string       `json:"other,omitempty"`    // the transaction that the warning is about
 	Timeline     []Moment     `json:"timeline,omitempty"` // with ?timeline=1
+}
+
+// Follow is a transaction that follows another.
+type Follow struct {
+	UUID   string       `json:"uuid"`
+	Type   iso8583.Type `json:"type"`
+	Amount int64        `json:"amount"`
+	Open   bool         `json:"open"` // undecided: nothing else may follow meanwhile
+	Done   bool         `json:"done"`
 }
 
 // Item is an entry of the escalation queue.

@@ -49,18 +49,21 @@ func (m *Machine) applyRules(r *RulesUsed) {
 }
 
 // addIntent makes t known. One that was loaded back takes its STAN from nobody,
-// since whoever has it is newer.
+// since whoever has it is newer: Load sees to that.
 func (m *Machine) addIntent(r *Intent, loaded bool) {
 	t := &Transaction{Intent: *r, State: StatePending, FirstRoute: r.Route}
 	t.Card = nil
 	m.hot[t.UUID] = t
 	m.open = append(m.open, t.UUID)
 	key := STANKey(t.TID, t.STAN)
-	if holder := m.hot[m.bySTAN[key]]; holder == nil || !holder.State.Open() && !loaded {
+	uuid, held := m.bySTAN[key]
+	if holder := m.hot[uuid]; !held || !loaded && (holder == nil || !holder.State.Open()) {
 		m.bySTAN[key] = t.UUID
 	}
-	key = SaleKey(t.MID, t.Sale, t.Part)
-	m.bySale[key] = append(m.bySale[key], t.UUID)
+	if t.Kind.NeedsConfirmation() {
+		key = SaleKey(t.MID, t.Sale, t.Part)
+		m.bySale[key] = append(m.bySale[key], t.UUID)
+	}
 }
 
 // resettle moves a transaction between the two lists.
@@ -78,17 +81,23 @@ func (m *Machine) resettle(uuid string, settled bool) {
 func (t *Transaction) apply(r Record) {
 	switch r := r.(type) {
 	case *Rerouted:
-		t.Route = r.Route
+		t.Route, t.Address = r.Route, r.Address
 	case *Approved:
 		t.State = StateApproved
-		t.Code, t.RRN, t.AuthCode = r.Code, r.RRN, r.AuthCode
+		t.Code, t.RRN, t.AuthCode, t.Balance = r.Code, r.RRN, r.AuthCode, r.Balance
 	case *Declined:
 		t.State, t.Final = StateDeclined, r.At
 		t.Code, t.RRN = r.Code, r.RRN
 	case *NotSent:
 		t.State, t.Final = StateNotSent, r.At
 	case *Confirmed:
-		t.State, t.Confirmed, t.Final = StateConfirmed, r.At, r.At
+		t.State, t.Confirmed, t.Final, t.Stuck = StateConfirmed, r.At, r.At, false
+	case *Failed:
+		t.State, t.Final = StateFailed, r.At
+	case *Followed:
+		t.follow(Follow{By: r.By, Kind: r.Kind, Minor: r.Minor, Open: true})
+	case *FollowEnded:
+		t.followEnded(r)
 	case *ShownNote:
 		t.Shown = r.Delivered
 	case *Late:
@@ -98,12 +107,34 @@ func (t *Transaction) apply(r Record) {
 		t.Evidence++
 	case *Escalated:
 		t.Items = append(t.Items, Item{Cause: r.Cause, At: r.At})
-		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible
+		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible ||
+			r.Cause == CauseContradiction && t.State == StateReversed && t.Original != ""
 		t.HostRefused = t.HostRefused || r.Cause == CauseRefused || r.Cause == CauseUnknown || r.Cause == CauseDuplicate
 	case *Resolved:
 		t.resolve(r)
 	default:
 		t.applyReversal(r)
+	}
+}
+
+// follow adds or reopens a follow-up.
+func (t *Transaction) follow(f Follow) {
+	t.Follows = slices.DeleteFunc(slices.Clone(t.Follows), func(o Follow) bool { return o.By == f.By })
+	t.Follows = append(t.Follows, f)
+}
+
+// followEnded: a follow-up is decided. Once all is given back, whether the goods
+// were handed over is no question about money any more (R10: void it, else a
+// person).
+func (t *Transaction) followEnded(r *FollowEnded) {
+	t.Follows = slices.Clone(t.Follows)
+	for i := range t.Follows {
+		if f := &t.Follows[i]; f.By == r.By {
+			f.Open, f.Done = false, r.Done
+		}
+	}
+	if t.givenBack() {
+		t.closeItems(CauseNotShown, CauseNotDelivered)
 	}
 }
 
@@ -146,12 +177,12 @@ func (t *Transaction) resolve(r *Resolved) {
 	case VerbOverride:
 		t.Overridden = true
 	case VerbReversed:
-		t.State, t.Final, t.ByOperator, t.Parked = StateReversed, r.At, true, false
+		t.State, t.Final, t.ByOperator, t.Parked, t.Stuck = StateReversed, r.At, true, false, false
 		t.closeItems()
 	case VerbDebited:
 		// The debit stands by the acquirer's word; the person who says so
 		// has dealt with the customer, so nobody is asked for a screen.
-		t.State, t.Confirmed, t.Final, t.ByOperator, t.Parked = StateConfirmed, r.At, r.At, true, false
+		t.State, t.Confirmed, t.Final, t.ByOperator, t.Parked, t.Stuck = StateConfirmed, r.At, r.At, true, false, false
 		t.Shown = DeliveredUnknown
 		t.closeItems()
 	case VerbClose:

@@ -24,8 +24,8 @@ func confirmNothing(s *step, t *Transaction, ev Event) {
 // cancel undoes what is not confirmed.
 func cancel(s *step, t *Transaction, ev Event) {
 	e := ev.(Cancel)
-	if t.Stuck {
-		s.answer(e.Req, t.UUID, Unsuitable)
+	if t.Stuck || t.Kind.MovesMoney() && !reversible(s.rules(t), t.Kind) {
+		s.answer(e.Req, t.UUID, Unsuitable) // the host or a person decides
 		return
 	}
 	cause := CauseCancelled
@@ -54,10 +54,11 @@ func shown(s *step, t *Transaction, ev Event) {
 	if s.wait(t).For == waitShown {
 		s.disarm(t)
 	}
-	switch e.Delivered {
-	case DeliveredNo:
+	switch {
+	case !t.Kind.NeedsConfirmation(), t.givenBack(): // no goods depend on it, or no money
+	case e.Delivered == DeliveredNo:
 		s.escalate(t, CauseNotDelivered)
-	case DeliveredUnknown:
+	case e.Delivered == DeliveredUnknown:
 		s.escalate(t, CauseNotShown)
 	}
 	s.answer(e.Req, t.UUID, OK)
@@ -98,29 +99,28 @@ func resolve(s *step, t *Transaction, ev Event) {
 
 // unfit says why the verb cannot be obeyed now, or "".
 func (s *step) unfit(t *Transaction, e *Resolve) Code {
-	stuck := t.State == StatePending && t.Stuck
 	switch e.Verb {
 	case VerbPark, VerbResume:
 		if t.State != StateReversing || t.Parked == (e.Verb == VerbPark) {
 			return Unsuitable
 		}
 	case VerbOverride:
-		if t.State != StateReversing && !stuck || t.Overridden {
+		if t.State != StateReversing && !t.Stuck || t.Overridden {
 			return Unsuitable
 		}
 	case VerbReversed, VerbDebited:
 		switch {
 		case e.Ref == "":
 			return Invalid
-		case t.State != StateReversing && !stuck:
+		case t.State != StateReversing && !t.Stuck:
 			return Unsuitable
-		case !stuck && !t.Parked:
+		case !t.Stuck && !t.Parked:
 			return ParkFirst
 		case s.now.Boot < s.wait(t).Quiet:
 			return TooEarly
 		}
 	case VerbClose:
-		if t.State.Open() || !t.Escalated() {
+		if t.State.Open() || t.Stuck || !t.Escalated() {
 			return Unsuitable
 		}
 	default:
@@ -144,6 +144,7 @@ func (s *step) resolved(t *Transaction, v Verb) {
 		s.escalate(t, CauseParked) // nothing is sent: a person has it until it is closed
 		s.disarm(t)
 	case VerbReversed, VerbDebited:
+		s.unlock(t)
 		s.disarm(t)
 	}
 }

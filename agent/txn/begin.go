@@ -25,8 +25,8 @@ func (s *step) begin(e Begin) {
 		s.answer(e.Req, e.UUID, code)
 		return
 	}
-	code, other := s.m.refuseSale(SaleKey(term.MID, e.Sale, e.Part), s.now)
-	if code == SaleOpen || code == SalePaid {
+	code, other := s.m.conflict(term, &e, s.now)
+	if code != "" && code != BeingReversed {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: code, Other: other})
 		return
 	}
@@ -51,12 +51,28 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 	case term == nil:
 		return UnknownTerminal
 	case e.UUID == "" || strings.Contains(e.UUID, ":"),
-		!e.Type.Valid(), e.Sale == "", e.Card == nil,
-		e.Amount.Minor <= 0 || e.Amount.Minor > iso8583.MaxMinor,
+		!e.Type.Valid(), e.Card == nil,
+		e.Type.NeedsConfirmation() == (e.Sale == ""), e.Sale == "" && e.Part != "",
+		(e.Type.Originals() != nil) == (e.Original == ""),
+		e.Amount.Minor < 0 || e.Amount.Minor > iso8583.MaxMinor,
+		(e.Amount.Minor == 0) == e.Type.MovesMoney(),
 		!e.Amount.Currency.Known():
 		return Invalid
+	case !term.Rules.Supports(e.Type):
+		return Unsupported
 	}
 	return ""
+}
+
+// conflict says which earlier transaction forbids this one, or warns of it.
+func (m *Machine) conflict(term *Terminal, e *Begin, now Time) (Code, string) {
+	switch {
+	case e.Type.Originals() != nil:
+		return m.refuseOriginal(term, e)
+	case e.Type.NeedsConfirmation():
+		return m.refuseSale(SaleKey(term.MID, e.Sale, e.Part), now)
+	}
+	return "", ""
 }
 
 // saleAgain is how long a paid part refuses another attempt even though the
@@ -78,6 +94,9 @@ func (m *Machine) refuseSale(key string, now Time) (Code, string) {
 			}
 			warning, other = BeingReversed, uuid
 		case StateConfirmed:
+			if t.givenBack() {
+				continue
+			}
 			_, date, year := localTime(now)
 			near := now.Wall - t.Confirmed
 			if t.LocalDate == date && t.Year == year || near < saleAgain {
@@ -88,6 +107,27 @@ func (m *Machine) refuseSale(key string, now Time) (Code, string) {
 		}
 	}
 	return warning, other
+}
+
+// refuseOriginal is what P3 asks of credits and completions: one that follows
+// at a time, never more than is left, and only after what stands.
+func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
+	o := m.hot[e.Original]
+	switch {
+	case o == nil:
+		return OriginalUnknown, e.Original
+	case !slices.Contains(e.Type.Originals(), o.Kind), o.MID != term.MID, o.Currency != e.Amount.Currency:
+		return OriginalUnfit, e.Original
+	case o.State != StateConfirmed:
+		return OriginalOpen, e.Original
+	case o.Busy() != "":
+		return OriginalBusy, o.Busy()
+	case o.Left() == 0, e.Type != iso8583.Refund && o.Left() != o.Minor:
+		return OriginalUsed, e.Original
+	case e.Amount.Minor > o.Left(), (e.Type == iso8583.Void || e.Type == iso8583.PreAuthVoid) && e.Amount.Minor != o.Minor:
+		return AboveOriginal, e.Original
+	}
+	return "", ""
 }
 
 // gate says which owed reversal forbids a new transaction, or "".
@@ -116,19 +156,61 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Sale: e.Sale, Part: e.Part, Digest: e.Digest,
 		PAN: e.Card.PAN.Masked(), CardHash: e.CardHash,
 		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
-		Rules: term.hash, Route: e.Route, Card: e.Card,
+		Rules: term.hash, Route: e.Route, Original: e.Original, Address: term.address(e.Route), Card: e.Card,
 	})
-	s.request(s.m.hot[e.UUID], e.Card)
+	t := s.m.hot[e.UUID]
+	s.lock(t)
+	s.request(t, e.Card)
+}
+
+// address is the host:port of a route, or "" where the shell did not say.
+func (t *Terminal) address(route int) string {
+	if t == nil || route < 0 || route >= len(t.Addresses) {
+		return ""
+	}
+	return t.Addresses[route]
+}
+
+// lock makes t's original wait for t, unless it does already.
+func (s *step) lock(t *Transaction) {
+	o := s.m.hot[t.Original]
+	if t.Original == "" || o != nil && slices.ContainsFunc(o.Follows, func(f Follow) bool { return f.By == t.UUID && f.Open }) {
+		return
+	}
+	s.record(t.Original, &Followed{By: t.UUID, Kind: t.Kind, Minor: t.Minor, TID: t.TID, STAN: t.STAN})
+}
+
+// finish records the end of t and what that means for its original.
+func (s *step) finish(t *Transaction, end Record) {
+	s.record(t.UUID, end)
+	s.unlock(t)
+	s.disarm(t)
+}
+
+// unlock lets t's original go, now that t is decided.
+func (s *step) unlock(t *Transaction) {
+	if t.Original == "" {
+		return
+	}
+	s.record(t.Original, &FollowEnded{By: t.UUID, Done: t.State == StateConfirmed})
+	if o := s.m.hot[t.Original]; o != nil && s.wait(o).For == waitShown && !o.awaitsShown() {
+		s.disarm(o)
+	}
 }
 
 // request sends the request of t to its present address.
 func (s *step) request(t *Transaction, card *iso8583.Card) {
-	f := t.facts(iso8583.KindSale)
+	r := s.rules(t)
+	f := t.facts(t.Kind.Kind())
 	f.Transmission = t.Transmission
 	f.Card = card
+	if o := s.m.hot[t.Original]; o != nil {
+		f.RRN, f.AuthCode = o.RRN, o.AuthCode
+		f.Original = o.identity(s.rules(o))
+	}
 	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: t.Route, Facts: f})
-	r := s.rules(t)
 	s.arm(t, waitResponse, r.SendTimeout+r.ResponseTimeout)
+	s.wait(t).Request = s.now.Boot + time.Duration(r.SendTimeout)
 }
 
 // facts is what every message about t carries.
@@ -136,8 +218,12 @@ func (t *Transaction) facts(k iso8583.Kind) iso8583.Facts {
 	return iso8583.Facts{
 		Kind: k, Type: t.Kind, TID: t.TID, MID: t.MID, STAN: t.STAN, Amount: t.Amount(),
 		LocalTime: t.LocalTime, LocalDate: t.LocalDate,
-		OriginalTransmission: t.Transmission,
 	}
+}
+
+// identity is what DE 90 says of t's request.
+func (t *Transaction) identity(r *iso8583.Rules) iso8583.Original {
+	return iso8583.Original{MTI: r.MTI[t.Kind.Kind()], STAN: t.STAN, Transmission: t.Transmission}
 }
 
 // unsent: no byte left for this address, which is certain. Another may be
@@ -150,8 +236,7 @@ func unsent(s *step, t *Transaction, ev Event) {
 	}
 	if t.State == StateReversing {
 		// Cancelled before it left: there is nothing to reverse any more.
-		s.record(t.UUID, &NotSent{})
-		s.disarm(t)
+		s.finish(t, &NotSent{})
 		return
 	}
 	routes := 1
@@ -159,17 +244,17 @@ func unsent(s *step, t *Transaction, ev Event) {
 		routes = max(term.Routes, 1)
 	}
 	if next := (t.Route + 1) % routes; next != t.FirstRoute && e.Card != nil {
-		s.record(t.UUID, &Rerouted{Route: next})
+		s.record(t.UUID, &Rerouted{Route: next, Address: s.m.terminals[t.TID].address(next)})
 		s.request(t, e.Card)
 		return
 	}
-	s.record(t.UUID, &NotSent{})
-	s.disarm(t)
+	s.finish(t, &NotSent{})
 }
 
 // requestSent starts the host's time.
 func requestSent(s *step, t *Transaction, ev Event) {
 	if !t.Stuck && ev.(Sent).Route == t.Route {
+		s.wait(t).Request = s.now.Boot
 		s.arm(t, waitResponse, s.rules(t).ResponseTimeout)
 	}
 }

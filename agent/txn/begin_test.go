@@ -66,6 +66,85 @@ func TestBeginRefuses(t *testing.T) {
 	}
 }
 
+// What is asked of a request, type by type: a sale's reference or an original,
+// never both; an amount, unless no money moves.
+func TestBeginRefusesByType(t *testing.T) {
+	sale := func(b *Begin) { b.Sale = "s9" }
+	noSale := func(b *Begin) { b.Sale = "" }
+	part := func(b *Begin) { b.Part = "2" }
+	original := func(b *Begin) { b.Original = "u1" }
+	noOriginal := func(b *Begin) { b.Original = "" }
+	zero := func(b *Begin) { b.Amount.Minor = 0 }
+	some := func(b *Begin) { b.Amount.Minor = 1 }
+	const alone, follows = Accepted, Accepted
+	for _, c := range []struct {
+		name   string
+		change func(*Begin)
+		want   [7]Code // in the order of iso8583.Types
+	}{ //               sale     void     refund   preauth  its void completion balance
+		{"as it should be", func(*Begin) {}, [7]Code{alone, follows, follows, alone, follows, follows, alone}},
+		{"a sale", sale, [7]Code{alone, Invalid, Invalid, alone, Invalid, Invalid, Invalid}},
+		{"no sale", noSale, [7]Code{Invalid, follows, follows, Invalid, follows, follows, alone}},
+		{"a part", part, [7]Code{alone, Invalid, Invalid, alone, Invalid, Invalid, Invalid}},
+		{"an original", original, [7]Code{Invalid, follows, follows, Invalid, follows, follows, Invalid}},
+		{"no original", noOriginal, [7]Code{alone, Invalid, Invalid, alone, Invalid, Invalid, alone}},
+		{"amount zero", zero, [7]Code{Invalid, Invalid, Invalid, Invalid, Invalid, Invalid, alone}},
+		{"amount above zero", some, [7]Code{alone, AboveOriginal, follows, alone, AboveOriginal, follows, Invalid}},
+	} {
+		for i, typ := range iso8583.Types() {
+			m, of := readyFor(t, testRules(), typ)
+			b := beginOf(t, typ, "u9", of, 1234)
+			c.change(&b)
+			if c.want[i] != Accepted {
+				refused(t, m, at(0), b, c.want[i])
+			} else if got := m.Step(at(0), b).Answers[0].Code; got != Accepted {
+				t.Errorf("%s, %s: %s", typ, c.name, got)
+			}
+		}
+	}
+}
+
+// A type is offered where the dialect has a message for it.
+func TestBeginNeedsADialect(t *testing.T) {
+	for _, typ := range iso8583.Types() {
+		rules := testRules()
+		m, of := readyFor(t, rules, typ)
+		delete(rules.MTI, typ.Kind())
+		m.Step(at(0), testConfig(rules)) // the acquirer's profile changed meanwhile
+		refused(t, m, at(0), beginOf(t, typ, "u9", of, 1234), Unsupported)
+	}
+}
+
+// What cannot be followed, beside what the transcripts show.
+func TestBeginWantsAFitOriginal(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Begin)
+		then   func(*Machine)
+		want   Code
+	}{
+		{"itself", func(b *Begin) { b.Original = b.UUID }, nil, OriginalUnknown},
+		{"another currency", func(b *Begin) { b.Amount.Currency = 840 }, nil, OriginalUnfit},
+		{"another merchant's", func(*Begin) {}, func(m *Machine) {
+			c := testConfig(testRules())
+			c.Terminals[0].MID = "M00000000000002"
+			m.Step(at(0), c)
+		}, OriginalUnfit},
+		{"another terminal's of the merchant", func(b *Begin) { b.TID = "T0000002" }, nil, Accepted},
+		{"an older epoch's request", func(b *Begin) { b.Epoch = 6 }, nil, EpochOld},
+	} {
+		m, of := readyFor(t, testRules(), iso8583.Void)
+		if c.then != nil {
+			c.then(m)
+		}
+		b := beginOf(t, iso8583.Void, "u9", of, 1234)
+		c.change(&b)
+		if got := m.Step(at(0), b).Answers[0].Code; got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
 func TestUUIDIsTheIdempotencyKey(t *testing.T) {
 	m := newMachine(testRules())
 	started(t, m, at(0), "u1", "s1")

@@ -178,15 +178,18 @@ func (r *Intent) fields(c *coder) {
 	num(c, 17, &r.Year)
 	str(c, 18, &r.Rules)
 	num(c, 19, &r.Route)
+	str(c, 20, &r.Original)
+	str(c, 21, &r.Address)
 }
 
-func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route) }
+func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route); str(c, 3, &r.Address) }
 
 func (r *Approved) fields(c *coder) {
 	str(c, 2, &r.Code)
 	str(c, 3, &r.RRN)
 	str(c, 4, &r.AuthCode)
 	num(c, 5, &r.Route)
+	str(c, 6, &r.Balance)
 }
 
 func (r *Declined) fields(c *coder) { str(c, 2, &r.Code); str(c, 3, &r.RRN) }
@@ -196,6 +199,18 @@ func (r *NotSent) fields(*coder) {}
 func (r *Confirmed) fields(*coder) {}
 
 func (r *ShownNote) fields(c *coder) { str(c, 2, &r.Delivered) }
+
+func (r *Followed) fields(c *coder) {
+	str(c, 2, &r.By)
+	str(c, 3, &r.Kind)
+	c.int64(4, &r.Minor)
+	str(c, 5, &r.TID)
+	num(c, 6, &r.STAN)
+}
+
+func (r *FollowEnded) fields(c *coder) { str(c, 2, &r.By); c.bool(3, &r.Done) }
+
+func (r *Failed) fields(*coder) {}
 
 func (r *Reversing) fields(c *coder) {
 	str(c, 2, &r.Cause)

@@ -31,15 +31,18 @@ func sampleRecords(t testing.TB) []Record {
 		&Intent{
 			Head: h, Kind: iso8583.Sale, TID: testTID, MID: testMID, STAN: 899999, Epoch: 7,
 			Minor: 1234, Currency: 156, Sale: "s1", Part: "2", Digest: "d1", PAN: testCard(t).PAN.Masked(), CardHash: "h1",
-			Transmission: "0314100000", LocalTime: "180000", LocalDate: "0314", Year: 2026, Rules: "0123456789abcdef", Route: 1,
+			Transmission: "0314100000", LocalTime: "180000", LocalDate: "0314", Year: 2026, Rules: "0123456789abcdef", Route: 1, Original: "u0", Address: "a.example:8583",
 			Card: testCard(t),
 		},
-		&Rerouted{h, 1},
-		&Approved{h, "00", "000000600001", "A00001", 1},
+		&Rerouted{h, 1, "b.example:8583"},
+		&Approved{h, "00", "000000600001", "A00001", 1, "BAL"},
 		&Declined{h, "51", "000000600001"},
 		&NotSent{h},
 		&Confirmed{h},
 		&ShownNote{h, DeliveredYes},
+		&Followed{h, "u2", iso8583.Refund, 500, testTID, 900},
+		&FollowEnded{h, "u2", true},
+		&Failed{h},
 		&Reversing{h, CauseTimeout, "68", true},
 		&Attempt{h, 3, 1, "0314100530", true},
 		&ReversalSent{h, 3},
@@ -129,7 +132,7 @@ func fill(t *rapid.T, v reflect.Value) {
 
 // TestDecodeRefuses: what a newer version wrote is told apart from damage.
 func TestDecodeRefuses(t *testing.T) {
-	approved := Encode(nil, &Approved{Head{At: 1}, "00", "1", "A", 1})
+	approved := Encode(nil, &Approved{Head{At: 1}, "00", "1", "A", 1, ""})
 	for _, c := range []struct {
 		name  string
 		typ   RecordType
@@ -138,7 +141,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}{
 		{"unknown type", 999, nil, ErrRecordNewer},
 		{"type 0", 0, nil, ErrRecordNewer},
-		{"field of a newer version", TypeApproved, append(slices.Clone(approved), 6, 1, 'x'), ErrRecordNewer},
+		{"field of a newer version", TypeApproved, append(slices.Clone(approved), 7, 1, 'x'), ErrRecordNewer},
 		{"field beyond every version's bound", TypeApproved, append(slices.Clone(approved), maxFields, 1, 'x'), ErrRecordNewer},
 		{"a field on a record that has none", TypeConfirmed, []byte{1, 1, 2, 2, 1, 'x'}, ErrRecordNewer},
 		{"cut short", TypeApproved, approved[:len(approved)-1], ErrRecord},

@@ -19,6 +19,10 @@ type Terminal struct {
 	Rules  iso8583.Rules
 	Routes int // number of the acquirer's addresses
 
+	// Addresses are the routes' host:port, for the record: a reversal must go
+	// where its request went. It may be empty.
+	Addresses []string
+
 	hash string // of Rules, taken once
 }
 
@@ -33,8 +37,9 @@ type Begin struct {
 	TID      iso8583.TID
 	Type     iso8583.Type
 	Amount   iso8583.Amount
-	Sale     string // the merchant's reference
+	Sale     string // the merchant's reference; of a sale and a pre-authorisation
 	Part     string // of a deliberately split sale
+	Original string // UUID of what this follows; of a void, refund, completion …
 	Digest   string // of the whole body, keyed: it covers the card
 	CardHash string // keyed hash of the PAN
 	Route    int    // the address to try first
@@ -150,6 +155,7 @@ type Response struct {
 	MID          string       // DE 42
 	RRN          iso8583.RRN  // DE 37
 	AuthCode     string       // DE 38
+	Balance      string       // DE 54
 	Text         string       // the message, masked, for the record
 }
 

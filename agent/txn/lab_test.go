@@ -3,6 +3,7 @@ package txn
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,11 +23,11 @@ func store(r Record) stored {
 	return stored{r.Type(), r.Group(), Encode(nil, r), Keys(r)}
 }
 
-func (s stored) load(t testing.TB) Record {
+func (s stored) load(t fataler) Record {
 	t.Helper()
 	r, err := Decode(s.typ, s.group, s.clear)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	return r
 }
@@ -82,7 +83,13 @@ func (l *lab) start() {
 func (l *lab) step(ev Event) {
 	for _, key := range l.m.Needs(ev) {
 		if found := l.find(key); len(found) > 0 {
-			l.printf("  loaded   %s", found[0].Group())
+			var groups []string
+			for _, r := range found {
+				if !slices.Contains(groups, r.Group()) {
+					groups = append(groups, r.Group())
+				}
+			}
+			l.printf("  loaded   %s", strings.Join(groups, ", "))
 			l.m.Load(found)
 		}
 	}

@@ -74,20 +74,29 @@ func SaleKey(mid iso8583.MID, sale, part string) string {
 
 // Keys lists the journal keys of a record beside its group.
 func Keys(r Record) []string {
-	if i, ok := r.(*Intent); ok {
-		return []string{STANKey(i.TID, i.STAN), SaleKey(i.MID, i.Sale, i.Part)}
+	switch r := r.(type) {
+	case *Intent:
+		keys := []string{STANKey(r.TID, r.STAN)}
+		if r.Kind.NeedsConfirmation() {
+			keys = append(keys, SaleKey(r.MID, r.Sale, r.Part))
+		}
+		return keys
+	case *Followed:
+		return []string{STANKey(r.TID, r.STAN)}
 	}
 	return nil
 }
 
 // Needs lists the journal keys whose groups must be in memory before Step may
-// take ev: an old UUID, a sale's earlier attempts, a late response's owner. The
-// shell looks them up off its loop and gives the result to Load.
+// take ev: an old UUID, a sale's earlier attempts, what a void follows, a late
+// response's owner and its original. The shell looks them up off its loop and gives the result to Load.
 func (m *Machine) Needs(ev Event) []string {
 	switch e := ev.(type) {
 	case Begin:
 		keys := m.needUUID(e.UUID)
-		if term := m.terminals[e.TID]; term != nil {
+		if e.Original != "" {
+			keys = append(keys, m.needUUID(e.Original)...)
+		} else if term := m.terminals[e.TID]; term != nil {
 			keys = append(keys, SaleKey(term.MID, e.Sale, e.Part))
 		}
 		return keys
@@ -100,8 +109,12 @@ func (m *Machine) Needs(ev Event) []string {
 	case Resolve:
 		return m.needUUID(e.UUID)
 	case Response:
-		if key := STANKey(e.TID, e.STAN); m.bySTAN[key] == "" {
-			return []string{key}
+		t := m.hot[m.bySTAN[STANKey(e.TID, e.STAN)]]
+		switch {
+		case t == nil:
+			return []string{STANKey(e.TID, e.STAN)}
+		case t.Original != "":
+			return m.needUUID(t.Original) // the answer may lock it anew
 		}
 	}
 	return nil
@@ -121,6 +134,11 @@ func (m *Machine) Load(records []Record) {
 	for _, r := range records {
 		if m.hot[r.Group()] == nil && !strings.Contains(r.Group(), ":") {
 			fresh = append(fresh, r)
+		}
+	}
+	for _, r := range slices.Backward(fresh) { // of several with one STAN the newest has it
+		if i, ok := r.(*Intent); ok && m.bySTAN[STANKey(i.TID, i.STAN)] == "" {
+			m.bySTAN[STANKey(i.TID, i.STAN)] = i.UUID
 		}
 	}
 	for _, r := range fresh {

@@ -3,6 +3,8 @@ package txn
 import (
 	"slices"
 	"testing"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // kept is a machine together with its journal, to load from.
@@ -118,6 +120,56 @@ func TestEvictedTransactionsComeBack(t *testing.T) {
 	}
 }
 
+// What follows another finds it again, and the other way round: what locks a
+// sale is in memory with it.
+func TestFollowUpsComeBackWithTheirOriginal(t *testing.T) {
+	k := newKept(t)
+	k.paid("u1", "s1")
+	void := beginOf(t, iso8583.Void, "u2", "u1", 1234)
+	k.Evict(0)
+	if needs := k.Needs(void); !slices.Equal(needs, []string{"u2", "u1"}) {
+		t.Fatalf("a void needs %v", needs)
+	}
+	k.Load(k.look("u1"))
+	o := k.step(void).Messages[0]
+	if k.Evict(0); k.Get("u1") == nil {
+		t.Fatal("a locked sale left memory")
+	}
+	k.step(answerTo(o, "0210", "05"))
+
+	// Only the sale has left when the host changes its mind.
+	late := answerTo(o, "0210", "00")
+	k.Evict(0)
+	k.Load(k.look("u2"))
+	if needs := k.Needs(late); !slices.Equal(needs, []string{"u1"}) {
+		t.Fatalf("the late answer needs %v", needs)
+	}
+	// Both have left.
+	k.Evict(0)
+	needs := k.Needs(late)
+	for _, key := range needs {
+		k.Load(k.look(key))
+	}
+	k.step(late)
+	if o := k.Get("u1"); o == nil || o.Busy() != "u2" {
+		t.Fatalf("needs %v, and the sale is not locked", needs)
+	}
+}
+
+// Only sales and pre-authorisations are found by a sale's reference.
+func TestKeysByType(t *testing.T) {
+	for _, typ := range iso8583.Types() {
+		keys := Keys(&Intent{Kind: typ, TID: testTID, MID: testMID, STAN: 3, Sale: "s1"})
+		want := []string{STANKey(testTID, 3)}
+		if typ.NeedsConfirmation() {
+			want = append(want, SaleKey(testMID, "s1", ""))
+		}
+		if !slices.Equal(keys, want) {
+			t.Errorf("%s: %v", typ, keys)
+		}
+	}
+}
+
 func TestNeedsNothingForWhatIsInMemory(t *testing.T) {
 	k := newKept(t)
 	o := k.paid("u1", "s1")
@@ -158,5 +210,24 @@ func TestLoadDoesNotTakeTheSTAN(t *testing.T) {
 	}
 	if got := k.step(beginSale(t, "u3", "s3")).Messages[0].Facts.STAN; got != 2 {
 		t.Errorf("the next STAN is %s", got)
+	}
+}
+
+// Two with one STAN that have both left memory: a late answer is the newer one's.
+func TestLoadGivesTheSTANToTheNewest(t *testing.T) {
+	k := newKept(t)
+	k.paid("u1", "s1")
+	k.Evict(0)
+	k.Apply(&Jump{TID: testTID, Next: 1}) // numbering has come round
+	o := k.step(beginSale(t, "u2", "s2")).Messages[0]
+	k.step(answerTo(o, "0210", "05"))
+	k.Evict(0)
+	late := answerTo(o, "0210", "00")
+	for _, key := range k.Needs(late) {
+		k.Load(k.look(key))
+	}
+	k.step(late)
+	if got := k.Get("u2").State; got != StateReversing {
+		t.Errorf("the approval of what was declined is %s", got)
 	}
 }

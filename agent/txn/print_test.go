@@ -13,9 +13,13 @@ import (
 func (l *lab) describe(r Record) string {
 	switch r := r.(type) {
 	case *Intent:
-		return fmt.Sprintf("intent %s: %s %s TID %s STAN %s DE 7 %s DE 12/13 %s %s/%d address %d, sale %s",
+		of := ", sale " + strings.TrimSuffix(r.Sale+" part "+r.Part, " part ")
+		if r.Sale == "" {
+			of = strings.TrimSuffix(" of "+r.Original, " of ")
+		}
+		return fmt.Sprintf("intent %s: %s %s TID %s STAN %s DE 7 %s DE 12/13 %s %s/%d address %d%s",
 			r.UUID, r.Kind, iso8583.Amount{Minor: r.Minor, Currency: r.Currency}, r.TID, r.STAN,
-			r.Transmission, r.LocalTime, r.LocalDate, r.Year, r.Route, strings.TrimSuffix(r.Sale+" part "+r.Part, " part "))
+			r.Transmission, r.LocalTime, r.LocalDate, r.Year, r.Route, of)
 	case *RulesUsed:
 		return "rules kept under their hash"
 	}
@@ -48,10 +52,13 @@ func (l *lab) message(o Outbound) string {
 	f := o.Facts
 	s := fmt.Sprintf("%s %s to address %d: STAN %s %s", l.rules.MTI[f.Kind], o.UUID, o.Route, f.STAN, f.Amount)
 	if !o.Reversal() {
+		if f.Original != (iso8583.Original{}) {
+			s += fmt.Sprintf(" of %s STAN %s DE 7 %s DE 37 %s DE 38 %s", f.Original.MTI, f.Original.STAN, f.Original.Transmission, f.RRN, f.AuthCode)
+		}
 		return s
 	}
 	s += fmt.Sprintf(" DE 7 %s DE 12/13 %s %s", f.Transmission, f.LocalTime, f.LocalDate)
-	s += fmt.Sprintf(" original DE 7 %s DE 39 %s", f.OriginalTransmission, f.Reason)
+	s += fmt.Sprintf(" original DE 7 %s DE 39 %s", f.Original.Transmission, f.Reason)
 	if f.RRN != "" || f.AuthCode != "" {
 		s += fmt.Sprintf(" DE 37 %s DE 38 %s", f.RRN, f.AuthCode)
 	}
@@ -91,6 +98,9 @@ func (l *lab) state(t *Transaction) string {
 	add(t.Code != "", "DE 39 %s", t.Code)
 	add(t.Hold == HoldWaiting && t.State == StateReversing, "hold-down")
 	add(t.Hold == HoldOver && t.State == StateReversing, "after the hold-down")
+	add(t.Balance != "", "balance %s", t.Balance)
+	add(len(t.Follows) > 0, "left %s", iso8583.Amount{Minor: t.Left(), Currency: t.Currency})
+	add(t.Busy() != "", "LOCKED by %s", t.Busy())
 	add(t.Shown != "", "shown %s", t.Shown)
 	for _, i := range t.Items {
 		add(!i.Closed, "ESCALATED %s", i.Cause)

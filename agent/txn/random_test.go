@@ -21,11 +21,13 @@ type chaos struct {
 	rules   iso8583.Rules
 	records []stored
 	sent    []Outbound
+	evicted bool // memory does not hold everything
 }
 
 // TestRandomEvents: wherever random events lead, every Step keeps to the state
 // table, the durable state is the fold of the records, what leaves is
-// justified by a record, and nothing open is left waiting for nothing.
+// justified by a record, nothing open is left waiting for nothing, whoever asks
+// is answered, and what follows another keeps to what the other allows.
 func TestRandomEvents(t *testing.T) {
 	visited := map[string]bool{}
 	rapid.Check(t, func(t *rapid.T) {
@@ -36,10 +38,14 @@ func TestRandomEvents(t *testing.T) {
 		if rapid.Bool().Draw(t, "shared ledger") {
 			c.rules.Reversal.SharedLedger = true
 		}
+		if rapid.Bool().Draw(t, "refunds are not reversed") {
+			c.rules.Reversal.Types = slices.DeleteFunc(c.rules.Reversal.Types, func(t iso8583.Type) bool { return t == iso8583.Refund })
+		}
 		c.watch(visited)
 		c.step(testConfig(c.rules))
 		t.Repeat(map[string]func(*rapid.T){
 			"begin":    c.begin,
+			"commit":   c.commit,
 			"delivery": c.delivery,
 			"answer":   c.answer,
 			"answer 2": c.answer, // more often than the rest
@@ -47,6 +53,7 @@ func TestRandomEvents(t *testing.T) {
 			"resolve":  c.resolve,
 			"time":     c.time,
 			"crash":    c.crash,
+			"evict":    func(t *rapid.T) { c.m.Evict(rapid.IntRange(0, 2).Draw(t, "keep")); c.evicted = true },
 			"garbage":  func(t *rapid.T) { c.step(Garbage{}) },
 		})
 	})
@@ -69,7 +76,10 @@ func (c *chaos) watch(visited map[string]bool) {
 	}
 }
 
-func (c *chaos) step(ev Event) {
+func (c *chaos) step(ev Event) Ready {
+	for _, key := range c.m.Needs(ev) { // once, as the shell does
+		c.m.Load(c.look(key))
+	}
 	confirmed := map[string]bool{}
 	for _, u := range c.m.All() {
 		confirmed[u] = c.m.Get(u).State == StateConfirmed
@@ -81,14 +91,39 @@ func (c *chaos) step(ev Event) {
 	}
 	c.justified(&r, confirmed)
 	c.sent = append(c.sent, r.Messages...)
-	if got, want := c.m.AppendDurable(nil), c.fold().AppendDurable(nil); !bytes.Equal(got, want) {
+	fold := c.fold()
+	if got, want := c.m.AppendDurable(nil), fold.AppendDurable(nil); !c.evicted && !bytes.Equal(got, want) {
 		c.t.Fatalf("%T: the durable state is not the fold of the records\n got %s\nwant %s", ev, got, want)
 	}
-	for _, u := range c.m.All() {
-		if t := c.m.Get(u); t.Card != nil {
+	for _, u := range fold.All() {
+		t := c.m.Get(u)
+		switch {
+		case t == nil && !fold.Get(u).settled():
+			c.t.Fatalf("%T: %s is not in memory, and not settled", ev, u)
+		case t == nil:
+		case t.Card != nil:
 			c.t.Fatal("the machine kept a card")
+		case !bytes.Equal(t.append(nil), fold.Get(u).append(nil)):
+			c.t.Fatalf("%T: %s is not the fold of its records\n got %s\nwant %s", ev, u, t.append(nil), fold.Get(u).append(nil))
 		}
 	}
+	c.answered(ev, &r)
+	c.follows(fold)
+	return r
+}
+
+// look is the journal's look-up of one key.
+func (c *chaos) look(key string) (found []Record) {
+	groups := map[string]bool{key: true}
+	for _, s := range c.records {
+		groups[s.group] = groups[s.group] || slices.Contains(s.keys, key)
+	}
+	for _, s := range c.records {
+		if groups[s.group] {
+			found = append(found, s.load(c.t))
+		}
+	}
+	return found
 }
 
 // justified holds the messages of a Ready to its records: a request leaves
@@ -99,6 +134,9 @@ func (c *chaos) justified(r *Ready, confirmed map[string]bool) {
 		ok := slices.ContainsFunc(r.Records, func(rec Record) bool {
 			switch rec := rec.(type) {
 			case *Intent:
+				if rec.Original != "" && !confirmed[rec.Original] {
+					c.t.Fatalf("%s %s follows %s, which is not confirmed", rec.Kind, rec.UUID, rec.Original)
+				}
 				return !o.Reversal() && rec.UUID == o.UUID && rec.STAN == o.Facts.STAN
 			case *Rerouted:
 				return !o.Reversal() && rec.UUID == o.UUID && rec.Route == o.Route
@@ -122,11 +160,7 @@ func (c *chaos) justified(r *Ready, confirmed map[string]bool) {
 func (c *chaos) fold() *Machine {
 	m := New()
 	for _, s := range c.records {
-		r, err := Decode(s.typ, s.group, s.clear)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		m.Apply(r)
+		m.Apply(s.load(c.t))
 	}
 	return m
 }
@@ -139,7 +173,7 @@ func (c *chaos) waiting() {
 		switch {
 		case t.State.Open() && !t.Parked && !t.Stuck && !waits:
 			c.t.Fatalf("%s is %s and waits for nothing", u, t.State)
-		case (t.Stuck && t.State.Open() || t.Parked && t.State == StateReversing) && !t.Escalated():
+		case (t.Stuck || t.Parked && t.State == StateReversing) && !t.Escalated():
 			c.t.Fatalf("%s needs a person, and nobody is asked", u)
 		case waits && waitState(w.For) != t.State:
 			c.t.Fatalf("%s is %s and waits for %s", u, t.State, w.For)
@@ -151,19 +185,56 @@ func (c *chaos) waiting() {
 func waitState(w waitFor) State { return waits[w].in }
 
 func (c *chaos) uuid(t *rapid.T) string {
-	return rapid.SampledFrom([]string{"u0", "u1", "u2", "u3"}).Draw(t, "uuid")
+	return rapid.SampledFrom(chaosUUIDs).Draw(t, "uuid")
 }
 
+var chaosUUIDs = []string{"u0", "u1", "u2", "u3", "u4", "u5", "u6", "u7"}
+
 func (c *chaos) begin(t *rapid.T) {
+	c.step(c.request(t))
+	c.waiting()
+}
+
+// commit takes one to its commit point, so that others may follow it.
+func (c *chaos) commit(t *rapid.T) {
+	for _, o := range c.step(c.request(t)).Messages {
+		c.step(answerTo(o, c.rules.MTI[o.Facts.Kind].Response(), "00"))
+		c.step(Confirm{Req: 2, UUID: o.UUID})
+		c.step(Shown{Req: 2, UUID: o.UUID, Delivered: DeliveredYes})
+	}
+	c.waiting()
+}
+
+// request is of any type, and follows something that its type may follow where
+// there is such a thing.
+func (c *chaos) request(t *rapid.T) Begin {
 	u := c.uuid(t)
 	b := Begin{
-		Req: 1, UUID: u, Epoch: 7, TID: rapid.SampledFrom([]iso8583.TID{testTID, "T0000002"}).Draw(t, "tid"), Type: iso8583.Sale,
+		Req: 1, UUID: u, Epoch: 7, TID: rapid.SampledFrom([]iso8583.TID{testTID, "T0000002"}).Draw(t, "tid"),
+		Type:   rapid.SampledFrom(iso8583.Types()).Draw(t, "type"),
 		Amount: iso8583.Amount{Minor: int64(rapid.SampledFrom([]int{1234, 500}).Draw(t, "amount")), Currency: 156},
-		Sale:   rapid.SampledFrom([]string{"s0", "s1", "s2"}).Draw(t, "sale"), Digest: "d",
-		Route: rapid.IntRange(0, 1).Draw(t, "route"), Card: &iso8583.Card{},
+		Digest: "d", Route: rapid.IntRange(0, 1).Draw(t, "route"), Card: &iso8583.Card{},
 	}
-	c.step(b)
-	c.waiting()
+	if from := b.Type.Originals(); len(from) > 0 {
+		b.Original = c.uuid(t)
+		fit := slices.DeleteFunc(slices.Clone(chaosUUIDs), func(u string) bool {
+			o := c.m.Get(u)
+			return o == nil || !slices.Contains(from, o.Kind) || o.State != StateConfirmed
+		})
+		if len(fit) > 0 && rapid.IntRange(0, 4).Draw(t, "fit") > 0 {
+			b.Original = rapid.SampledFrom(fit).Draw(t, "original")
+			if o := c.m.Get(b.Original); rapid.Bool().Draw(t, "whole") {
+				b.Amount.Minor = o.Minor
+			}
+		}
+	}
+	if b.Type.NeedsConfirmation() {
+		b.Sale = rapid.SampledFrom([]string{"s0", "s1", "s2"}).Draw(t, "sale")
+	}
+	if !b.Type.MovesMoney() {
+		b.Amount.Minor = 0
+	}
+	return b
 }
 
 func (c *chaos) anySent(t *rapid.T) (Outbound, bool) {
@@ -214,6 +285,8 @@ func (c *chaos) answer(t *rapid.T) {
 		a.RRN = "000000999999"
 	case 7:
 		a.STAN += 7
+	case 8:
+		a.MTI = rapid.SampledFrom([]iso8583.MTI{"0110", "0210"}).Draw(t, "mti")
 	}
 	c.step(a)
 	c.waiting()
@@ -246,7 +319,7 @@ func (c *chaos) time(t *rapid.T) {
 	if rapid.IntRange(0, 9).Draw(t, "clock") == 0 {
 		c.now.Wall += int64(rapid.SampledFrom([]int{-48, -1, 1, 48}).Draw(t, "hours")) * 3_600_000
 	}
-	for _, u := range []string{"u0", "u1", "u2", "u3"} {
+	for _, u := range chaosUUIDs {
 		c.step(Timeout{UUID: u})
 	}
 	c.waiting()
@@ -255,7 +328,7 @@ func (c *chaos) time(t *rapid.T) {
 // crash loses what is not durable; here that is every wait.
 func (c *chaos) crash(t *rapid.T) {
 	observe := c.m.Observe
-	c.m = c.fold()
+	c.m, c.evicted = c.fold(), false
 	c.m.Observe = observe
 	c.now.Boot = 0
 	c.step(testConfig(c.rules))

@@ -77,6 +77,14 @@ const (
 	SalePaid        Code = "sale_paid"        // this part of the sale is paid
 	ReversalOwed    Code = "reversal_owed"    // the gate is closed
 	STANExhausted   Code = "stan_exhausted"   // no STAN that is unique over two days
+	Unsupported     Code = "unsupported_type" // the acquirer's dialect has no such message
+
+	OriginalUnknown Code = "original_unknown" // no such transaction here
+	OriginalUnfit   Code = "original_unfit"   // of a type, merchant or currency that this cannot follow
+	OriginalOpen    Code = "original_open"    // not confirmed: there is nothing to follow yet
+	OriginalBusy    Code = "original_busy"    // another that follows it is undecided
+	OriginalUsed    Code = "original_used"    // voided, given back or completed already
+	AboveOriginal   Code = "above_original"   // more than is left of the original
 
 	NotFound      Code = "not_found"
 	NotDecided    Code = "not_decided"       // confirm: the host has not answered

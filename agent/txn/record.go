@@ -35,6 +35,9 @@ const (
 	TypeNotSent        RecordType = 14
 	TypeConfirmed      RecordType = 15
 	TypeShown          RecordType = 16
+	TypeFollowed       RecordType = 17
+	TypeFollowEnded    RecordType = 18
+	TypeFailed         RecordType = 19
 	TypeReversing      RecordType = 20
 	TypeAttempt        RecordType = 21
 	TypeReversalSent   RecordType = 22
@@ -63,6 +66,9 @@ var recordTypes = map[RecordType]struct {
 	TypeNotSent:        {"not_sent", func() Record { return &NotSent{} }},
 	TypeConfirmed:      {"confirmed", func() Record { return &Confirmed{} }},
 	TypeShown:          {"shown", func() Record { return &ShownNote{} }},
+	TypeFollowed:       {"followed", func() Record { return &Followed{} }},
+	TypeFollowEnded:    {"follow_ended", func() Record { return &FollowEnded{} }},
+	TypeFailed:         {"failed", func() Record { return &Failed{} }},
 	TypeReversing:      {"reversing", func() Record { return &Reversing{} }},
 	TypeAttempt:        {"reversal_attempt", func() Record { return &Attempt{} }},
 	TypeReversalSent:   {"reversal_sent", func() Record { return &ReversalSent{} }},
@@ -148,6 +154,8 @@ type Intent struct {
 	Year         int              `json:"year"`
 	Rules        string           `json:"rules"`
 	Route        int              `json:"route"`
+	Original     string           `json:"original,omitempty"` // UUID of what it follows
+	Address      string           `json:"address,omitempty"`  // host:port of Route
 
 	Card *iso8583.Card `json:"-"`
 }
@@ -156,7 +164,8 @@ type Intent struct {
 // that no byte left for the one before.
 type Rerouted struct {
 	Head
-	Route int `json:"route"`
+	Route   int    `json:"route"`
+	Address string `json:"address,omitempty"`
 }
 
 // Approved is the host's approval, durable before the application hears of it.
@@ -166,6 +175,7 @@ type Approved struct {
 	RRN      iso8583.RRN `json:"rrn"`
 	AuthCode string      `json:"auth_code"`
 	Route    int         `json:"route"`
+	Balance  string      `json:"balance,omitempty"` // DE 54
 }
 
 // Declined is final: the host holds no debit.
@@ -186,6 +196,28 @@ type ShownNote struct {
 	Head
 	Delivered Delivered `json:"delivered"`
 }
+
+// Followed locks the transaction of its group: By, which follows it, is
+// undecided. It is durable with By's intent.
+type Followed struct {
+	Head
+	By    string       `json:"by"`
+	Kind  iso8583.Type `json:"type"`
+	Minor int64        `json:"amount"`
+	TID   iso8583.TID  `json:"tid"`  // By's: whoever looks By up by its STAN, for a
+	STAN  iso8583.STAN `json:"stan"` // late answer, finds its original too
+}
+
+// FollowEnded unlocks the transaction of its group: By is decided. It is
+// durable with By's end.
+type FollowEnded struct {
+	Head
+	By   string `json:"by"`
+	Done bool   `json:"done"` // By is committed
+}
+
+// Failed is final: the outcome is not known, and the type moves no money.
+type Failed struct{ Head }
 
 // Reversing is the irrevocable decision to undo (R6), durable before the first
 // reversal leaves.
@@ -279,6 +311,9 @@ func (*Declined) Type() RecordType       { return TypeDeclined }
 func (*NotSent) Type() RecordType        { return TypeNotSent }
 func (*Confirmed) Type() RecordType      { return TypeConfirmed }
 func (*ShownNote) Type() RecordType      { return TypeShown }
+func (*Followed) Type() RecordType       { return TypeFollowed }
+func (*FollowEnded) Type() RecordType    { return TypeFollowEnded }
+func (*Failed) Type() RecordType         { return TypeFailed }
 func (*Reversing) Type() RecordType      { return TypeReversing }
 func (*Attempt) Type() RecordType        { return TypeAttempt }
 func (*ReversalSent) Type() RecordType   { return TypeReversalSent }

@@ -15,7 +15,7 @@ func (s *step) response(e Response) {
 	}
 	r := s.rules(t)
 	switch e.MTI {
-	case r.MTI[iso8583.KindSale].Response():
+	case r.MTI[t.Kind.Kind()].Response():
 		if !echoes(r, &e, t, t.Transmission) {
 			s.evidence(t, &e, "the identity echoed is not this transaction's")
 			return
@@ -58,11 +58,15 @@ func echoes(r *iso8583.Rules, e *Response, t *Transaction, de7 string) bool {
 
 // classify says what an answer to the request means. One whose amount or
 // currency is not what was asked is not believed, except a duplicate: it may
-// speak of the earlier transaction, and to reverse would undo that one.
+// speak of the earlier transaction, and to reverse would undo that one. Where
+// no money moves an amount says nothing.
 func classify(r *iso8583.Rules, e *Response, t *Transaction) Input {
 	class := r.Response.Classify(e.Code)
 	if class == iso8583.Duplicate {
 		return AnswerDuplicate
+	}
+	if !t.Kind.MovesMoney() {
+		return byClass(class)
 	}
 	if e.Currency != "" && e.Currency != t.Currency.Numeric() {
 		return AnswerUnbelievable
@@ -74,7 +78,12 @@ func classify(r *iso8583.Rules, e *Response, t *Transaction) Input {
 	case err != nil || minor != t.Minor || class == iso8583.Partial:
 		return AnswerUnbelievable
 	}
-	switch class {
+	return byClass(class)
+}
+
+// byClass is what a code means whose answer is believed.
+func byClass(c iso8583.Class) Input {
+	switch c {
 	case iso8583.Approved:
 		return AnswerApproved
 	case iso8583.Declined:
@@ -90,7 +99,11 @@ func approved(s *step, t *Transaction, ev Event) {
 		lateAnswer(s, t, ev)
 		return
 	}
-	s.record(t.UUID, &Approved{Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route})
+	s.record(t.UUID, &Approved{Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route, Balance: e.Balance})
+	if !t.Kind.NeedsConfirmation() {
+		s.finish(t, &Confirmed{}) // the durable approval is the commit point
+		return
+	}
 	s.arm(t, waitConfirm, s.rules(t).ConfirmTimeout)
 }
 
@@ -100,8 +113,7 @@ func declined(s *step, t *Transaction, ev Event) {
 		lateAnswer(s, t, ev)
 		return
 	}
-	s.record(t.UUID, &Declined{Code: e.Code, RRN: e.RRN})
-	s.disarm(t)
+	s.finish(t, &Declined{Code: e.Code, RRN: e.RRN})
 }
 
 func partial(s *step, t *Transaction, ev Event) {
@@ -134,8 +146,12 @@ func collision(s *step, t *Transaction, ev Event) {
 	if t.Stuck {
 		return
 	}
-	s.escalate(t, CauseCollision)
-	s.disarm(t)
+	if t.Kind.MovesMoney() {
+		s.escalate(t, CauseCollision)
+		s.disarm(t)
+	} else {
+		s.finish(t, &Failed{}) // nothing to ask a person about
+	}
 	// Past the last STAN, nextSTAN decides when numbering may start anew.
 	next := min(s.m.head(t.TID).Next+stanJump, iso8583.LastSTAN+1)
 	s.record(groupTerminal+string(t.TID), &Jump{TID: t.TID, Next: next})
@@ -147,6 +163,9 @@ const stanJump = 1000
 // contradiction: the host says something else than it said before.
 func contradiction(s *step, t *Transaction, ev Event) {
 	lateAnswer(s, t, ev)
+	if !t.Kind.MovesMoney() {
+		return
+	}
 	if t.State == StateConfirmed {
 		s.escalate(t, CauseContradiction)
 		return
@@ -187,12 +206,16 @@ func lateAnswer(s *step, t *Transaction, ev Event) {
 
 // lateApproval is an approval that comes after the reversal was closed. Where
 // the hold-down had to run and this is the first that is heard of the request,
-// it may have been debited after all: a person asks.
+// it may have taken effect after all: a person asks, and what it followed is
+// locked until he knows.
 func lateApproval(s *step, t *Transaction, ev Event) {
 	first := !t.LateApproval && !t.Answered && t.Hold == HoldOver
 	lateAnswer(s, t, ev)
 	if first {
 		s.escalate(t, CauseContradiction)
+	}
+	if t.Stuck {
+		s.lock(t)
 	}
 }
 

@@ -97,6 +97,38 @@ func TestIdentityOfAResponse(t *testing.T) {
 	}
 }
 
+// Only the answer to the request's own MTI decides, for every type; and the
+// answer to a reversal only once there is one.
+func TestMTIOfEachType(t *testing.T) {
+	for _, typ := range iso8583.Types() {
+		for _, mti := range []iso8583.MTI{"0100", "0110", "0200", "0210", "0230", "0410", "0510", "0810"} {
+			m, original := readyFor(t, testRules(), typ)
+			o := run(t, m, beginOf(t, typ, "u9", original, 1234))
+			r := m.Step(at(0), answerTo(o, mti, "00"))
+			decided := m.Get("u9").State != StatePending
+			if own := mti == testRules().MTI[typ.Kind()].Response(); decided != own {
+				t.Errorf("%s, %s: %s", typ, mti, m.Get("u9").State)
+			}
+			if !decided && (len(r.Records) != 1 || r.Records[0].Type() != TypeEvidence) {
+				t.Errorf("%s, %s: want it kept as evidence", typ, mti)
+			}
+		}
+	}
+}
+
+// An amount that the host puts into the answer about a balance says nothing.
+func TestBalanceHasNoAmount(t *testing.T) {
+	for _, amount := range []string{"", iso8583.Amount{}.DE4(), iso8583.Amount{Minor: 99}.DE4(), "rubbish"} {
+		m := newMachine(testRules())
+		a := answerTo(run(t, m, beginOf(t, iso8583.Balance, "u1", "", 0)), "0210", "00")
+		a.Amount, a.Currency, a.Balance = amount, "840", "0002156C000000123400"
+		m.Step(at(0), a)
+		if got := m.Get("u1"); got.State != StateConfirmed || got.Balance != a.Balance {
+			t.Errorf("amount %q: %s, balance %q", amount, got.State, got.Balance)
+		}
+	}
+}
+
 // A 94 is never reversed, whatever amount it carries: it speaks of an earlier
 // transaction, which a reversal would undo.
 func TestDuplicateIsNeverReversed(t *testing.T) {

@@ -10,6 +10,11 @@ import (
 // reverse decides, irrevocably, to undo t, and sends the first reversal (R6).
 func (s *step) reverse(t *Transaction, c Cause) {
 	r := s.rules(t)
+	if !t.Kind.MovesMoney() {
+		s.finish(t, &Failed{})
+		return
+	}
+	s.lock(t) // a declined one may have let its original go
 	if !reversible(r, t.Kind) {
 		s.escalate(t, CauseNotReversible)
 		s.disarm(t)
@@ -57,13 +62,14 @@ func (s *step) attempt(t *Transaction, fresh bool) {
 		kind = iso8583.KindReversalRepeat
 	}
 	f := t.facts(kind)
-	f.Transmission, f.Reason = a.Transmission, t.Reason
+	f.Transmission, f.Reason, f.Original = a.Transmission, t.Reason, t.identity(r)
 	f.RRN, f.AuthCode = t.RRN, t.AuthCode
 	s.ready.Messages = append(s.ready.Messages, Outbound{
 		UUID: t.UUID, Route: s.reversalRoute(t, r), Attempt: a.N, Series: a.Series, Facts: f,
 	})
 	w.Unsent = false
-	w.Quiet = s.now.Boot + time.Duration(r.SendTimeout+r.Reversal.MessageLifetime)
+	w.Attempt = s.now.Boot + time.Duration(r.SendTimeout)
+	w.Quiet = w.Attempt + time.Duration(r.Reversal.MessageLifetime)
 	s.arm(t, waitAnswer, r.SendTimeout+r.Reversal.AnswerTimeout)
 }
 
@@ -91,6 +97,7 @@ func attemptSent(s *step, t *Transaction, ev Event) {
 	if ev.(Sent).Attempt != t.Attempts || s.wait(t).For != waitAnswer {
 		return
 	}
+	s.wait(t).Attempt = s.now.Boot
 	if t.SentAttempt == 0 {
 		s.record(t.UUID, &ReversalSent{N: t.Attempts})
 	}
@@ -224,8 +231,7 @@ func (s *step) refuses(r *iso8583.ReversalRules, code string) bool {
 func (s *step) done(t *Transaction) {
 	r := &s.rules(t).Reversal
 	if r.Tombstones || t.Answered || t.Hold == HoldOver {
-		s.record(t.UUID, &Reversed{})
-		s.disarm(t)
+		s.finish(t, &Reversed{})
 		return
 	}
 	s.hold(t)
@@ -236,8 +242,7 @@ func (s *step) unknownOriginal(t *Transaction, doneBefore bool) {
 	r := &s.rules(t).Reversal
 	switch {
 	case doneBefore && r.UnknownAfterDone && (t.Hold == HoldOver || r.Tombstones || t.Answered):
-		s.record(t.UUID, &Reversed{})
-		s.disarm(t)
+		s.finish(t, &Reversed{})
 	case t.Hold == HoldNone && !doneBefore:
 		s.hold(t)
 	default:
@@ -250,16 +255,21 @@ func (s *step) hold(t *Transaction) {
 	s.holdDown(t)
 }
 
-// holdDown waits for the request's longest lifetime, from now on: after a
-// restart all of it again. Where each message has a connection of its own, the
-// request may leave after its reversal, up to its send timeout from now.
+// holdDown waits for the longest lifetime of a message, from when the request
+// and the latest attempt have left, so that neither they nor an answer to them
+// can still come: with a connection for each message the request may leave
+// after its reversal. After a restart all of it again.
 func (s *step) holdDown(t *Transaction) {
 	if t.Parked {
 		s.disarm(t)
 		return
 	}
-	r := s.rules(t)
-	s.arm(t, waitHold, r.SendTimeout+r.Reversal.MessageLifetime)
+	w := s.wait(t)
+	left := max(w.Request, s.now.Boot)
+	if t.Attempts > t.SeriesStart { // the only attempt has left, or nobody had answered
+		left = max(left, w.Attempt)
+	}
+	s.arm(t, waitHold, iso8583.Duration(left-s.now.Boot)+s.rules(t).Reversal.MessageLifetime)
 }
 
 // refused: the host will not. It never closes (R12); a person decides, and

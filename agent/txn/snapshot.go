@@ -16,11 +16,11 @@ func (m *Machine) Clone() *Machine {
 	c.rules, c.terminals, c.bySTAN = maps.Clone(m.rules), maps.Clone(m.terminals), maps.Clone(m.bySTAN)
 	c.open, c.cold = slices.Clone(m.open), slices.Clone(m.cold)
 	c.heads, c.waits, c.hot = copies(m.heads), copies(m.waits), copies(m.hot)
-	for _, t := range c.hot {
+	for _, t := range c.hot { // order: each on its own
 		t.Items = slices.Clone(t.Items)
 	}
 	c.bySale = maps.Clone(m.bySale)
-	for key, uuids := range c.bySale {
+	for key, uuids := range c.bySale { // order: each on its own
 		c.bySale[key] = slices.Clone(uuids)
 	}
 	return &c
@@ -29,7 +29,7 @@ func (m *Machine) Clone() *Machine {
 // copies clones a map and what its values point to.
 func copies[K comparable, V any](from map[K]*V) map[K]*V {
 	to := make(map[K]*V, len(from))
-	for k, v := range from {
+	for k, v := range from { // order: each on its own
 		value := *v
 		to[k] = &value
 	}
@@ -89,6 +89,10 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 			dst = append(dst, '!')
 			dst = append(dst, i.Cause...)
 			dst = append(dst, flag(i.Closed))
+		}
+		for _, f := range t.Follows {
+			dst = append(dst, '>', flag(f.Open), flag(f.Done))
+			dst = append(dst, f.By...)
 		}
 		if w := m.waits[uuid]; w != nil && w.For != waitNothing {
 			dst = append(dst, '@', byte(w.For), flag(w.Unsent), byte(w.Shift))

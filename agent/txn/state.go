@@ -21,9 +21,10 @@ const (
 	StateDeclined               // the host declined
 	StateReversed               // the host holds no debit any more
 	StateNotSent                // no byte left
+	StateFailed                 // unknown, and of a type that moves no money
 )
 
-var stateNames = [...]string{"none", "pending", "approved", "reversing", "confirmed", "declined", "reversed", "not_sent"}
+var stateNames = [...]string{"none", "pending", "approved", "reversing", "confirmed", "declined", "reversed", "not_sent", "failed"}
 
 var stateMeanings = [...]string{
 	"never journaled in this epoch",
@@ -34,6 +35,7 @@ var stateMeanings = [...]string{
 	"the host said no",
 	"undone: the host holds no debit, by its own word or by an operator's",
 	"it is certain that no byte of the request left",
+	"the outcome is not known and does not matter: the type moves no money",
 }
 
 // Meaning says in plain words what the state is.
@@ -41,7 +43,7 @@ func (s State) Meaning() string { return stateMeanings[s] }
 
 // States lists every state a transaction can be in.
 func States() []State {
-	return []State{StatePending, StateApproved, StateReversing, StateConfirmed, StateDeclined, StateReversed, StateNotSent}
+	return []State{StatePending, StateApproved, StateReversing, StateConfirmed, StateDeclined, StateReversed, StateNotSent, StateFailed}
 }
 
 // String is the word used in API, logs and docs.
@@ -88,6 +90,7 @@ type Transaction struct {
 	Code     string      // DE 39 of the request's answer
 	RRN      iso8583.RRN // DE 37
 	AuthCode string      // DE 38
+	Balance  string      // DE 54
 
 	Confirmed, Final int64     // wall time of the commit, and of the latest final state
 	Shown            Delivered // what the application said last
@@ -109,11 +112,47 @@ type Transaction struct {
 
 	LateApproval bool
 	Evidence     int  // records that resolved nothing
-	Stuck        bool // pending, and only a person can decide: nothing is sent
+	Stuck        bool // undecided, and only a person can decide: nothing is sent
 	Parked       bool
 	Overridden   bool
 	ByOperator   bool // the final state is an operator's word
 	Items        []Item
+	Follows      []Follow // voids, refunds, completions of this one, in order
+}
+
+// Follow is a transaction that follows this one.
+type Follow struct {
+	By    string       `json:"by"` // its UUID
+	Kind  iso8583.Type `json:"type"`
+	Minor int64        `json:"amount"`
+	Open  bool         `json:"open"` // undecided: it locks the original
+	Done  bool         `json:"done"` // committed
+}
+
+// Busy gives the undecided transaction that follows t, or "".
+func (t *Transaction) Busy() string {
+	for _, f := range t.Follows {
+		if f.Open {
+			return f.By
+		}
+	}
+	return ""
+}
+
+// Left is what of t is still to be given back or, of a pre-authorisation, to be
+// completed or let go, in minor units.
+func (t *Transaction) Left() int64 {
+	left := t.Minor
+	for _, f := range t.Follows {
+		switch {
+		case !f.Done:
+		case f.Kind == iso8583.Refund:
+			left -= f.Minor
+		default:
+			left = 0
+		}
+	}
+	return max(left, 0)
 }
 
 // Escalated says whether an item of the transaction is open.
@@ -133,11 +172,24 @@ func (t *Transaction) blocks() bool {
 	return t.State == StateReversing && !t.Overridden && !t.HostRefused && t.Hold != HoldWaiting
 }
 
+// awaitsShown says that the application still owes its word that a committed
+// transaction was shown (R10). It is asked where goods depend on it, and not
+// once all is given back.
+func (t *Transaction) awaitsShown() bool {
+	return t.State == StateConfirmed && t.Kind.NeedsConfirmation() && t.Shown == "" && !t.givenBack()
+}
+
+// givenBack says that nothing is left of what t took, and nothing is under way.
+func (t *Transaction) givenBack() bool {
+	completed := slices.ContainsFunc(t.Follows, func(f Follow) bool { return f.Done && f.Kind == iso8583.Completion })
+	return t.Left() == 0 && t.Busy() == "" && !completed
+}
+
 // settled says that nothing is expected any more, of host, application or
 // person, so that t may leave memory.
 func (t *Transaction) settled() bool {
-	if t.State.Open() || t.Escalated() {
+	if t.State.Open() || t.Escalated() || t.Busy() != "" {
 		return false
 	}
-	return t.State != StateConfirmed || t.Shown != ""
+	return !t.awaitsShown()
 }

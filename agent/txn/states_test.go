@@ -21,6 +21,7 @@ func statesPage(t *testing.T) string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s, pickWord(s.Open(), "open", "final"), s.Meaning(), waitsOf(s))
 	}
 	b.WriteString(statesFlags)
+	b.WriteString(typesPart(t))
 	b.WriteString("\n## Picture\n\nBetween states; what leaves a transaction where it is stands in the tables below.\n\n")
 	b.WriteString(diagram())
 	b.WriteString(statesWaits)
@@ -48,7 +49,7 @@ func statesPage(t *testing.T) string {
 
 const statesIntro = `# The life of a transaction
 
-Generated from table.go, state.go, wait.go and cause.go by ` + "`go test ./agent/txn -run TestStatesUpToDate -update`" + `: change those, not this page.
+Generated from table.go, state.go, wait.go, cause.go and iso8583/type.go by ` + "`go test ./agent/txn -run TestStatesUpToDate -update`" + `: change those, not this page.
 
 A transaction begins with an *intent*: a durable record, before the first byte leaves (R1). Whatever happens to it is an input; the table says what each state makes of it. Every change of state is a durable record, and what follows from it — a message, an answer to the application — happens only after that record is on disk. Recovery after a crash is the same records folded again, then the input *restart* for each open transaction.
 
@@ -66,7 +67,7 @@ Beside its state a transaction has flags, all durable:
 | Flag | Meaning |
 |---|---|
 | escalated | an item is open in the queue of what a person must decide; sending goes on |
-| stuck | pending, and only a person can decide: nothing is sent |
+| stuck | undecided, and only a person can decide: nothing is sent |
 | parked | an operator stopped the sending, so that he can decide |
 | overridden | an operator lets the terminal sell although this is owed |
 | host refused | the host has spoken against the reversal: the gate does not count it |

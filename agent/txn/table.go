@@ -21,26 +21,31 @@ func init() {
 		StateDeclined:  noDebitRow("the host said no"),
 		StateNotSent:   noDebitRow("nothing left"),
 		StateReversed:  reversedRow(),
+		StateFailed:    failedRow(),
 	}
 }
 
+// decided is where an operator's word leads, who has the acquirer's.
+var decided = []State{StateReversed, StateConfirmed}
+
 func pendingRow() map[Input]cell {
-	reversing := []State{StateReversing}
+	undo := []State{StateReversing}
+	reversing := []State{StateReversing, StateFailed} // failed: what moves no money
 	return map[Input]cell{
 		RequestSent:         {requestSent, nil, "the response timer starts when the request has left"},
 		RequestUnsent:       {unsent, []State{StateNotSent}, "no byte left: the next address, or nothing to reverse"},
 		RequestInDoubt:      {reverseFor(CauseLinkLost), reversing, "any byte may have left: reverse"},
-		AnswerApproved:      {approved, []State{StateApproved}, "durable before the application hears of it"},
-		AnswerPartial:       {partial, reversing, "partial approvals are refused: reverse the whole"},
+		AnswerApproved:      {approved, []State{StateApproved, StateConfirmed}, "durable before the application hears of it; what needs no confirmation is committed by it"},
+		AnswerPartial:       {partial, undo, "partial approvals are refused: reverse the whole"},
 		AnswerDeclined:      {declined, []State{StateDeclined}, "final"},
 		AnswerIndeterminate: {indeterminate, reversing, "DE 39 says neither yes nor no, or is missing or unknown: reverse"},
-		AnswerDuplicate:     {collision, nil, "94 on a first send: the STAN is another's at the host; escalate, jump, never reverse"},
-		AnswerUnbelievable:  {unbelievable, reversing, "amount or currency is not what was asked: reverse and escalate"},
+		AnswerDuplicate:     {collision, []State{StateFailed}, "94 on a first send: the STAN is another's at the host; escalate, jump, never reverse; failed where no money moves"},
+		AnswerUnbelievable:  {unbelievable, undo, "amount or currency is not what was asked: reverse and escalate"},
 		TimeUp:              {requestTimeUp, reversing, "no answer in time: reverse"},
 		AskConfirm:          {confirmEarly, nil, "refused: the host has not answered"},
-		AskCancel:           {cancel, reversing, "the request may be on the wire: reverse"},
+		AskCancel:           {cancel, reversing, "the request may be on the wire: reverse; refused where the type is not reversed"},
 		AskShown:            {shownEarly, nil, "refused: nothing to show"},
-		AskResolve:          {resolve, []State{StateReversed, StateConfirmed}, "only for a STAN collision: the acquirer's word"},
+		AskResolve:          {resolve, decided, "only where it is stuck: the acquirer's word"},
 		Restart:             {restartPending, reversing, "never sent again, and no inquiry in this dialect: reverse"},
 	}
 }
@@ -58,7 +63,7 @@ func approvedRow() map[Input]cell {
 		AskConfirm:          {confirm, []State{StateConfirmed}, "the commit point (R4)"},
 		AskCancel:           {cancel, reversing, "reverse, with the reason given"},
 		AskShown:            {shownEarly, nil, "refused: not confirmed, so it must not have been shown"},
-		AskResolve:          {resolve, nil, "refused: the application decides"},
+		AskResolve:          {resolve, decided, "refused: the application decides; unless it is stuck"},
 		Restart:             {restartApproved, nil, "the whole confirmation time anew"},
 	}
 }
@@ -80,7 +85,7 @@ func reversingRow() map[Input]cell {
 		AskConfirm:          {confirmLate, nil, "refused: reversing is irrevocable (R6)"},
 		AskCancel:           {cancelAgain, nil, "already so"},
 		AskShown:            {shownNot, nil, "noted"},
-		AskResolve:          {resolve, []State{StateReversed, StateConfirmed}, "park, resume, override; parked and quiet: the acquirer's word"},
+		AskResolve:          {resolve, decided, "park, resume, override; parked and quiet: the acquirer's word"},
 		Restart:             {reversalRestart, nil, "the next attempt, or the whole hold-down anew"},
 	}
 }
@@ -118,13 +123,13 @@ func noDebitRow(because string) map[Input]cell {
 		AskConfirm:          {confirmNothing, nil, "refused: nothing was approved"},
 		AskCancel:           {cancelAgain, nil, "nothing to undo"},
 		AskShown:            {shownNot, nil, "noted"},
-		AskResolve:          {resolve, nil, "close the open item"},
+		AskResolve:          {resolve, decided, "close the open item; where it is stuck, the acquirer's word"},
 	}
 }
 
 func reversedRow() map[Input]cell {
 	return map[Input]cell{
-		AnswerApproved:      {lateApproval, nil, "evidence; never un-reverses (R7); the first word of it after a hold-down is a person's"},
+		AnswerApproved:      {lateApproval, nil, "evidence; never un-reverses (R7); the first word of it after a hold-down is a person's, and locks what it followed"},
 		AnswerPartial:       {lateAnswer, nil, "evidence"},
 		AnswerDeclined:      {lateAnswer, nil, "evidence"},
 		AnswerIndeterminate: {lateAnswer, nil, "evidence"},
@@ -134,7 +139,17 @@ func reversedRow() map[Input]cell {
 		AskConfirm:          {confirmNothing, nil, "refused: it was reversed"},
 		AskCancel:           {cancelAgain, nil, "already so"},
 		AskShown:            {shownNot, nil, "noted"},
-		AskResolve:          {resolve, nil, "close the open item"},
+		AskResolve:          {resolve, []State{StateConfirmed}, "close the open item; where it is stuck, the acquirer's word"},
+	}
+}
+
+// failedRow is for what moves no money: nothing that comes later matters.
+func failedRow() map[Input]cell {
+	return map[Input]cell{
+		AskConfirm: {confirmNothing, nil, "refused: nothing was approved"},
+		AskCancel:  {cancelAgain, nil, "nothing to undo"},
+		AskShown:   {shownNot, nil, "noted"},
+		AskResolve: {resolve, nil, "refused: nobody needs to decide"},
 	}
 }
 
@@ -159,7 +174,7 @@ func restartApproved(s *step, t *Transaction, _ Event) {
 }
 
 func restartConfirmed(s *step, t *Transaction, _ Event) {
-	if t.Shown == "" {
+	if t.awaitsShown() {
 		s.arm(t, waitShown, s.rules(t).ShownTimeout)
 	}
 }

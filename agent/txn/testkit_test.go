@@ -37,8 +37,11 @@ var dialect = sync.OnceValues(func() (iso8583.Rules, error) {
 	}
 	r, m := file.Rules, file.Wire.Messages
 	r.Profile = "iso87-ascii"
-	r.MTI = map[iso8583.Kind]iso8583.MTI{
-		iso8583.KindSale: m["sale"].MTI, iso8583.KindReversal: m["reversal"].MTI, iso8583.KindReversalRepeat: m["reversal"].Repeat,
+	r.MTI = map[iso8583.Kind]iso8583.MTI{iso8583.KindReversal: m["reversal"].MTI, iso8583.KindReversalRepeat: m["reversal"].Repeat}
+	for _, t := range iso8583.Types() {
+		if mti := m[string(t)].MTI; mti != "" {
+			r.MTI[t.Kind()] = mti
+		}
 	}
 	return r, r.Validate()
 })

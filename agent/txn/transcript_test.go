@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -82,13 +83,15 @@ func (c *command) get(name, otherwise string) string {
 
 // commands are the words that a transcript may use.
 var commands = map[string]func(*lab, *command) error{
-	// begin u1 sale=s1 amount=12.34 [part= tid= route= digest= epoch=]
+	// begin u1 sale=s1 amount=12.34 [type= original= part= tid= route= digest= epoch=]
 	"begin": (*lab).begin,
+	// committed u1 type=void original=u2 …: begin, sent, answer 00; where it is needed confirm, shown yes
+	"committed": (*lab).committed,
 	// sent | unsent | in-doubt [u1] [attempt=N]: what became of the message sent last
 	"sent":     (*lab).delivery,
 	"unsent":   (*lab).delivery,
 	"in-doubt": (*lab).delivery,
-	// answer [u1] 00 [amount= currency= mti= tid= stan= mid= de7= de12= de13= rrn= auth= from=]
+	// answer [u1] 00 [amount= currency= mti= tid= stan= mid= de7= de12= de13= rrn= auth= balance= from=]
 	"answer": (*lab).hostAnswer,
 	// reversal-answer [u1] 00 [attempt=N and the same]
 	"reversal-answer": (*lab).hostAnswer,
@@ -170,7 +173,8 @@ func (l *lab) command(words []string) error {
 }
 
 func (l *lab) begin(c *command) error {
-	minor, err := strconv.ParseInt(strings.ReplaceAll(c.get("amount", "12.34"), ".", ""), 10, 64)
+	typ := iso8583.Type(c.get("type", "sale"))
+	minor, err := strconv.ParseInt(strings.ReplaceAll(c.get("amount", pickWord(typ.MovesMoney(), "12.34", "0")), ".", ""), 10, 64)
 	if err != nil {
 		return err
 	}
@@ -183,9 +187,36 @@ func (l *lab) begin(c *command) error {
 		return err
 	}
 	b := beginSale(l.t, l.last, c.get("sale", "s1"))
+	b.Type, b.Original = typ, c.get("original", "")
+	if !typ.NeedsConfirmation() {
+		b.Sale = c.get("sale", "")
+	}
 	b.TID, b.Amount.Minor, b.Route, b.Epoch = iso8583.TID(c.get("tid", string(testTID))), minor, route, epoch
 	b.Part, b.Digest = c.get("part", ""), c.get("digest", b.Digest)
 	l.step(b)
+	return nil
+}
+
+// committed is the way to the commit point, for what is about something else.
+func (l *lab) committed(c *command) error {
+	if err := l.begin(c); err != nil {
+		return err
+	}
+	steps := []struct {
+		do          func(*lab, *command) error
+		word, value string
+	}{
+		{(*lab).delivery, "sent", ""}, {(*lab).hostAnswer, "answer", "00"},
+		{(*lab).application, "confirm", ""}, {(*lab).application, "shown", "yes"},
+	}
+	if !l.m.Get(l.last).Kind.NeedsConfirmation() {
+		steps = steps[:2]
+	}
+	for _, s := range steps {
+		if err := s.do(l, &command{value: s.value, args: map[string]string{"": s.word}, used: map[string]bool{}}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -244,7 +275,7 @@ func (l *lab) hostAnswer(c *command) error {
 	}
 	for name, field := range map[string]*string{
 		"amount": &a.Amount, "currency": &a.Currency, "mid": &a.MID,
-		"de7": &a.Transmission, "de12": &a.LocalTime, "de13": &a.LocalDate, "auth": &a.AuthCode,
+		"de7": &a.Transmission, "de12": &a.LocalTime, "de13": &a.LocalDate, "auth": &a.AuthCode, "balance": &a.Balance,
 	} {
 		*field = c.get(name, *field)
 	}
@@ -303,6 +334,8 @@ func (l *lab) setRules(c *command) error {
 			l.rules.Reversal.UnknownAfterDone = on
 		case "done":
 			l.rules.Reversal.Done = list
+		case "not_reversed":
+			l.rules.Reversal.Types = slices.DeleteFunc(l.rules.Reversal.Types, func(t iso8583.Type) bool { return slices.Contains(list, string(t)) })
 		case "gate":
 			l.rules.Gate = iso8583.Gate(value)
 		case "match":

@@ -9,6 +9,8 @@ type wait struct {
 	Deadline time.Duration // Boot time
 	Shift    int           // unsent attempts: with a shared ledger, the address moves on
 	Unsent   bool          // the latest attempt certainly did not leave
+	Request  time.Duration // until then, the request may still leave: the link has not said that it did
+	Attempt  time.Duration // the same of the latest attempt
 	Quiet    time.Duration // until then, something sent may still reach the host
 }
 
@@ -34,7 +36,7 @@ var waits = [...]struct {
 	waitConfirm:  {StateApproved, "the confirmation", "`confirm_timeout`", "reverse: unconfirmed"},
 	waitAnswer:   {StateReversing, "the reversal's answer", "`send_timeout` + `reversal.answer_timeout`; `reversal.answer_timeout` from the moment it has left", "the next attempt, after its pause"},
 	waitRetry:    {StateReversing, "the next attempt", "the entry of `reversal.schedule` for that attempt of the series; its last one once the host has refused", "send it"},
-	waitHold:     {StateReversing, "the end of the hold-down", "`send_timeout` + `reversal.message_lifetime`", "the first attempt of the second series"},
+	waitHold:     {StateReversing, "the end of the hold-down", "`reversal.message_lifetime`, from when everything sent has left", "the first attempt of the second series"},
 	waitShown:    {StateConfirmed, "the word that it was shown", "`shown_timeout`", "escalate: not_shown"},
 }
 

@@ -191,11 +191,14 @@ Try, in another shell:
    counterfoil show --socket {socket} {uuid}
    curl '{control}/ledger?format=text'
 
-4. The acquirer debits, and its answer is lost. Sell again and see the reversal:
+4. The customer brings it back: void it, or "counterfoil refund" a part of it:
+   counterfoil void --socket {socket} {uuid}
+
+5. The acquirer debits, and its answer is lost. Sell again and see the reversal:
    curl -d '{"action":"drop_response","match":{"kind":"sale"},"count":1}' {control}/faults
    counterfoil sale --socket {socket} --terminal {terminal} --amount 5.00 --currency CNY --sale lost-1 --test-card 1 --confirm yes
 
-5. Pull the plug in mid-sale, then start again where it stopped:
+6. Pull the plug in mid-sale, then start again where it stopped:
    kill -9 {pid}
    counterfoil dev --listen-dir {dir}
 

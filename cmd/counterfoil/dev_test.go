@@ -100,7 +100,7 @@ func TestDevAsPrinted(t *testing.T) {
 			lines = append(lines, line)
 		}
 	}
-	if len(lines) != 7 {
+	if len(lines) != 8 {
 		t.Fatalf("%d lines to try in:\n%s", len(lines), &text)
 	}
 	var s client.Transaction
@@ -116,8 +116,11 @@ func TestDevAsPrinted(t *testing.T) {
 	if ledger := curl(t, lines[3]); !strings.Contains(ledger, "12.34 CNY") {
 		t.Errorf("the ledger:\n%s", ledger)
 	}
-	curl(t, lines[4])
-	sale := append(strings.Fields(lines[5])[1:], "--timeout", "1ms") // not to wait for the timer here
+	if r := command(t, strings.Fields(lines[4])[1:]...); r.code != exitOK || !strings.HasPrefix(r.out, "VOIDED  12.34 CNY") {
+		t.Errorf("%v", r)
+	}
+	curl(t, lines[5])
+	sale := append(strings.Fields(lines[6])[1:], "--timeout", "1ms") // not to wait for the timer here
 	if r := command(t, sale...); r.code != exitUndecided {
 		t.Errorf("%v", r)
 	}

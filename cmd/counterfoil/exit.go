@@ -23,14 +23,15 @@ const (
 
 const exitCodesHelp = `Every command ends with one of these:
 
-  0  done. sale: the sale is confirmed, and paid
+  0  done. sale, void and the like: the transaction is confirmed; a sale is paid
   1  failed: nobody answers on the socket, a file cannot be read, a check failed
   2  usage: an unknown command or flag, or a value that cannot be taken;
      nothing was tried
-  3  sale: not paid. Declined, never sent, reversed or being reversed: the
-     acquirer keeps no money
-  4  sale: undecided. Hand over nothing; the message says how to ask again
-     under the same UUID
+  3  sale, void and the like: not done. Declined, never sent, reversed, being
+     reversed or failed: the acquirer keeps nothing of it. After a sale it keeps
+     no money; after a void or refund that ends so, the sale stands
+  4  sale, void and the like: undecided. Hand over nothing; the message says how
+     to ask again under the same UUID
   5  the agent refused the request and says why (with --json: its
      problem+json, in which "retry" says what a program may do); this command
      changed nothing

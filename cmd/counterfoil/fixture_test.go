@@ -72,15 +72,25 @@ func (f *fixture) close() string {
 // begin is a sale whose UUID ends in its name.
 func (f *fixture) begin(name string, minor int64) string {
 	f.t.Helper()
+	return f.beginType(iso8583.Sale, name, "", minor)
+}
+
+// beginType is a transaction of any type; what follows another names it.
+func (f *fixture) beginType(typ iso8583.Type, name, original string, minor int64) string {
+	f.t.Helper()
 	uuid := "00000000-0000-4000-8000-00000000000" + name
 	pan, err := iso8583.ParsePAN(testCards[0].pan)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.step(txn.Begin{
-		UUID: uuid, Epoch: 17, TID: fixtureTID, Type: iso8583.Sale, Amount: iso8583.Amount{Minor: minor, Currency: 156},
-		Sale: "order-" + name, Digest: "digest", CardHash: "hash", Card: &iso8583.Card{PAN: pan, EntryMode: "012"},
-	}, txn.Sent{UUID: uuid})
+	b := txn.Begin{
+		UUID: uuid, Epoch: 17, TID: fixtureTID, Type: typ, Original: original, Amount: iso8583.Amount{Minor: minor, Currency: 156},
+		Digest: "digest", CardHash: "hash", Card: &iso8583.Card{PAN: pan, EntryMode: "012"},
+	}
+	if typ.NeedsConfirmation() {
+		b.Sale = "order-" + name
+	}
+	f.step(b, txn.Sent{UUID: uuid})
 	return uuid
 }
 
@@ -88,7 +98,7 @@ func (f *fixture) begin(name string, minor int64) string {
 func (f *fixture) answer(uuid, code string) txn.Response {
 	t := f.machine.Get(uuid)
 	r := txn.Response{
-		MTI: "0210", TID: t.TID, STAN: t.STAN, Code: code, Amount: t.Amount().DE4(), Currency: "156",
+		MTI: f.rules.MTI[t.Kind.Kind()].Response(), TID: t.TID, STAN: t.STAN, Code: code, Amount: t.Amount().DE4(), Currency: "156",
 		Transmission: t.Transmission, LocalTime: t.LocalTime, LocalDate: t.LocalDate, MID: string(t.MID),
 		RRN: "000000000042", AuthCode: "000042", Text: "0210 of the host",
 	}
@@ -134,5 +144,32 @@ func everyState(t *testing.T) *fixture {
 	answer := f.answer(late, "00")
 	answer.MTI, answer.Transmission = "0210", f.machine.Get(late).Transmission
 	f.step(answer, txn.Garbage{Text: "3 bytes: malformed"})
+	return f
+}
+
+// everyType is a journal with a transaction of every type, and what follows in
+// every way that replay tells apart.
+func everyType(t *testing.T) *fixture {
+	f := newFixture(t)
+	paid := func(typ iso8583.Type, name string, minor int64) string {
+		uuid := f.beginType(typ, name, "", minor)
+		f.step(f.answer(uuid, "00"), txn.Confirm{UUID: uuid}, txn.Shown{UUID: uuid, Delivered: txn.DeliveredYes})
+		return uuid
+	}
+	follow := func(typ iso8583.Type, name, original string, minor int64, code string) string {
+		uuid := f.beginType(typ, name, original, minor)
+		f.step(f.answer(uuid, code))
+		return uuid
+	}
+	sale := paid(iso8583.Sale, "1", 1000)
+	follow(iso8583.Refund, "2", sale, 400, "00")
+	follow(iso8583.Refund, "3", sale, 600, "51")
+	f.beginType(iso8583.Refund, "4", sale, 100)
+	hold := paid(iso8583.PreAuth, "5", 5000)
+	follow(iso8583.Void, "7", follow(iso8583.Completion, "6", hold, 4200, "00"), 4200, "00")
+	follow(iso8583.PreAuthVoid, "9", paid(iso8583.PreAuth, "8", 700), 700, "00")
+	ask := f.beginType(iso8583.Balance, "a", "", 0)
+	f.step(txn.InDoubt{UUID: ask})
+	f.beginType(iso8583.Balance, "b", "", 0)
 	return f
 }

@@ -73,6 +73,7 @@ func TestReplay(t *testing.T) {
 	if after := files(t, path); !maps.Equal(before, after) {
 		t.Error("the journal was changed")
 	}
+	golden(t, "journal-replay-types", command(t, "journal", "replay", everyType(t).close()).String())
 }
 
 // Whatever the moment, replay of a prefix is what a restart at that moment

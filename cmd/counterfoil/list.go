@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
 )
 
 func listCommand(a *app) *cobra.Command {
@@ -31,7 +32,7 @@ func listCommand(a *app) *cobra.Command {
 		},
 	}
 	a.socketFlag(cmd, &socket)
-	cmd.Flags().StringVar(&state, "state", "", "only this state: pending, approved, reversing, confirmed, declined, reversed, not_sent")
+	cmd.Flags().StringVar(&state, "state", "", fmt.Sprintf("only this state, of %v", txn.States()))
 	cmd.Flags().StringVar(&terminal, "terminal", "", "only this terminal")
 	cmd.Flags().StringVar(&sale, "sale", "", "only this sale")
 	return cmd
@@ -90,22 +91,22 @@ func (a *app) printList(l *client.List, none string, print func([]client.Transac
 
 func (a *app) listTable(list []client.Transaction) error {
 	return a.table(func(w io.Writer) {
-		_, _ = fmt.Fprintln(w, "BEGAN\tTRANSACTION\tTERMINAL\tSTAN\tCARD\tAMOUNT\tSALE\tSTATE")
+		_, _ = fmt.Fprintln(w, "BEGAN\tTRANSACTION\tTYPE\tTERMINAL\tSTAN\tCARD\tAMOUNT\tSALE OR ORIGINAL\tSTATE")
 		for i := range list {
 			t := &list[i]
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-				a.time(t.Began), t.UUID, t.Terminal, t.STAN, t.PAN, amount(t), saleOf(t), stateOf(t))
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+				a.time(t.Began), t.UUID, t.Type, t.Terminal, t.STAN, t.PAN, orDash(amount(t)), orDash(saleOf(t)+t.Original), stateOf(t))
 		}
 	})
 }
 
 func (a *app) recoveryTable(list []client.Transaction) error {
 	return a.table(func(w io.Writer) {
-		_, _ = fmt.Fprintln(w, "TRANSACTION\tTERMINAL\tAMOUNT\tSALE\tSTATE\tMUST\tTELL THE CASHIER")
+		_, _ = fmt.Fprintln(w, "TRANSACTION\tTYPE\tTERMINAL\tAMOUNT\tSALE OR ORIGINAL\tSTATE\tMUST\tTELL THE CASHIER")
 		for i := range list {
 			t := &list[i]
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-				t.UUID, t.Terminal, amount(t), saleOf(t), stateOf(t), t.Must, a.text(t.Say.Cashier))
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+				t.UUID, t.Type, t.Terminal, orDash(amount(t)), orDash(saleOf(t)+t.Original), stateOf(t), t.Must, a.text(t.Say.Cashier))
 		}
 	})
 }
@@ -113,7 +114,7 @@ func (a *app) recoveryTable(list []client.Transaction) error {
 func (a *app) escalationList(list []client.Transaction) error {
 	for i := range list {
 		t := &list[i]
-		a.printf("%s  terminal %s  STAN %s  %s  sale %s  %s\n", t.UUID, t.Terminal, t.STAN, amount(t), saleOf(t), stateOf(t))
+		a.printf("%s\n", joined("  ", t.UUID, "terminal "+string(t.Terminal), "STAN "+t.STAN, sum(t.Type, amount(t)), concerns(t), stateOf(t)))
 		for _, item := range t.Items {
 			if !item.Closed {
 				a.printf("  since %s: %s\n  %s\n", a.time(item.At), item.Cause, item.Advice)
@@ -125,21 +126,44 @@ func (a *app) escalationList(list []client.Transaction) error {
 	return nil
 }
 
-func saleOf(t *client.Transaction) string {
-	if t.Part == "" {
-		return t.Sale
+func saleOf(t *client.Transaction) string { return saleAndPart(t.Sale, t.Part) }
+
+func saleAndPart(sale, part string) string {
+	return joined(" part ", sale, part)
+}
+
+// concerns is the sale or the earlier transaction that t is for; "" where
+// there is neither.
+func concerns(t *client.Transaction) string { return concern(saleOf(t), t.Original) }
+
+func concern(sale, original string) string {
+	switch {
+	case original != "":
+		return "original " + original
+	case sale != "":
+		return "sale " + sale
+	default:
+		return ""
 	}
-	return t.Sale + " part " + t.Part
+}
+
+// leftOf is what is left of a confirmed transaction that others followed.
+func leftOf(t *client.Transaction) string {
+	if t.State != txn.StateConfirmed.String() {
+		return ""
+	}
+	return left(t.Type, t.Left, t.Amount, t.Currency)
 }
 
 // stateOf is the state with what stands beside it.
 func stateOf(t *client.Transaction) string {
 	s := []string{t.State}
 	add := func(when bool, word string) {
-		if when {
+		if when && word != "" {
 			s = append(s, word)
 		}
 	}
+	add(true, leftOf(t))
 	add(t.HoldDown, "hold-down")
 	add(t.Parked, "parked")
 	add(t.Overridden, "overridden")

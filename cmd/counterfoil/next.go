@@ -49,6 +49,9 @@ func (n *next) words(before, after *txn.Transaction) string {
 	if before.State != txn.StateReversing && after.State == txn.StateReversing {
 		do = append(do, fmt.Sprintf("decide to reverse (%s: %s)", after.Cause, after.Cause.Meaning()))
 	}
+	if before.State != txn.StateFailed && after.State == txn.StateFailed {
+		return "would call it failed: the outcome is not known, and it moves no money"
+	}
 	if !before.Escalated() && after.Escalated() {
 		do = append(do, "put it in front of a person")
 	}
@@ -74,6 +77,8 @@ func waitsFor(t *txn.Transaction) string {
 		return "an operator parked it"
 	case t.Escalated():
 		return "a person decides"
+	case t.Busy() != "":
+		return t.Busy() + " follows it and is undecided"
 	default:
 		return "nothing is owed"
 	}
@@ -83,9 +88,12 @@ func (a *app) printReplay(r *replay) {
 	a.printf("entries 1 to %d of %d, epoch %d\n", r.Entries, r.Last, r.Epoch)
 	for i := range r.Transactions {
 		t := &r.Transactions[i]
-		currency, _ := iso8583.ParseCurrency(t.Currency) // as it was journaled
-		a.printf("\n%s  %s  terminal %s  STAN %s  %s  card %s  sale %s\n  %s\n", t.UUID, a.time(t.Began), t.Terminal, t.STAN,
-			iso8583.Amount{Minor: t.Amount, Currency: currency}, t.PAN, strings.TrimSuffix(t.Sale+" part "+t.Part, " part "), t.story())
+		a.printf("\n%s\n", joined("  ", t.UUID, a.time(t.Began), "terminal "+t.Terminal, "STAN "+t.STAN,
+			sum(t.Type, ifSet(t.Type.MovesMoney(), money(t.Amount, t.Currency))), "card "+t.PAN, concern(saleAndPart(t.Sale, t.Part), t.Original)))
+		a.printf("  %s\n", t.story())
+		for _, f := range t.Follows {
+			a.printf("  %s by %s: %s\n", sum(f.Kind, money(f.Minor, t.Currency)), f.By, outcomeOf(f))
+		}
 		if t.Next != nil {
 			a.printf("  %s\n", t.Next.Would)
 		}
@@ -97,6 +105,18 @@ func (a *app) printReplay(r *replay) {
 	a.printf("%d in front of a person\n", r.Escalated)
 }
 
+// outcomeOf says what became of one that follows.
+func outcomeOf(f txn.Follow) string {
+	switch {
+	case f.Open:
+		return "undecided"
+	case f.Done:
+		return "done"
+	default:
+		return "not done"
+	}
+}
+
 // story is the state with what stands beside it.
 func (t *replayed) story() string {
 	s := []string{t.State}
@@ -104,6 +124,10 @@ func (t *replayed) story() string {
 		if when {
 			s = append(s, fmt.Sprintf(format, args...))
 		}
+	}
+	if t.State == txn.StateConfirmed.String() {
+		rest := left(t.Type, t.Left, t.Amount, t.Currency)
+		add(rest != "", "%s", rest)
 	}
 	add(t.Cause != "", "cause %s", t.Cause)
 	add(t.Attempts > 0, "reversal attempts %d", t.Attempts)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -55,47 +57,24 @@ func (a *app) text(t client.Text) string {
 	return t.EN
 }
 
-// amount is money in major units, as people read it.
-func amount(t *client.Transaction) string {
-	c, err := iso8583.ParseCurrency(t.Currency)
-	if err != nil {
-		return fmt.Sprintf("%d %s (minor units)", t.Amount, t.Currency)
-	}
-	return iso8583.Amount{Minor: t.Amount, Currency: c}.String()
+// joined joins what is not empty.
+func joined(sep string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
 }
 
-// parseAmount reads major units: "12.34" CNY is 1234. It takes all the
-// currency's decimals or none, so that a slip cannot become another amount.
-func parseAmount(text string, c iso8583.Currency) (int64, error) {
-	want := fmt.Errorf("--amount: want major units with %d decimals or none, such as %s", c.Exponent(), iso8583.Amount{Minor: 1234, Currency: c})
-	var minor int64
-	digits, decimals := 0, -1
-	for _, r := range text {
-		switch {
-		case r == '.' && decimals < 0 && digits > 0 && c.Exponent() > 0:
-			decimals = 0
-			continue
-		case r < '0' || r > '9':
-			return 0, want
-		}
-		if minor = minor*10 + int64(r-'0'); minor > iso8583.MaxMinor {
-			return 0, fmt.Errorf("--amount: at most %s", iso8583.Amount{Minor: iso8583.MaxMinor, Currency: c})
-		}
-		digits++
-		if decimals >= 0 {
-			decimals++
-		}
+func ifSet(when bool, text string) string {
+	if when {
+		return text
 	}
-	if digits == 0 || decimals >= 0 && decimals != c.Exponent() {
-		return 0, want
-	}
-	if decimals < 0 {
-		for range c.Exponent() {
-			minor *= 10
-		}
-	}
-	if minor == 0 || minor > iso8583.MaxMinor {
-		return 0, fmt.Errorf("--amount: want more than zero and at most %s", iso8583.Amount{Minor: iso8583.MaxMinor, Currency: c})
-	}
-	return minor, nil
+	return ""
 }
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// sum is a type with its amount, where it has one: "void of 12.34 CNY".
+func sum(t iso8583.Type, amount string) string { return joined(" of ", string(t), amount) }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
@@ -23,28 +24,31 @@ type replay struct {
 
 // replayed is one transaction, in the order of the intents.
 type replayed struct {
-	UUID         string    `json:"uuid"`
-	Type         string    `json:"type"`
-	Terminal     string    `json:"terminal"`
-	STAN         string    `json:"stan"`
-	Transmission string    `json:"transmission"` // DE 7 of the request
-	Began        time.Time `json:"began"`
-	Amount       int64     `json:"amount"` // minor units
-	Currency     string    `json:"currency"`
-	Sale         string    `json:"sale"`
-	Part         string    `json:"part,omitempty"`
-	PAN          string    `json:"pan"` // masked
-	State        string    `json:"state"`
-	Cause        string    `json:"cause,omitempty"`
-	Attempts     int       `json:"reversal_attempts,omitempty"`
-	HoldDown     bool      `json:"hold_down,omitempty"`
-	LateApproval bool      `json:"late_approval,omitempty"`
-	Parked       bool      `json:"parked,omitempty"`
-	Overridden   bool      `json:"overridden,omitempty"`
-	ByOperator   bool      `json:"by_operator,omitempty"`
-	Shown        string    `json:"shown,omitempty"`
-	Escalated    []string  `json:"escalated,omitempty"` // causes of the open items
-	Next         *next     `json:"next,omitempty"`      // absent where nothing is left to do
+	UUID         string       `json:"uuid"`
+	Type         iso8583.Type `json:"type"`
+	Terminal     string       `json:"terminal"`
+	STAN         string       `json:"stan"`
+	Transmission string       `json:"transmission"` // DE 7 of the request
+	Began        time.Time    `json:"began"`
+	Amount       int64        `json:"amount"` // minor units
+	Currency     string       `json:"currency"`
+	Sale         string       `json:"sale"`
+	Part         string       `json:"part,omitempty"`
+	Original     string       `json:"original,omitempty"` // what it follows
+	Left         int64        `json:"left"`               // of a confirmed one, minor units
+	PAN          string       `json:"pan"`                // masked
+	State        string       `json:"state"`
+	Cause        string       `json:"cause,omitempty"`
+	Attempts     int          `json:"reversal_attempts,omitempty"`
+	HoldDown     bool         `json:"hold_down,omitempty"`
+	LateApproval bool         `json:"late_approval,omitempty"`
+	Parked       bool         `json:"parked,omitempty"`
+	Overridden   bool         `json:"overridden,omitempty"`
+	ByOperator   bool         `json:"by_operator,omitempty"`
+	Shown        string       `json:"shown,omitempty"`
+	Follows      []txn.Follow `json:"follows,omitempty"`   // what follows it, in order
+	Escalated    []string     `json:"escalated,omitempty"` // causes of the open items
+	Next         *next        `json:"next,omitempty"`      // absent where nothing is left to do
 }
 
 func replayCommand(a *app) *cobra.Command {
@@ -137,11 +141,14 @@ func (a *app) replay(j journal.Journal, until journal.LSN) (*replay, error) {
 
 func view(t *txn.Transaction) replayed {
 	r := replayed{
-		UUID: t.UUID, Type: string(t.Kind), Terminal: string(t.TID), STAN: t.STAN.String(), Transmission: t.Transmission,
-		Began: time.UnixMilli(t.At).UTC(), Amount: t.Minor, Currency: t.Currency.Alpha(), Sale: t.Sale, Part: t.Part, PAN: t.PAN,
+		UUID: t.UUID, Type: t.Kind, Terminal: string(t.TID), STAN: t.STAN.String(), Transmission: t.Transmission,
+		Began: time.UnixMilli(t.At).UTC(), Amount: t.Minor, Currency: t.Currency.Alpha(), Sale: t.Sale, Part: t.Part, PAN: t.PAN, Original: t.Original, Follows: t.Follows,
 		State: t.State.String(), Cause: string(t.Cause), Attempts: t.Attempts,
 		HoldDown:     t.State == txn.StateReversing && t.Hold == txn.HoldWaiting,
 		LateApproval: t.LateApproval, Parked: t.Parked, Overridden: t.Overridden, ByOperator: t.ByOperator, Shown: string(t.Shown),
+	}
+	if t.State == txn.StateConfirmed {
+		r.Left = t.Left()
 	}
 	for _, i := range t.Items {
 		if !i.Closed {

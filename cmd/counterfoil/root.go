@@ -27,13 +27,17 @@ type app struct {
 
 // commands is the registry, in the order of the help.
 func (a *app) commands() []*cobra.Command {
-	return []*cobra.Command{
+	out := []*cobra.Command{
 		devCommand(a),
 		demo.Command(),
 		demo.Internal(),
 		runCommand(a),
 		checkCommand(a),
-		saleCommand(a),
+	}
+	for i := range typeCommands {
+		out = append(out, beginCommand(a, &typeCommands[i]))
+	}
+	return append(out,
 		listCommand(a),
 		showCommand(a),
 		recoveryCommand(a),
@@ -42,7 +46,7 @@ func (a *app) commands() []*cobra.Command {
 		journalCommand(a),
 		versionCommand(a),
 		exitCodesTopic(),
-	}
+	)
 }
 
 // execute runs one command line and gives its exit code.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 func showCommand(a *app) *cobra.Command {
@@ -38,9 +39,13 @@ func showCommand(a *app) *cobra.Command {
 }
 
 func (a *app) show(t *client.Transaction) {
-	a.printf("%s of %s, sale %s, card %s\n", t.Type, amount(t), saleOf(t), t.PAN)
+	a.printf("%s, card %s\n", joined(", ", sum(t.Type, amount(t)), concerns(t)), t.PAN)
 	a.printf("transaction %s, terminal %s, STAN %s, epoch %d\n", t.UUID, t.Terminal, t.STAN, t.Epoch)
-	a.printf("began %s; now %s\n\n", a.time(t.Began), stateOf(t))
+	a.printf("began %s; now %s\n", a.time(t.Began), stateOf(t))
+	if t.Balance != "" {
+		a.printf("balance: %s\n", balanceOf(t.Balance))
+	}
+	a.printf("\n")
 	a.lanes(t)
 	a.printf("\ncashier:    %s\ncardholder: %s\n", a.text(t.Say.Cashier), a.text(t.Say.Cardholder))
 	for _, i := range t.Items {
@@ -87,21 +92,31 @@ func laneOf(t *client.Transaction, m client.Moment) lane {
 	answer := strings.TrimSpace("← " + get("code") + " " + get("class") + get("verdict"))
 	switch m.Record {
 	case "intent":
-		return lane{application: fmt.Sprintf("%s %s →", t.Type, amount(t)), host: "→ request"}
+		return lane{application: joined(" ", string(t.Type), amount(t)) + " →", host: "→ request"}
 	case "rerouted":
 		return lane{agent: "no byte had left", host: "→ request, address " + get("route")}
 	case "approved":
-		return lane{application: "← approved: confirm", host: answer}
+		return lane{application: ifSet(t.Type.NeedsConfirmation(), "← approved: confirm"), host: answer}
 	case "declined":
 		return lane{application: "← declined", host: answer}
 	case "not_sent":
 		return lane{application: "← not sent", agent: "no byte left"}
 	case "confirmed":
-		return lane{application: "confirm →"}
+		if t.Type.NeedsConfirmation() {
+			return lane{application: "confirm →"}
+		}
+		return lane{application: "← done", agent: "the approval commits"}
+	case "followed":
+		return lane{agent: get("type") + " " + get("by") + " follows"}
+	case "follow_ended":
+		return lane{agent: get("by") + " is " + ifSet(!hasDetail(m.Detail, "done"), "not ") + "done"}
+	case "failed":
+		return lane{application: "← failed", agent: "not known; no money was moved"}
 	case "shown":
 		return lane{application: "shown: " + get("delivered") + " →"}
 	case "reversing":
-		return lane{application: "← not paid", agent: "reverse: " + get("cause")}
+		not := map[bool]string{true: "← not paid", false: "← not done"}[t.Type == iso8583.Sale]
+		return lane{application: not, agent: "reverse: " + get("cause")}
 	case "reversal_attempt":
 		return lane{agent: "attempt " + get("n"), host: "→ reversal" + ifSet(hasDetail(m.Detail, "repeat"), ", repeated")}
 	case "reversal_sent":
@@ -111,7 +126,7 @@ func laneOf(t *client.Transaction, m client.Moment) lane {
 	case "hold_down":
 		return lane{agent: "hold-down: the request may still arrive"}
 	case "reversed":
-		return lane{agent: "done: no debit stands"}
+		return lane{agent: "done: no " + map[bool]string{true: "debit", false: string(t.Type)}[t.Type == iso8583.Sale] + " stands"}
 	case "late_answer":
 		return lane{agent: "evidence only", host: answer + ", late"}
 	case "evidence":
@@ -142,13 +157,6 @@ func hasDetail(detail, flag string) bool {
 		}
 	}
 	return false
-}
-
-func ifSet(when bool, text string) string {
-	if when {
-		return text
-	}
-	return ""
 }
 
 func orNone(s string) string {

@@ -11,9 +11,10 @@ import (
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 )
 
-// teller is a payment application for one sale.
+// teller is a payment application for one transaction.
 type teller struct {
 	app     *app
+	kind    *typeCommand
 	socket  string
 	client  *client.Client
 	uuid    string
@@ -29,8 +30,8 @@ const (
 	retryAfter = 500 * time.Millisecond // a call that was not answered
 )
 
-// sell takes the sale to its end: paid, not paid, or undecided.
-func (t *teller) sell(ctx context.Context) error {
+// run takes the transaction to its end: done, not done, or undecided.
+func (t *teller) run(ctx context.Context) error {
 	t.client, t.started = client.New(t.socket), time.Now()
 	defer t.client.Close()
 	h, err := call(ctx, t.socket, func(ctx context.Context, _ *client.Client) (*client.Health, error) {
@@ -102,7 +103,7 @@ func unanswered(err error) bool {
 	return p == nil || p.Code == "stopping" || p.Code == "no_answer_in_time"
 }
 
-// lost ends a sale of which the outcome cannot be had now.
+// lost ends a transaction of which the outcome cannot be had now.
 func (t *teller) lost(err error) error {
 	if !unanswered(err) {
 		return err
@@ -176,7 +177,7 @@ func (t *teller) show(ctx context.Context, state *client.Transaction) error {
 	if err != nil {
 		t.app.note("it could not be noted that the outcome was shown (%v): the agent will ask for it", err)
 	}
-	code := saleCode(state.State)
+	code := stateCode(state.State)
 	switch {
 	case state.State == txn.StateApproved.String():
 		t.app.note("not confirmed: the agent reverses it by itself, see \"counterfoil show %s\"", t.uuid)
@@ -188,8 +189,7 @@ func (t *teller) show(ctx context.Context, state *client.Transaction) error {
 
 func (t *teller) print(s *client.Transaction) {
 	a := t.app
-	title := map[int]string{exitOK: "PAID", exitNotApproved: "NOT PAID", exitUndecided: "UNDECIDED"}[saleCode(s.State)]
-	a.printf("%s  %s  card %s  sale %s\n", title, amount(s), s.PAN, saleOf(s))
+	a.printf("%s\n", joined("  ", t.kind.title(s.State), amount(s), "card "+s.PAN, concerns(s)))
 	a.printf("  transaction %s is %s\n", s.UUID, stateOf(s))
 	a.printf("  terminal %s, STAN %s", s.Terminal, s.STAN)
 	for _, f := range []struct{ name, value string }{
@@ -199,17 +199,9 @@ func (t *teller) print(s *client.Transaction) {
 			a.printf(", %s %s", f.name, f.value)
 		}
 	}
-	a.printf("\n  cashier:    %s\n  cardholder: %s\n", a.text(s.Say.Cashier), a.text(s.Say.Cardholder))
-}
-
-// saleCode is the exit code for a sale's state.
-func saleCode(state string) int {
-	switch state {
-	case txn.StateConfirmed.String():
-		return exitOK
-	case txn.StatePending.String(), txn.StateApproved.String():
-		return exitUndecided
-	default:
-		return exitNotApproved
+	a.printf("\n")
+	if s.Balance != "" {
+		a.printf("  balance:    %s\n", balanceOf(s.Balance))
 	}
+	a.printf("  cashier:    %s\n  cardholder: %s\n", a.text(s.Say.Cashier), a.text(s.Say.Cardholder))
 }

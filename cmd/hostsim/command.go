@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -16,10 +17,10 @@ import (
 
 // options are the flags.
 type options struct {
-	config, control, ledger, faults, profile string
-	listen                                   []string
-	tombstones, json, announce, withStdin    bool
-	verbose                                  bool
+	config, control, ledger, faults, profile, personality string
+	listen                                                []string
+	tombstones, json, announce, withStdin                 bool
+	verbose                                               bool
 }
 
 // announcement is the one line that --announce prints when the host listens.
@@ -38,8 +39,9 @@ func newCommandFor(o *options, stdin io.Reader, stdout, stderr io.Writer) *cobra
 	cmd := &cobra.Command{
 		Use:   "hostsim",
 		Short: "A simulated acquirer with a ledger and scripted faults",
-		Long: `hostsim answers sales and reversals as an acquirer would, keeps a ledger of
-what it debited and gave back, and misbehaves as its script says. The control
+		Long: `hostsim answers sales, voids, refunds, pre-authorisations, completions, balance
+inquiries and reversals as an acquirer would, keeps a ledger of what it debited,
+held and gave back, and misbehaves as its script says. The control
 API (GET / lists it) shows the ledger and changes the script.
 
 It is for tests and demonstrations. No real card may be used with it.`,
@@ -64,6 +66,7 @@ It is for tests and demonstrations. No real card may be used with it.`,
 	f.StringVar(&o.ledger, "ledger", "", "ledger file (default: in memory)")
 	f.StringVar(&o.faults, "faults", "", "fault script, YAML")
 	f.StringVar(&o.profile, "profile", "", "dialect (default iso87-ascii)")
+	f.StringVar(&o.personality, "personality", "", "how this host answers, where hosts differ: "+strings.Join(hostsim.Personalities(), ", "))
 	f.BoolVar(&o.tombstones, "tombstones", false, "remember reversals whose original is unknown, and refuse the original later")
 	f.BoolVar(&o.json, "json", false, "log as JSON")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
@@ -97,6 +100,9 @@ func (o *options) load(cmd *cobra.Command) (hostsim.Config, error) {
 	}
 	if given("profile") {
 		cfg.Profile = o.profile
+	}
+	if given("personality") {
+		cfg.Personality = o.personality
 	}
 	if given("tombstones") {
 		cfg.Tombstones = o.tombstones

@@ -191,11 +191,12 @@ func TestFlagsOverTheFile(t *testing.T) {
 	config, faults := dir+"/host.yaml", dir+"/faults.yaml"
 	write(t, config, "tombstones: true\ncontrol: 127.0.0.1:9\nprofile: iso87-ascii-advice\nfaults: [{action: twice}]\n")
 	write(t, faults, "- {action: late, after: 1s}\n")
-	cfg, err := parse(t, "--config", config, "--faults", faults, "--control", "none", "--ledger", "l", "--listen", "127.0.0.1:1,127.0.0.1:2")
+	cfg, err := parse(t, "--config", config, "--faults", faults, "--control", "none", "--ledger", "l", "--listen", "127.0.0.1:1,127.0.0.1:2",
+		"--personality", "no-tombstones-00")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !cfg.Tombstones || cfg.Control != "" || cfg.Profile != "iso87-ascii-advice" || cfg.Ledger != "l" ||
+	if !cfg.Tombstones || cfg.Personality != "no-tombstones-00" || cfg.Control != "" || cfg.Profile != "iso87-ascii-advice" || cfg.Ledger != "l" ||
 		len(cfg.Listen) != 2 || len(cfg.Faults) != 2 {
 		t.Fatalf("%+v", cfg)
 	}

@@ -30,9 +30,27 @@ func (p *Profile) checkMessages() error {
 			return fmt.Errorf("%s.%w", at, err)
 		}
 	}
-	for _, k := range iso8583.Kinds() {
-		if _, ok := w.Messages[k]; !ok && k != iso8583.KindReversalRepeat {
+	return p.checkComplete()
+}
+
+// checkComplete demands what no dialect can do without, and of each type that
+// there is a message and its DE 3, or neither: then the dialect does not have
+// the type.
+func (p *Profile) checkComplete() error {
+	w := &p.doc.Wire
+	for _, k := range []iso8583.Kind{iso8583.KindSale, iso8583.KindReversal, iso8583.KindEcho, iso8583.KindSignOn} {
+		if _, ok := w.Messages[k]; !ok {
 			return fmt.Errorf("wire.messages.%s: missing", k)
+		}
+	}
+	for _, t := range iso8583.Types() {
+		_, sent := w.Messages[t.Kind()]
+		_, coded := w.Processing[t]
+		if sent && !coded {
+			return fmt.Errorf("wire.processing.%s: missing; wire.messages has the type", t)
+		}
+		if coded && !sent {
+			return fmt.Errorf("wire.messages.%s: missing; wire.processing has the type", t)
 		}
 	}
 	return nil
@@ -74,8 +92,12 @@ func (p *Profile) checkMessage(k iso8583.Kind, m message) error {
 	if !slices.Contains(m.Fields, 11) {
 		return fmt.Errorf("fields: data element 11 is missing; no answer could be matched")
 	}
-	if (k == iso8583.KindSale || k == iso8583.KindReversal) && !slices.Contains(m.Fields, 41) {
+	t := iso8583.Type(k)
+	if (t.Valid() || k == iso8583.KindReversal) && !slices.Contains(m.Fields, 41) {
 		return fmt.Errorf("fields: data element 41 is missing; no answer could be matched")
+	}
+	if t.Originals() != nil && !slices.ContainsFunc([]int{37, 90}, func(de int) bool { return slices.Contains(m.Fields, de) }) {
+		return fmt.Errorf("fields: data element 37 or 90 is missing; the host could not find what a %s follows", t)
 	}
 	return nil
 }
@@ -130,8 +152,8 @@ func (p *Profile) checkRules() error {
 		}
 	}
 	for _, t := range p.Rules.Reversal.Types {
-		if _, ok := p.doc.Wire.Processing[t]; !ok {
-			return fmt.Errorf("wire.processing.%s: missing; rules.reversal.types lists it", t)
+		if !p.Rules.Supports(t) {
+			return fmt.Errorf("wire.messages.%s: missing; rules.reversal.types lists it", t)
 		}
 	}
 	r := p.Rules.Reversal.Reasons

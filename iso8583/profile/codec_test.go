@@ -17,7 +17,8 @@ var update = flag.Bool("update", false, "write the golden files anew; read them 
 
 const testPAN = "6228480000000001230"
 
-// facts is one sale as the agent would describe it.
+// facts is one message as the agent would describe it. The reversal is that of
+// the sale.
 func facts(t testing.TB, kind iso8583.Kind) iso8583.Facts {
 	t.Helper()
 	f := iso8583.Facts{Kind: kind, TID: "T0000001", MID: "MERCHANT0000001", STAN: 123, Transmission: "1121093015"}
@@ -32,10 +33,40 @@ func facts(t testing.TB, kind iso8583.Kind) iso8583.Facts {
 	f.Amount = iso8583.Amount{Minor: 1234, Currency: 156}
 	f.LocalTime, f.LocalDate = "173015", "1121"
 	f.Card = &iso8583.Card{PAN: pan, Expiry: "3012", EntryMode: "021"}
-	if kind != iso8583.KindSale {
-		f.Transmission, f.OriginalTransmission = "1121093055", "1121093015"
-		f.Reason, f.RRN, f.AuthCode = "68", "632517123456", "A1B2C3"
+	if typ := iso8583.Type(kind); typ.Valid() {
+		f.Type = typ
+		if typ == iso8583.Balance {
+			f.Amount.Minor = 0
+		}
+		if of := typ.Originals(); of != nil {
+			f.Original = iso8583.Original{MTI: requestMTI[of[0]], STAN: 99, Transmission: "1120183000"}
+			f.RRN, f.AuthCode = "632517000099", "Z9Y8X7"
+		}
+		return f
 	}
+	f.Transmission = "1121093055"
+	f.Original = iso8583.Original{MTI: "0200", STAN: 123, Transmission: "1121093015"}
+	f.Reason, f.RRN, f.AuthCode = "68", "632517123456", "A1B2C3"
+	return f
+}
+
+// requestMTI and processing are terminal-rules.md, table B2.
+var (
+	requestMTI = map[iso8583.Type]iso8583.MTI{
+		iso8583.Sale: "0200", iso8583.Void: "0200", iso8583.Refund: "0200", iso8583.PreAuth: "0100",
+		iso8583.PreAuthVoid: "0100", iso8583.Completion: "0200", iso8583.Balance: "0200",
+	}
+	processing = map[iso8583.Type]string{
+		iso8583.Sale: "000000", iso8583.Void: "020000", iso8583.Refund: "200000", iso8583.PreAuth: "000000",
+		iso8583.PreAuthVoid: "020000", iso8583.Completion: "000000", iso8583.Balance: "310000",
+	}
+)
+
+// reversalOf is the facts of the reversal of a transaction of this type.
+func reversalOf(t testing.TB, typ iso8583.Type) iso8583.Facts {
+	t.Helper()
+	f := facts(t, iso8583.KindReversal)
+	f.Type, f.Original.MTI = typ, requestMTI[typ]
 	return f
 }
 
@@ -61,11 +92,20 @@ func messages(t testing.TB, p *Profile) map[string]*iso8583.Message {
 			t.Fatal(err)
 		}
 		own := map[int]string{39: "00"}
-		if k == iso8583.KindSale {
+		if typ := iso8583.Type(k); typ.MovesMoney() && typ.Valid() {
 			own[37], own[38] = "632517123456", "A1B2C3"
+		} else if typ == iso8583.Balance {
+			own[37], own[54] = "632517123456", "0001156C0000001234560002156D000000000100"
 		}
 		all[string(k)+".request"], all[string(k)+".response"] = req, answer(req, own)
 	}
+	preauth, err := p.Compose(reversalOf(t, iso8583.PreAuth))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all["reversal_of_preauth.request"] = preauth
+	partial := answer(all["sale.request"], map[int]string{4: "000000001000", 37: "632517123456", 38: "A1B2C3", 39: "10"})
+	all["sale_partial.response"] = partial
 	secret := facts(t, iso8583.KindSale)
 	secret.Card.Track2 = iso8583.NewSecret(testPAN + "=30122010000000000")
 	secret.Card.PINBlock = iso8583.NewSecret("0123456789abcdef")
@@ -194,6 +234,79 @@ func TestComposeReversal(t *testing.T) {
 	}
 }
 
+// TestComposeEachType holds table B2: MTI, DE 3 and what names the original,
+// in the request and in its reversal.
+func TestComposeEachType(t *testing.T) {
+	for _, name := range Names() {
+		p := load(t, name)
+		for _, typ := range iso8583.Types() {
+			req, err := p.Compose(facts(t, typ.Kind()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if req.MTI != requestMTI[typ] || req.Get(3) != processing[typ] || p.Rules.MTI[typ.Kind()] != req.MTI {
+				t.Errorf("%s %s: MTI %s (rules: %s), DE 3 %s", name, typ, req.MTI, p.Rules.MTI[typ.Kind()], req.Get(3))
+			}
+			original, rrn, auth := "", "", ""
+			if of := typ.Originals(); of != nil {
+				original = string(requestMTI[of[0]]) + "000099" + "1120183000" + strings.Repeat("0", 22)
+				rrn, auth = "632517000099", "Z9Y8X7"
+			}
+			if req.Get(90) != original || req.Get(37) != rrn || req.Get(38) != auth {
+				t.Errorf("%s %s: DE 90 %q, 37 %q, 38 %q", name, typ, req.Get(90), req.Get(37), req.Get(38))
+			}
+			if !typ.MovesMoney() {
+				continue
+			}
+			rev, err := p.Compose(reversalOf(t, typ))
+			if err != nil {
+				t.Fatal(err)
+			}
+			original = string(requestMTI[typ]) + "000123" + "1121093015" + strings.Repeat("0", 22)
+			if rev.Get(3) != processing[typ] || rev.Get(90) != original {
+				t.Errorf("%s, reversal of a %s: DE 3 %s, DE 90 %s", name, typ, rev.Get(3), rev.Get(90))
+			}
+		}
+	}
+}
+
+// TestOnlyABalanceAsksForNothing: an amount of zero is twelve zeros there, and
+// missing everywhere else.
+func TestOnlyABalanceAsksForNothing(t *testing.T) {
+	p := load(t, "iso87-ascii")
+	for _, typ := range iso8583.Types() {
+		f := facts(t, typ.Kind())
+		f.Amount.Minor = 0
+		m, err := p.Compose(f)
+		if typ == iso8583.Balance {
+			if err != nil || m.Get(4) != "000000000000" || m.Get(49) != "156" {
+				t.Errorf("balance: %v, %v", m, err)
+			}
+			f.Amount.Minor = 5
+			if m, err = p.Compose(f); err != nil || m.Get(4) != "000000000000" {
+				t.Errorf("balance with an amount: %v, %v", m, err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), "data element 4 is mandatory") {
+			t.Errorf("%s of zero: %v", typ, err)
+		}
+	}
+}
+
+// TestComposeWithoutRRN: a host may approve without DE 37 and 38; DE 90 says
+// what is followed all the same, so no intent is left that cannot be sent.
+func TestComposeWithoutRRN(t *testing.T) {
+	p := load(t, "iso87-ascii")
+	for _, typ := range iso8583.Types() {
+		f := facts(t, typ.Kind())
+		f.RRN, f.AuthCode = "", ""
+		if m, err := p.Compose(f); err != nil || m.Has(37) || m.Has(38) {
+			t.Errorf("%s: %v, %v", typ, m, err)
+		}
+	}
+}
+
 func TestComposeNamesWhatIsMissing(t *testing.T) {
 	p := load(t, "iso87-ascii")
 	for _, tc := range []struct {
@@ -207,8 +320,10 @@ func TestComposeNamesWhatIsMissing(t *testing.T) {
 		{"amount too long", func(f *iso8583.Facts) { f.Amount.Minor = iso8583.MaxMinor + 1 }, "data element 4: want 12"},
 		{"no STAN", func(f *iso8583.Facts) { f.STAN = 0 }, "data element 11 is mandatory"},
 		{"no currency", func(f *iso8583.Facts) { f.Amount.Currency = 0 }, "data element 49 is mandatory"},
-		{"no DE 7 of the original", func(f *iso8583.Facts) { f.OriginalTransmission = "" }, "data element 90 is mandatory"},
-		{"short DE 7 of the original", func(f *iso8583.Facts) { f.OriginalTransmission = "1121" }, "data element 90: want 42"},
+		{"no DE 7 of the original", func(f *iso8583.Facts) { f.Original.Transmission = "" }, "data element 90 is mandatory"},
+		{"short DE 7 of the original", func(f *iso8583.Facts) { f.Original.Transmission = "1121" }, "data element 90: want 42"},
+		{"no MTI of the original", func(f *iso8583.Facts) { f.Original.MTI = "" }, "data element 90 is mandatory"},
+		{"no STAN of the original", func(f *iso8583.Facts) { f.Original.STAN = 0 }, "data element 90 is mandatory"},
 		{"bad date", func(f *iso8583.Facts) { f.LocalDate = "11-1" }, "data element 13: character 3"},
 		{"unknown kind", func(f *iso8583.Facts) { f.Kind = "salute" }, `no message "salute"`},
 		{"unknown type", func(f *iso8583.Facts) { f.Type = "salute" }, "data element 3 is mandatory"},

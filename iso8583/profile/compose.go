@@ -12,12 +12,7 @@ import (
 var fillers = map[int]func(p *Profile, f *iso8583.Facts) string{
 	2: func(_ *Profile, f *iso8583.Facts) string { return card(f).PAN.Reveal() },
 	3: func(p *Profile, f *iso8583.Facts) string { return p.doc.Wire.Processing[f.Type] },
-	4: func(_ *Profile, f *iso8583.Facts) string {
-		if f.Amount.Minor == 0 {
-			return ""
-		}
-		return f.Amount.DE4()
-	},
+	4: amount,
 	7: func(_ *Profile, f *iso8583.Facts) string { return f.Transmission },
 	11: func(_ *Profile, f *iso8583.Facts) string {
 		if f.STAN == 0 {
@@ -52,15 +47,27 @@ func card(f *iso8583.Facts) *iso8583.Card {
 	return f.Card
 }
 
-// originalData is DE 90: MTI, STAN and DE 7 of the original, then DE 32 and
-// DE 33, which this program does not send, as zeros. A reversal has the STAN
-// of its original (row "Reversal STAN").
-func originalData(p *Profile, f *iso8583.Facts) string {
-	original, ok := p.doc.Wire.Messages[iso8583.Kind(f.Type)]
-	if !ok || f.STAN == 0 || f.OriginalTransmission == "" {
+// amount is DE 4. Nothing may be asked for as nothing, save by what moves no
+// money: that always asks for zero.
+func amount(_ *Profile, f *iso8583.Facts) string {
+	switch {
+	case f.Type.Valid() && !f.Type.MovesMoney():
+		return iso8583.Amount{}.DE4()
+	case f.Amount.Minor == 0:
+		return ""
+	default:
+		return f.Amount.DE4()
+	}
+}
+
+// originalData is DE 90: MTI, STAN and DE 7 of the earlier message, then DE 32
+// and DE 33, which this program does not send, as zeros.
+func originalData(_ *Profile, f *iso8583.Facts) string {
+	o := f.Original
+	if o.MTI == "" || o.STAN == 0 || o.Transmission == "" {
 		return ""
 	}
-	return string(original.MTI) + f.STAN.String() + f.OriginalTransmission + strings.Repeat("0", 22)
+	return string(o.MTI) + o.STAN.String() + o.Transmission + strings.Repeat("0", 22)
 }
 
 // Compose gives facts the shape of this dialect's message. An element that is

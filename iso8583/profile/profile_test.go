@@ -54,6 +54,7 @@ func TestDefaultsOfISO87(t *testing.T) {
 	for code, want := range map[string]iso8583.Class{
 		"00": iso8583.Approved, "10": iso8583.Partial, "05": iso8583.Declined, "51": iso8583.Declined, "94": iso8583.Duplicate,
 		// Money may have moved: never a decline.
+		"12": iso8583.Declined, "25": iso8583.Declined, "61": iso8583.Declined, "64": iso8583.Declined,
 		"06": iso8583.Indeterminate, "09": iso8583.Indeterminate, "68": iso8583.Indeterminate, "91": iso8583.Indeterminate,
 		"96": iso8583.Indeterminate, "98": iso8583.Indeterminate, "A0": iso8583.Indeterminate, "": iso8583.Indeterminate,
 	} {
@@ -67,6 +68,11 @@ func TestDefaultsOfISO87(t *testing.T) {
 	}
 	if want := []time.Duration{0, 0, 10, 20, 40, 80, 160, 300, 300, 300}; !slices.Equal(waits, want) {
 		t.Errorf("reversal schedule: got %v seconds, want %v", waits, want)
+	}
+	for _, typ := range iso8583.Types() {
+		if !r.Supports(typ) || slices.Contains(r.Reversal.Types, typ) != typ.MovesMoney() {
+			t.Errorf("%s: supported %t, reversed %t", typ, r.Supports(typ), slices.Contains(r.Reversal.Types, typ))
+		}
 	}
 	if r.Reversal.Tombstones || r.Reversal.SharedLedger || r.Reversal.UnknownAfterDone {
 		t.Error("an embedded profile must not assume tombstones, a shared ledger or 25 for done")
@@ -89,6 +95,28 @@ func TestAdviceDiffersInMTIsOnly(t *testing.T) {
 	b.doc.Rules.MTI = a.doc.Rules.MTI
 	if !reflect.DeepEqual(a.doc, b.doc) {
 		t.Error("iso87-ascii-advice differs from iso87-ascii in more than its reversal MTIs")
+	}
+}
+
+// TestDialectWithoutAType: what has neither message nor DE 3 is not supported,
+// and that is all.
+func TestDialectWithoutAType(t *testing.T) {
+	good, err := os.ReadFile(filepath.Join("profiles", "iso87-ascii.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, end := strings.Index(string(good), `      "balance": {`), strings.Index(string(good), `      "reversal": {
+        "mti"`)
+	cut := strings.Replace(string(good[:start])+string(good[end:]), `, "balance": "310000"`, "", 1)
+	p, err := Parse("mine.json", []byte(cut))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Rules.Supports(iso8583.Balance) || !p.Rules.Supports(iso8583.Void) {
+		t.Error("balance is supported, or void is not")
+	}
+	if _, err := p.Compose(facts(t, iso8583.Kind(iso8583.Balance))); err == nil || !strings.Contains(err.Error(), `no message "balance"`) {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -119,7 +147,7 @@ func TestParseRefuses(t *testing.T) {
 		{"TPDU", `"max": 2048`, `"max": 2048, "tpdu": "60x"`, "wire.frame.tpdu:"},
 		{"sign-on", `"on_connect"`, `"on_conect"`, "wire.link.sign_on:"},
 		{"echo without persistence", `"persistent": true`, `"persistent": false`, "wire.link.echo_every:"},
-		{"unknown type", `"processing": {"sale"`, `"processing": {"sael"`, "wire.processing.sael:"},
+		{"unknown type", `"sale": "000000"`, `"sael": "000000"`, "wire.processing.sael:"},
 		{"processing code", `"sale": "000000"`, `"sale": "00000"`, "wire.processing.sale:"},
 		{"unknown message", `"echo": {`, `"ecko": {`, "wire.messages.ecko"},
 		{"response MTI", `"mti": "0200"`, `"mti": "0210"`, "wire.messages.sale.mti:"},
@@ -136,7 +164,12 @@ func TestParseRefuses(t *testing.T) {
 		{"another profile's rules", `"match": [`, `"profile": "other", "match": [`, "rules.profile:"},
 		{"MTIs given twice", `"match": [`, `"mti": {"sale": "0200"}, "match": [`, "rules.mti:"},
 		{"reason", `"timeout": "68"`, `"timeout": "068"`, "rules.reversal.reasons.timeout:"},
-		{"reversed type without a code", `"processing": {"sale": "000000"}`, `"processing": {}`, "wire.processing.sale: missing"},
+		{"type without a code", `"sale": "000000", `, ``, "wire.processing.sale: missing"},
+		{"code without a message", `"void": {`, `"salute": {`, "wire.messages.salute"},
+		{"reversing what moves no money", `"preauth_void", "completion"],`, `"balance", "completion"],`, `rules.reversal.types: "balance" moves no money`},
+		{"a follow-up that names no original", `49, 90],
+        "optional": [14, 35, 37`, `49],
+        "optional": [14, 35, 37`, "wire.messages.void.fields: data element 37 or 90"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if !strings.Contains(string(good), tc.old) {

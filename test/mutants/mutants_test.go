@@ -123,7 +123,7 @@ func (m *mutant) overlay(root, dir string) (string, error) {
 
 func printTable(results []result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-44s %-24.24s %-10s %12s %8s\n", "mutant", "rule", "violated", "transactions", "seconds")
+	fmt.Fprintf(&b, "%-50s %-24.24s %-10s %12s %8s\n", "mutant", "rule", "violated", "transactions", "seconds")
 	for _, r := range results {
 		property, after := r.property, r.after
 		switch {
@@ -132,7 +132,7 @@ func printTable(results []result) string {
 		case property == "":
 			property = "SURVIVED"
 		}
-		fmt.Fprintf(&b, "%-44s %-24.24s %-10s %12s %8.1f\n", r.name, r.rule, property, after, r.took.Seconds())
+		fmt.Fprintf(&b, "%-50s %-24.24s %-10s %12s %8.1f\n", r.name, r.rule, property, after, r.took.Seconds())
 	}
 	return b.String()
 }

@@ -29,6 +29,7 @@ type report struct {
 	route   int
 	attempt int
 	card    *iso8583.Card
+	after   time.Duration // it is not known before
 }
 
 type reportKind uint8
@@ -209,11 +210,16 @@ func (w *World) dies() bool {
 	return true
 }
 
-// report tells the core what the link knows about the message sent first.
-func (w *World) report() {
+// known is the report that can be made next, or -1.
+func (w *World) known() int {
+	return slices.IndexFunc(w.agent.reports, func(r report) bool { return r.after <= w.now.Boot })
+}
+
+// report tells the core what the link knows about a message.
+func (w *World) report(i int) {
 	a := &w.agent
-	r := a.reports[0]
-	a.reports = slices.Delete(a.reports, 0, 1)
+	r := a.reports[i]
+	a.reports = slices.Delete(a.reports, i, i+1)
 	switch r.kind {
 	case reportSent:
 		w.step(txn.Sent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt})
@@ -226,7 +232,7 @@ func (w *World) report() {
 
 func (w *World) reportAll() {
 	for w.agent.up && len(w.agent.reports) > 0 {
-		w.report()
+		w.report(0)
 	}
 }
 
@@ -240,11 +246,23 @@ func (w *World) fire(t *Txn) {
 		}
 		w.now.Boot += time.Millisecond // longer than everything that waits
 	} else if w.now.Boot < t.timer {
+		w.settleDisk()
 		w.now.Boot = t.timer
 		w.setWall()
 	}
+	if !w.agent.up {
+		return
+	}
 	w.tell("agent    the timer of %s fires", t)
 	w.step(txn.Timeout{UUID: t.uuid})
+}
+
+// settleDisk ends a sync before the clock jumps: a disk that takes longer than
+// a message may take to be sent has failed, and the daemon exits.
+func (w *World) settleDisk() {
+	for w.agent.up && len(w.disk.batch) > 0 && w.budget == nil {
+		w.synced()
+	}
 }
 
 // compare holds the machine against the fold of the durable records, at a

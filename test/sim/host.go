@@ -163,7 +163,7 @@ func (h *host) plain(f *iso8583.Facts, code string) iso8583Answer {
 // reversal undoes, and says so in the words of this host.
 func (h *host) reversal(w *World, p *packet, route int) {
 	f := &p.out.Facts
-	key := hostKey{f.TID, f.STAN, f.OriginalTransmission}
+	key := hostKey{f.TID, f.STAN, f.Original.Transmission}
 	answer := h.plain(f, "")
 	a := h.ledger.find(key)
 	if a == nil {

@@ -21,32 +21,35 @@ type packet struct {
 func (w *World) transmit(o *txn.Outbound) {
 	t := w.named[o.UUID]
 	w.onWire(t, o)
-	r := report{route: o.Route, attempt: o.Attempt, t: t, card: o.Facts.Card}
+	r := report{route: o.Route, attempt: o.Attempt, t: t, card: o.Facts.Card, after: w.now.Boot}
+	if w.fault(SlowLink, w.p.SlowLink) {
+		r.after += 9 * w.unit // nearly all of the time that it has to send; a reversal may be faster
+	}
 	switch {
 	case w.fault(Unsent, w.p.Unsent):
 		r.kind = reportUnsent
 	case w.fault(InDoubt, w.p.InDoubt):
 		r.kind = reportInDoubt
 		if w.c.Intn(2) == 1 {
-			w.send(t, o)
+			w.send(t, o, r.after)
 		}
 	default:
 		r.kind = reportSent
-		w.send(t, o)
+		w.send(t, o, r.after)
 	}
 	if w.tracing {
 		w.tell("link     %s %s to address %d: %s", o.Facts.Kind, t, o.Route, r.kind)
+		if r.after > w.now.Boot {
+			w.tell("link     %s %s leaves 9 s later", o.Facts.Kind, t)
+		}
 	}
 	w.agent.reports = append(w.agent.reports, r)
 }
 
-func (w *World) send(t *Txn, o *txn.Outbound) {
+// send lets a message leave, which it will have done by then.
+func (w *World) send(t *Txn, o *txn.Outbound, left time.Duration) {
 	if o.Attempt == 0 {
 		t.left++
-	}
-	left := w.now.Boot
-	if w.fault(SlowLink, w.p.SlowLink) {
-		left += 10 * w.unit // all of the time that it has to send, which a reversal need not take
 	}
 	w.enter(packet{t: t, left: left, route: o.Route, out: o})
 }

@@ -22,7 +22,7 @@ func (w *World) operate() {
 		w.confused(g)
 		return
 	}
-	switch stuck := t.State == txn.StatePending && t.Stuck; {
+	switch stuck := t.Stuck; {
 	case stuck && w.c.Intn(2) == 0, t.State == txn.StateReversing && !t.Parked && w.c.Intn(3) == 0:
 		w.decide(g, txn.VerbOverride)
 	case stuck:

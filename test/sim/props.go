@@ -155,7 +155,10 @@ func (w *World) raised(c txn.Cause) {
 // onWire judges a message as it is handed to the link: R1, R6 and P4.
 func (w *World) onWire(t *Txn, o *txn.Outbound) {
 	f := &o.Facts
-	key := hostKey{f.TID, f.STAN, f.OriginalTransmission}
+	key := hostKey{f.TID, f.STAN, f.Original.Transmission}
+	if o.Attempt == 0 {
+		key.de7 = f.Transmission
+	}
 	if t.intent == nil {
 		w.fail("R1", "a %s of %s leaves before its intent is durable", f.Kind, t)
 	}

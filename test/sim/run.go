@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
@@ -85,8 +86,7 @@ func (w *World) choose() action {
 func (w *World) list() {
 	w.acts = w.acts[:0]
 	w.progress()
-	calm := len(w.acts) == 0
-	w.timers(calm)
+	w.timers(w.calm())
 	if w.healing {
 		return
 	}
@@ -110,6 +110,16 @@ func (w *World) list() {
 	}
 }
 
+// calm says that nothing is about to happen but what is delayed for long.
+func (w *World) calm() bool {
+	for _, a := range w.acts {
+		if a.op != opDeliver || !w.net[a.arg].late {
+			return false
+		}
+	}
+	return true
+}
+
 func (w *World) may(o op, arg, weight int) {
 	if weight > 0 {
 		w.acts = append(w.acts, action{o, arg, weight})
@@ -124,8 +134,8 @@ func (w *World) progress() {
 	if len(w.disk.batch) > 0 {
 		w.may(opSynced, 0, 1000)
 	}
-	if len(w.agent.reports) > 0 {
-		w.may(opReport, 0, 800)
+	if i := w.known(); i >= 0 {
+		w.may(opReport, i, 800)
 	}
 	w.arrivals()
 	for i, a := range w.apps {
@@ -142,19 +152,17 @@ func (w *World) progress() {
 // arrivals lists the messages that may arrive next: the oldest, one that
 // overtakes it, one that was delayed for long.
 func (w *World) arrivals() {
-	if w.healing && len(w.net) > 0 {
-		w.may(opDeliver, 0, 1)
-		return
-	}
 	foremost := true
 	for i := range min(len(w.net), 12) {
 		switch {
 		case w.net[i].late:
-			w.may(opDeliver, i, 10)
+			if !w.healing {
+				w.may(opDeliver, i, 10)
+			}
 		case foremost:
 			foremost = false
 			w.may(opDeliver, i, 800)
-		default:
+		case !w.healing:
 			w.may(opDeliver, i, w.p.Overtake)
 		}
 	}
@@ -184,7 +192,7 @@ func (w *World) do(a action) {
 	case opSynced:
 		w.synced()
 	case opReport:
-		w.report()
+		w.report(a.arg)
 	case opDeliver:
 		w.deliver(a.arg)
 	case opApp:
@@ -217,8 +225,9 @@ func (w *World) do(a action) {
 	}
 }
 
-// heal ends the trouble: the network delivers in order, applications that come
-// back do, timers fire one after the other, until nothing is left to happen.
+// heal ends the trouble: the network delivers in order, what was delayed comes
+// at last, applications that come back do, timers fire one after the other,
+// until nothing is left to happen.
 func (w *World) heal() {
 	w.healing = true
 	w.tell("         --- from here on nothing goes wrong ---")
@@ -229,15 +238,18 @@ func (w *World) heal() {
 			w.do(w.acts[0])
 			continue
 		}
-		t := w.due()
-		if t == nil {
+		t, late := w.due(), slices.IndexFunc(w.net, func(p packet) bool { return p.late })
+		switch {
+		case late >= 0 && (t == nil || w.c.Intn(4) == 0):
+			w.deliver(late)
+		case t == nil:
 			return
-		}
-		if fired++; fired > 60*len(w.txns)+100 {
+		case fired > 60*len(w.txns)+100:
 			w.fail("liveness", "%s keeps its timer running for ever", t)
-			return
+		default:
+			fired++
+			w.fire(t)
 		}
-		w.fire(t)
 	}
 }
 

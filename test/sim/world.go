@@ -191,7 +191,7 @@ func (w *World) noteText(words ...string) {
 func (w *World) noteMessage(o *txn.Outbound) {
 	if w.hashing {
 		f := &o.Facts
-		w.noteText(o.UUID, string(f.Kind), f.Transmission, f.OriginalTransmission, f.Reason, string(f.RRN), f.AuthCode)
+		w.noteText(o.UUID, string(f.Kind), f.Transmission, f.Original.Transmission, f.Reason, string(f.RRN), f.AuthCode)
 		w.note(uint64(o.Route)<<48 | uint64(o.Attempt)<<24 | uint64(f.STAN))
 	}
 }
