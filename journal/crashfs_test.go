@@ -2,7 +2,6 @@ package journal
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -32,7 +31,6 @@ type crashFS struct {
 	short  func(op *op) int  // how much of a failing write is done; nil: nothing
 	lost   uint64            // which sectors a failing sync still writes: 0 none, else a seed
 	onOp   func(fs *crashFS) // called after each recorded operation
-	dead   bool              // the power is gone: every operation fails
 }
 
 // inode is a file, under whatever names.
@@ -144,15 +142,16 @@ func (c *crashFS) mark(note any) {
 	c.ops = append(c.ops, op{kind: opMark, note: note})
 }
 
-// errCut is what every operation says once the power is gone.
-var errCut = errors.New("the power is gone")
+// recorded is what was recorded so far.
+func (c *crashFS) recorded() []op {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.ops)
+}
 
 // do records an operation and performs it by apply, unless a fault is injected.
 // The caller holds mu.
 func (c *crashFS) do(o op, apply func()) error {
-	if c.dead {
-		return errCut
-	}
 	if c.inject != nil {
 		if err := c.inject(&o); err != nil {
 			c.fault(o)
@@ -225,7 +224,7 @@ func (c *crashFS) open(name string, readOnly bool) (File, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.names[name]
-	if n == nil || c.dead {
+	if n == nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
 	return &crashFile{c, n, name, readOnly}, nil
@@ -260,9 +259,6 @@ func (c *crashFS) Remove(name string) error {
 func (c *crashFS) List() ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.dead {
-		return nil, errCut
-	}
 	names := image(c.names).files()
 	if c.local != "" {
 		if _, err := os.Stat(c.Local(indexName)); err == nil {

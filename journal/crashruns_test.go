@@ -52,6 +52,9 @@ func crashScenarios() []*scenario {
 	if testing.Short() {
 		few, more = sampling{all: 16, edges: 3, random: 3, wild: 1}, sampling{all: 4, edges: 2, random: 1}
 	}
+	if raceDetector { // it slows everything down, and looks for something else
+		few, more = sampling{all: 3, edges: 1}, sampling{all: 1}
+	}
 	return []*scenario{
 		{name: "creation", opts: small, plan: &plan{batch: mixed}, live: lives(2), cuts: few, again: more, nested: 4, twice: 20},
 		{name: "appends of many sizes", opts: small, plan: &plan{batch: mixed}, live: lives(24), cuts: few, again: more, nested: 40, twice: 100},

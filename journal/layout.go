@@ -15,6 +15,7 @@ type layout struct {
 	keys  int
 	temps []string
 	marks []string // what waits for accept-loss
+	lost  int      // what accept-loss was used on
 	index bool
 }
 
@@ -22,6 +23,7 @@ const (
 	segSuffix  = ".seg"
 	retSuffix  = ".ret"
 	markPrefix = "damaged-"
+	lostPrefix = "lost-"
 	indexName  = "index.db"
 )
 
@@ -43,6 +45,8 @@ func readLayout(d FS) (*layout, error) {
 			l.keys++
 		case strings.HasPrefix(name, markPrefix):
 			l.marks = append(l.marks, name)
+		case strings.HasPrefix(name, lostPrefix):
+			l.lost++
 		case name == indexName:
 			l.index = true
 		}

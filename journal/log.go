@@ -24,6 +24,7 @@ type Log struct {
 	lock    io.Closer // nil: opened for reading
 	tail    *Tail
 	marks   atomic.Int32 // what waits for accept-loss
+	losses  int          // files of losses that were accepted
 
 	queue queue
 	carry atomic.Pointer[func() Carry]
@@ -66,7 +67,7 @@ type Info struct {
 	Bytes    int64     `json:"bytes"`     // of the log's files, prepared ones too
 	MaxBytes int64     `json:"max_bytes"` // the budget of Reserve
 	Retired  int       `json:"retired"`   // segments of which only the names are left
-	Losses   int       `json:"losses"`    // how often a loss was accepted
+	Losses   int       `json:"losses"`    // files of evidence whose loss was accepted
 	Index    string    `json:"index"`     // disk, memory
 	Tail     *Tail     `json:"tail,omitempty"`
 	// Quarantine: damaged entries were kept aside, and no new transaction is
@@ -80,16 +81,13 @@ func (l *Log) Info() Info {
 		Path: l.path, ID: hex.EncodeToString(l.id[:]), Format: formatVersion, Created: l.created,
 		First: 1, Last: l.Last(), Bytes: l.bytes.Load(), MaxBytes: l.opts.MaxBytes,
 		Retired: l.retired.count(), Index: l.index.kind(), Prepared: l.spare.count(),
-		Tail: l.tail, Quarantine: l.marks.Load() > 0,
+		Tail: l.tail, Quarantine: l.marks.Load() > 0, Losses: l.losses,
 	}
 	l.segMu.RLock()
 	defer l.segMu.RUnlock()
 	info.Segments = len(l.segs)
 	if h, err := l.segs[0].header(); err == nil {
 		info.First = h.first
-	}
-	if h, err := l.segs[len(l.segs)-1].header(); err == nil {
-		info.Losses = int(h.losses)
 	}
 	return info
 }

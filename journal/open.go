@@ -89,6 +89,11 @@ func open(path string, opts Options) (_ *Log, err error) {
 
 // directory finds or makes the directory at the path.
 func (l *Log) directory() error {
+	if !l.opts.ReadOnly && unfinished(l.path) {
+		if err := finishMigration(l.path); err != nil {
+			return err
+		}
+	}
 	st, err := os.Stat(l.path)
 	switch {
 	case err == nil && st.Mode().IsRegular():
@@ -236,6 +241,7 @@ func (l *Log) adopt(have *layout, e *end) {
 	l.last.Store(uint64(e.next - 1))
 	l.index.oldest = l.segs[0].seq
 	l.marks.Store(int32(len(have.marks)))
+	l.losses = have.lost
 }
 
 // settle makes the directory what the log says: this is the first change.

@@ -27,7 +27,7 @@ func (l *Log) roll(group []*request, first LSN, n int, bytes int64) error {
 	enc := &encoder{keys: l.keys, sum: old.enc.sum}
 	h := &segHeader{
 		id: l.id, salt: newSalt(), seq: old.head.seq + 1, first: first, prev: old.enc.chain, begun: time.Now(),
-		keyCheck: old.head.keyCheck, created: l.created, losses: old.head.losses,
+		keyCheck: old.head.keyCheck, created: l.created,
 	}
 	carry, err := l.gather(h)
 	if err != nil {

@@ -65,7 +65,6 @@ func (h *segHeader) encode() []byte {
 	copy(b[104:], h.keyCheck[:])
 	le.PutUint64(b[120:], uint64(h.created.UnixMilli()))
 	le.PutUint32(b[128:], h.carry)
-	le.PutUint32(b[132:], h.losses)
 	le.PutUint32(b[blockSize-4:], crc32c(b[:blockSize-4]))
 	return b
 }
@@ -86,7 +85,6 @@ func decodeSegHeader(b []byte) (*segHeader, error) {
 		first: LSN(le.Uint64(b[56:])), prev: chainHash(b[64:]), size: int64(le.Uint64(b[88:])),
 		begun: time.UnixMilli(int64(le.Uint64(b[96:]))).UTC(), keyCheck: [16]byte(b[104:]),
 		created: time.UnixMilli(int64(le.Uint64(b[120:]))).UTC(), carry: le.Uint32(b[128:]),
-		losses: le.Uint32(b[132:]),
 	}, nil
 }
 
