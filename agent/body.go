@@ -184,7 +184,7 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 		return zero, badField("amount", "leave it out: a %s moves no money", b.Type)
 	case b.Amount > iso8583.MaxMinor:
 		return zero, badField("amount", "want at most %d minor units: DE 4 has 12 digits", iso8583.MaxMinor)
-	case err != nil && !(b.Currency == "" && follows):
+	case err != nil && (b.Currency != "" || !follows):
 		return zero, badField("currency", "want an ISO 4217 code such as CNY or 156")
 	case b.Type.NeedsConfirmation() && (b.Sale == "" || len(b.Sale) > maxSale || !reference.MatchString(b.Sale)):
 		return zero, badField("sale", "want the sale's reference: 1 to %d of letters, digits and . _ : # -", maxSale)

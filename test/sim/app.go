@@ -244,11 +244,11 @@ func (a *app) mayRetry(w *World) bool {
 // answered takes an answer of the agent to its application.
 func (w *World) answered(answer txn.Answer) {
 	id := int(answer.Req >> 32)
-	switch {
-	case id == operatorID:
+	switch id {
+	case operatorID:
 		w.toOperator(answer)
 		return
-	case id == pesterID:
+	case pesterID:
 		w.toPester(answer)
 		return
 	}

@@ -119,6 +119,3 @@ func (c *Choices) next() bool {
 	}
 	return false
 }
-
-// fresh says that an enumeration is where it has not been before.
-func (c *Choices) fresh() bool { return c.pos == len(c.taken) }

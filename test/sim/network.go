@@ -125,16 +125,6 @@ func (w *World) endLifetimes(t *Txn) {
 	w.net = kept
 }
 
-// inFlight says whether anything about t is on its way.
-func (w *World) inFlight(t *Txn) bool {
-	for i := range w.net {
-		if w.net[i].t == t {
-			return true
-		}
-	}
-	return false
-}
-
 // String is the message in a transcript.
 func (p *packet) String() string {
 	if p.out != nil {

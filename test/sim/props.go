@@ -19,7 +19,6 @@ type Txn struct {
 	key  hostKey // of its request, once one was released
 	left int     // requests that went on the wire
 	net  int64   // what the ledgers hold of it
-	owed int     // ledgers that hold something
 
 	// The screen.
 	paid, unpaid, unknown int
