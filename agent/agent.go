@@ -183,6 +183,10 @@ func (a *Agent) configure() error {
 		})
 	}
 	records := a.machine.Step(a.opts.Clock(), c).Records
+	if errors.Is(a.journal.Reserve(journal.ClassIntent, 0), journal.ErrQuarantined) {
+		a.log.Error("the journal lost entries: nothing that is open is sent until a person decides")
+		records = append(records, a.machine.Doubt(a.opts.Clock().Wall, "agent", "the journal lost entries")...)
+	}
 	if _, err := a.journal.Append(entries(records)); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"time"
+
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/journal"
 )
@@ -28,4 +30,33 @@ func FinalState(group []journal.Record) []byte {
 		return nil
 	}
 	return []byte(m.Get(past[0].Group()).State.String())
+}
+
+// AcceptLoss writes what follows from entries that are gone, as one batch: a new
+// epoch, and every open transaction in front of a person. It gives the epoch and
+// those transactions. The journal must be used by nobody else.
+func AcceptLoss(j journal.Journal, now time.Time, who, why string) (epoch uint64, inDoubt []string, err error) {
+	m := txn.New()
+	err = j.Recover(func(e journal.Record) error {
+		r, err := decode(e)
+		if err == nil {
+			m.Apply(r)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	groups, heads := m.Carry() // of what is durable: nothing is written yet
+	j.SetCarry(func() journal.Carry { return journal.Carry{Groups: groups, Extra: entries(heads)} })
+	records := append(m.Renew(now.UnixMilli()), m.Doubt(now.UnixMilli(), who, why)...)
+	if _, err := j.Append(entries(records)); err != nil {
+		return 0, nil, err
+	}
+	for _, uuid := range m.Open() {
+		if m.Get(uuid).State.Open() {
+			inDoubt = append(inDoubt, uuid)
+		}
+	}
+	return m.Epoch(), inDoubt, nil
 }

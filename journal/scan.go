@@ -47,18 +47,29 @@ func (l *Log) Scan(from LSN, fn func(Record) error) error {
 }
 
 // Recover implements Journal.
-func (l *Log) Recover(fn func(Record) error) error {
+func (l *Log) Recover(fn func(Record) error) error { return l.fromCarry(recoveryBegins, fn) }
+
+// History gives all that is kept: what the oldest segment carries, its extra
+// entries last, and every entry behind it, in order. A fold of it up to any
+// entry is what was known then. Like Scan it sees what was durable when it began.
+func (l *Log) History(fn func(Record) error) error {
+	return l.fromCarry(func([]*segment) (int, error) { return 0, nil }, fn)
+}
+
+// fromCarry gives the carry of the segment that begins says, and what is behind
+// it.
+func (l *Log) fromCarry(begins func([]*segment) (int, error), fn func(Record) error) error {
 	if err := l.usable(); err != nil {
 		return err
 	}
 	begin := uint64(0)
 	return l.wrap(l.walkLog(l.Last(), func(segs []*segment) (int, error) {
-		i, err := recoveryBegins(segs)
+		i, err := begins(segs)
 		begin = segs[i].seq
 		return i, err
 	}, func(r *raw, h *segHeader) error {
 		if r.flags&flagsOfCarry != 0 && h.seq != begin {
-			return nil // of a later segment that carries nothing
+			return nil // of a later segment
 		}
 		rec, err := r.decode(h.salt)
 		if err != nil {

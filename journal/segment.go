@@ -194,9 +194,9 @@ func readBlock(f File) ([]byte, error) {
 
 // Damage says where a journal is damaged. It is an ErrDamaged.
 type Damage struct {
-	Segment uint64
-	Offset  int64
-	Reason  string
+	Segment uint64 `json:"segment"`
+	Offset  int64  `json:"offset"`
+	Reason  string `json:"reason"`
 }
 
 func (d *Damage) Error() string {

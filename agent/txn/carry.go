@@ -40,7 +40,12 @@ func (m *Machine) Carry() (groups []string, heads []Record) {
 	for _, hash := range slices.Sorted(maps.Keys(m.rules)) {
 		groups = append(groups, groupRules+hash)
 	}
-	groups = append(groups, m.open...)
+	for _, uuid := range m.open {
+		groups = append(groups, uuid)
+		if o := m.hot[uuid].Original; o != "" && !slices.Contains(groups, o) && !slices.Contains(m.open, o) {
+			groups = append(groups, o) // settled, and what follows it is not
+		}
+	}
 	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
 		if h := m.heads[tid]; h.Next != 0 {
 			heads = append(heads, &TerminalHead{Head: Head{UUID: groupTerminal + string(tid)}, TID: tid, Next: h.Next, Wrapped: h.Wrapped})

@@ -12,10 +12,10 @@ import (
 
 func journalCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "journal", Short: "Read a journal, without its key and without changing it", Args: cobra.NoArgs,
+		Use: "journal", Short: "Read a journal, without its key and without disturbing its daemon", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(dumpCommand(a), replayCommand(a))
+	cmd.AddCommand(dumpCommand(a), replayCommand(a), verifyCommand(a), exportCommand(a), statsCommand(a), acceptLossCommand(a))
 	return cmd
 }
 

@@ -81,12 +81,12 @@ func TestCrew(t *testing.T) {
 func TestRound(t *testing.T) {
 	for _, c := range candidates {
 		for _, writers := range []int{1, 8} {
-			j := job{Engine: c.name, Dir: t.TempDir(), Writers: writers, N: 32, Warm: 4}
+			j := job{Engine: c.name, Dir: t.TempDir(), Writers: writers, N: 64, Warm: 4}
 			res, err := j.run()
 			if err != nil {
 				t.Fatalf("%s, %d writers: %v", c.name, writers, err)
 			}
-			if res.Records != 36 || res.P50 <= 0 || res.P99 < res.P50 || res.Elapsed <= 0 {
+			if res.Records != 68 || res.P50 <= 0 || res.P99 < res.P50 || res.Elapsed <= 0 {
 				t.Errorf("%s, %d writers: %+v", c.name, writers, res)
 			}
 		}

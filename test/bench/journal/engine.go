@@ -25,8 +25,8 @@ type preparer interface {
 	ready() error
 }
 
-// candidate is an engine that can be opened. records is how many will come at
-// most, for what must be prepared.
+// candidate is an engine that can be opened. records is how many will come
+// that share no block with another, for what must be prepared.
 type candidate struct {
 	name  string // as in flags and in the table
 	about string // how it is used, for the table's notes

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -13,9 +14,10 @@ const block = 4096
 // batch written to whole new blocks of it, one fdatasync. It keeps no
 // checksum, no index and no order beyond the file's.
 type raw struct {
-	f   *os.File
-	off int64
-	buf []byte
+	f    *os.File
+	off  int64
+	size int64
+	buf  []byte
 }
 
 func openRaw(dir string, records int) (engine, error) {
@@ -23,18 +25,15 @@ func openRaw(dir string, records int) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A record alone in its batch takes one block; a few more for what a batch
-	// of many ends with.
+	// A record alone in its batch takes one block.
+	r := &raw{f: f, buf: make([]byte, 0, 1<<16)}
 	zero := make([]byte, 1<<20)
-	for n := int64(0); n < int64(records+64)*block; n += int64(len(zero)) {
-		if _, err := f.WriteAt(zero, n); err != nil {
+	for ; r.size < int64(records)*block; r.size += int64(len(zero)) {
+		if _, err := f.WriteAt(zero, r.size); err != nil {
 			return nil, err
 		}
 	}
-	if err := f.Sync(); err != nil {
-		return nil, err
-	}
-	return &raw{f: f, buf: make([]byte, 0, 1<<16)}, nil
+	return r, f.Sync()
 }
 
 func (r *raw) Write(batch [][]byte) error {
@@ -46,6 +45,9 @@ func (r *raw) Write(batch [][]byte) error {
 		b = append(b, make([]byte, block-len(b)%block)...)
 	}
 	r.buf = b
+	if r.off+int64(len(b)) > r.size {
+		return fmt.Errorf("the %d bytes prepared are full", r.size)
+	}
 	if _, err := r.f.WriteAt(b, r.off); err != nil {
 		return err
 	}

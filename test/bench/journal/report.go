@@ -75,11 +75,11 @@ func (r *report) method() string {
 	if r.Skipped != "" {
 		slow = "The slow disk is missing: " + r.Skipped + "."
 	}
-	return fmt.Sprintf("**Method**: records of %d–%d bytes. %d rounds of %d records with one writer and of %d with %d; each round of each engine is a process of its own, in an empty folder, the order turned round every time. Latencies are the medians of the rounds' quantiles. "+
+	return fmt.Sprintf("**Method**: records of %d–%d bytes. %d rounds of %d records with one writer and of %d with %d (%d times as many on the real disk); each round of each engine is a process of its own, in an empty folder, the order turned round every time. Latencies are the medians of the rounds' quantiles. "+
 		"**raw** is the physical limit: a file filled with zeros before, one 4 KiB-aligned pwrite and one fdatasync per batch, no checksum, no order, no index. With %d writers raw and the engines that write one batch at a time stand behind the same group commit; the journal has its own. "+
 		"Bytes and flushes are the block device's counters, closing and late write-back included; on the real disk they hold what else ran. Syncs are the difference of two `strace -c` runs. "+
 		"**real** is the disk of the temporary folder. %s Ratios hold, absolute times do not.\n\n",
-		minRecord, maxRecord, r.Plan.rounds, r.Plan.n, r.Plan.crewN, r.Plan.writers, r.Plan.writers, slow)
+		minRecord, maxRecord, r.Plan.rounds, r.Plan.n, r.Plan.crewN, r.Plan.writers, realFactor, r.Plan.writers, slow)
 }
 
 func (r *report) targetTable() string {

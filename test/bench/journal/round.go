@@ -49,7 +49,11 @@ func (j *job) run() (res result, err error) {
 	if err != nil {
 		return res, err
 	}
-	eng, err := c.open(j.Dir, j.N+j.Warm)
+	expect := j.N + j.Warm
+	if j.Writers > 1 { // several share a block
+		expect = j.Warm + j.N/2
+	}
+	eng, err := c.open(j.Dir, expect)
 	if err != nil {
 		return res, err
 	}
