@@ -49,7 +49,7 @@ func AcceptLoss(j journal.Journal, now time.Time, who, why string) (epoch uint64
 	}
 	groups, heads := m.Carry() // of what is durable: nothing is written yet
 	j.SetCarry(func() journal.Carry { return journal.Carry{Groups: groups, Extra: entries(heads)} })
-	records := append(m.Renew(now.UnixMilli()), m.Doubt(now.UnixMilli(), who, why)...)
+	records := m.Lose(now.UnixMilli(), nil, uint64(j.Last()), who, why)
 	if _, err := j.Append(entries(records)); err != nil {
 		return 0, nil, err
 	}

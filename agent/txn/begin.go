@@ -60,6 +60,8 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 		return Invalid
 	case !term.Rules.Supports(e.Type):
 		return Unsupported
+	case term.Rules.EpochMark == iso8583.EpochMarkNone && m.openLoss():
+		return Quarantined
 	}
 	return ""
 }
@@ -120,6 +122,8 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 		return OriginalUnfit, e.Original
 	case o.State != StateConfirmed:
 		return OriginalOpen, e.Original
+	case m.InDoubt(o) && !o.Overridden:
+		return OriginalInDoubt, e.Original
 	case o.Busy() != "":
 		return OriginalBusy, o.Busy()
 	case o.Left() == 0, e.Type != iso8583.Refund && o.Left() != o.Minor:
