@@ -21,6 +21,7 @@ import (
 // Options is what an Agent is made of.
 type Options struct {
 	Journal   journal.Journal
+	Mark      Mark // outside of the journal; nil: its loss is not noticed
 	Acquirers []AcquirerOptions
 	Terminals []TerminalOptions
 	Clock     Clock       // nil: SystemClock in UTC
@@ -44,6 +45,7 @@ type Agent struct {
 	journal   journal.Journal
 	acquirers map[string]*acquirer
 	terminals map[iso8583.TID]TerminalOptions
+	tids      []iso8583.TID // of them, in the configuration's order
 
 	machine *txn.Machine // the loop's own
 	fence   txn.Fence    // the loop's own
@@ -60,6 +62,7 @@ type Agent struct {
 	batch  chan []txn.Record // to the syncer: one at a time
 	synced chan error        // from the syncer
 
+	marks   *marks
 	view    *View
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
@@ -115,7 +118,9 @@ func New(opts Options) (*Agent, error) {
 			return nil, fmt.Errorf("terminal %s: configured twice", t.TID)
 		}
 		a.terminals[t.TID] = t
+		a.tids = append(a.tids, t.TID)
 	}
+	a.marks = newMarks(opts.Mark, opts.Log, func() txn.Mark { return a.view.mark(uint64(a.journal.Last())) })
 	a.journal.SetCarry(a.carry)
 	if err := a.recover(); err != nil {
 		return nil, err
@@ -175,7 +180,13 @@ func (a *Agent) recall(r txn.Record, at journal.LSN) error {
 
 // configure makes known to the core, durably where it is new, what there is.
 func (a *Agent) configure() error {
-	c := txn.Configure{Epoch: uint64(max(a.opts.Clock().Wall/1000, 1))} // a dead clock starts in 1970
+	mark, err := a.marks.read()
+	if err != nil {
+		return err
+	}
+	// A dead clock starts in 1970.
+	c := txn.Configure{Epoch: uint64(max(a.opts.Clock().Wall/1000, 1)), Last: uint64(a.journal.Last()), Mark: mark}
+	losses := len(a.machine.Losses())
 	for _, t := range a.opts.Terminals {
 		acq := a.acquirers[t.Acquirer]
 		c.Terminals = append(c.Terminals, txn.Terminal{
@@ -191,6 +202,10 @@ func (a *Agent) configure() error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	a.view.apply(records)
+	if l := a.machine.Losses(); len(l) > losses {
+		a.log.Error("journal entries were lost: a person must compare with the acquirer", zap.Uint64("epoch", l[losses].Begun), zap.String("why", l[losses].Why))
+	}
+	a.marks.write()
 	return a.sameHosts()
 }
 
@@ -231,6 +246,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(a.syncer)
+	wg.Go(func() { a.marks.run(a.stopped) })
 	for _, name := range slices.Sorted(maps.Keys(a.acquirers)) {
 		a.acquirers[name].link.Start()
 	}

@@ -47,6 +47,8 @@ var routes = []route{
 	{"POST /v1/transactions/{uuid}/resolve", true, (*api).resolve},
 	{"GET /v1/recovery", false, (*api).recovery},
 	{"GET /v1/escalations", false, (*api).escalations},
+	{"GET /v1/losses", false, (*api).listLosses},
+	{"POST /v1/losses/{epoch}/resolve", true, (*api).closeLoss},
 	{"GET /v1/health", false, (*api).health},
 	{"GET /v1/ready", false, (*api).ready},
 }

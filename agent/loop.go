@@ -44,6 +44,7 @@ func (a *Agent) loop(ctx context.Context) error {
 			}
 			a.drain()
 			a.evict()
+			a.marks.moved(uint64(a.journal.Last()), a.machine.Next, a.tids)
 		case <-timer.C:
 		}
 		for _, uuid := range a.alarms.due(a.opts.Clock().Boot) {
@@ -62,6 +63,7 @@ const (
 	codeJournalFull txn.Code = "journal_full"
 	codeQuarantine  txn.Code = "journal_quarantine"
 	codeRetired     txn.Code = "retired"
+	codeMarkBehind  txn.Code = "mark_behind"
 )
 
 // take looks after what an event needs before it may be stepped.
@@ -78,6 +80,11 @@ func (a *Agent) take(ev txn.Event) error {
 				code = codeQuarantine
 			}
 			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: code})
+			return nil
+		}
+		if !a.marks.covers(b.TID, a.machine.Next(b.TID)) {
+			a.log.Warn("new transaction refused: the mark is too far behind", zap.Error(a.marks.Err()))
+			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeMarkBehind})
 			return nil
 		}
 	}

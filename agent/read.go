@@ -110,23 +110,29 @@ func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
 }
 
 func (s *api) escalations(_ *http.Request, w http.ResponseWriter) *client.Problem {
-	s.writeList(w, (*txn.Transaction).Escalated)
+	out := s.listOf((*txn.Transaction).Escalated)
+	out.Losses = s.losses(false)
+	writeJSON(w, http.StatusOK, out)
 	return nil
 }
 
 func (s *api) writeList(w http.ResponseWriter, keep func(*txn.Transaction) bool) {
+	writeJSON(w, http.StatusOK, s.listOf(keep))
+}
+
+func (s *api) listOf(keep func(*txn.Transaction) bool) client.List {
 	list, more := s.agent.view.list(listLimit, keep)
 	out := client.List{Transactions: []client.Transaction{}, More: more}
 	for i := range list {
 		out.Transactions = append(out.Transactions, *present(&list[i]))
 	}
-	writeJSON(w, http.StatusOK, out)
+	return out
 }
 
 func (s *api) health(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	epoch, open, escalated := s.agent.view.counts()
 	h := client.Health{
-		Status: "ok", Version: s.agent.opts.Version, Epoch: epoch, Open: open, Escalations: escalated,
+		Status: "ok", Version: s.agent.opts.Version, Epoch: epoch, Open: open, Escalations: escalated, Losses: len(s.losses(false)),
 		Terminals: []client.Terminal{}, Hosts: s.agent.hosts(),
 	}
 	for _, t := range s.agent.opts.Terminals {

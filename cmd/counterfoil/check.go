@@ -90,7 +90,7 @@ func (a *app) check(ctx context.Context, file string, offline bool) []finding {
 	err = cfg.Fill(&opts)
 	findings = append(findings,
 		verdict("acquirers", acquirersText(&opts), err, "mend the acquirer's part of the configuration, or its profile"),
-		checkKey(cfg), checkDirectory(cfg), checkSpace(cfg), a.checkJournal(cfg), checkSocket(cfg), checkClock(cfg, time.Now()))
+		checkKey(cfg), checkDirectory(cfg), checkSpace(cfg), a.checkJournal(cfg), a.checkMark(cfg), checkSocket(cfg), checkClock(cfg, time.Now()))
 	if offline || err != nil {
 		return findings
 	}

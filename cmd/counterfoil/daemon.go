@@ -23,6 +23,7 @@ type daemon struct {
 	cfg      *config.Config
 	log      *zap.Logger
 	journal  *journal.Log
+	mark     *agent.FileMark
 	agent    *agent.Agent
 	listener net.Listener
 }
@@ -56,7 +57,15 @@ func openDaemon(cfg *config.Config, log *zap.Logger) (_ *daemon, err error) {
 			_ = d.journal.Close()
 		}
 	}()
-	opts.Journal = d.journal
+	if d.mark, err = agent.OpenMark(cfg.Mark); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = d.mark.Close()
+		}
+	}()
+	opts.Journal, opts.Mark = d.journal, d.mark
 	if d.agent, err = agent.New(opts); err != nil {
 		return nil, err
 	}
@@ -94,7 +103,7 @@ func (d *daemon) serve(ctx context.Context, ready func(*client.Health)) error {
 	d.shut(srv, cut)
 	stop()
 	parts.Wait()
-	return errors.Join(journalFailed(ran), serveFailed(served), err, d.journal.Close())
+	return errors.Join(journalFailed(ran), serveFailed(served), err, d.journal.Close(), d.mark.Close())
 }
 
 // answered waits until the agent answers over its own socket and has an epoch.

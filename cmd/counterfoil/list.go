@@ -65,6 +65,12 @@ func escalationsCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(l.Losses) > 0 && !a.json {
+				a.lossList(l.Losses)
+				if len(l.Transactions) == 0 {
+					return nil
+				}
+			}
 			return a.printList(l, "nothing waits for a person", a.escalationList)
 		},
 	}
@@ -124,6 +130,13 @@ func (a *app) escalationList(list []client.Transaction) error {
 	}
 	a.printf("Decide with \"counterfoil resolve UUID VERB --who NAME --why REASON\"; \"counterfoil show UUID\" has the whole story.\n")
 	return nil
+}
+
+func (a *app) lossList(list []client.Loss) {
+	for _, l := range list {
+		a.printf("JOURNAL ENTRIES LOST, since %s: epoch %d and what was before it is in doubt\n  %s\n  %s\n  When it is done: counterfoil resolve %s%d close --who NAME --why REASON\n\n",
+			a.time(l.At), l.Ended, l.What, l.Advice, lossPrefix, l.Epoch)
+	}
 }
 
 func saleOf(t *client.Transaction) string { return saleAndPart(t.Sale, t.Part) }
