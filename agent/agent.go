@@ -27,6 +27,7 @@ type Options struct {
 	Clock     Clock       // nil: SystemClock in UTC
 	Log       *zap.Logger // nil: none
 	Version   string
+	Built     time.Time // no clock is before it; zero: not known
 }
 
 // TerminalOptions names a terminal and its acquirer.
@@ -62,6 +63,7 @@ type Agent struct {
 	batch  chan []txn.Record // to the syncer: one at a time
 	synced chan error        // from the syncer
 
+	clock   Clock // opts.Clock, with a dead battery seen through
 	marks   *marks
 	view    *View
 	nextReq atomic.Uint64
@@ -93,7 +95,7 @@ func New(opts Options) (*Agent, error) {
 		opts.Clock = SystemClock(time.UTC)
 	}
 	a := &Agent{
-		opts: opts, log: opts.Log, journal: opts.Journal,
+		opts: opts, clock: opts.Clock, log: opts.Log, journal: opts.Journal,
 		acquirers: map[string]*acquirer{}, terminals: map[iso8583.TID]TerminalOptions{},
 		machine: txn.New(), alarms: newAlarms(), view: newView(), hot: hotLimit,
 		events: make(chan txn.Event, eventQueue), loaded: make(chan loaded, lookups),
@@ -122,16 +124,18 @@ func New(opts Options) (*Agent, error) {
 	}
 	a.marks = newMarks(opts.Mark, opts.Log, func() txn.Mark { return a.view.mark(uint64(a.journal.Last())) })
 	a.journal.SetCarry(a.carry)
-	if err := a.recover(); err != nil {
+	last, err := a.recover()
+	if err != nil {
 		return nil, err
 	}
+	a.clock = opts.Clock.alive(opts.Built, last)
 	return a, a.configure()
 }
 
 // recover folds what the journal says is open, and what came after, into the
-// machine and the view.
-func (a *Agent) recover() error {
-	err := a.journal.Recover(func(e journal.Record) error {
+// machine and the view. It gives the wall time of the newest entry.
+func (a *Agent) recover() (last int64, err error) {
+	err = a.journal.Recover(func(e journal.Record) error {
 		r, err := decode(e)
 		if err != nil {
 			return err
@@ -139,6 +143,7 @@ func (a *Agent) recover() error {
 		if err := a.recall(r, e.LSN); err != nil {
 			return err
 		}
+		last = max(last, r.When())
 		a.machine.Apply(r)
 		a.view.machine.Apply(r)
 		a.machine.Evict(a.hot)
@@ -146,9 +151,9 @@ func (a *Agent) recover() error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return a.machine.Check()
+	return last, a.machine.Check()
 }
 
 // recall brings back the transaction of r where it has been evicted already:
@@ -185,7 +190,7 @@ func (a *Agent) configure() error {
 		return err
 	}
 	// A dead clock starts in 1970.
-	c := txn.Configure{Epoch: uint64(max(a.opts.Clock().Wall/1000, 1)), Last: uint64(a.journal.Last()), Mark: mark}
+	c := txn.Configure{Epoch: uint64(max(a.clock().Wall/1000, 1)), Last: uint64(a.journal.Last()), Mark: mark}
 	losses := len(a.machine.Losses())
 	for _, t := range a.opts.Terminals {
 		acq := a.acquirers[t.Acquirer]
@@ -193,10 +198,10 @@ func (a *Agent) configure() error {
 			TID: t.TID, MID: t.MID, Rules: acq.profile.Rules, Routes: len(acq.opts.Hosts), Addresses: acq.addresses(),
 		})
 	}
-	records := a.machine.Step(a.opts.Clock(), c).Records
+	records := a.machine.Step(a.clock(), c).Records
 	if errors.Is(a.journal.Reserve(journal.ClassIntent, 0), journal.ErrQuarantined) {
 		a.log.Error("the journal lost entries: nothing that is open is sent until a person decides")
-		records = append(records, a.machine.Doubt(a.opts.Clock().Wall, "agent", "the journal lost entries")...)
+		records = append(records, a.machine.Doubt(a.clock().Wall, "agent", "the journal lost entries")...)
 	}
 	if _, err := a.journal.Append(entries(records)); err != nil {
 		return fmt.Errorf("journal: %w", err)

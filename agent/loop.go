@@ -23,7 +23,7 @@ func (a *Agent) loop(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		a.handOver()
-		timer.Reset(a.alarms.sleep(a.opts.Clock().Boot))
+		timer.Reset(a.alarms.sleep(a.clock().Boot))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -47,7 +47,7 @@ func (a *Agent) loop(ctx context.Context) error {
 			a.marks.moved(uint64(a.journal.Last()), a.machine.Next, a.tids)
 		case <-timer.C:
 		}
-		for _, uuid := range a.alarms.due(a.opts.Clock().Boot) {
+		for _, uuid := range a.alarms.due(a.clock().Boot) {
 			a.step(txn.Timeout{UUID: uuid})
 		}
 	}
@@ -195,7 +195,7 @@ func (a *Agent) drain() {
 	for len(a.queued) > 0 {
 		next := a.queued[0]
 		a.queued = a.queued[1:]
-		ready := a.machine.Step(a.opts.Clock(), next)
+		ready := a.machine.Step(a.clock(), next)
 		a.stepped++
 		for _, r := range a.fence.Push(ready) {
 			a.obey(r)

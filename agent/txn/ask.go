@@ -9,6 +9,7 @@ func confirm(s *step, t *Transaction, ev Event) {
 		return
 	}
 	s.record(t.UUID, &Confirmed{})
+	s.wait(t).Paid = s.now.Boot
 	s.arm(t, waitShown, s.rules(t).ShownTimeout)
 	s.answer(ev.(Confirm).Req, t.UUID, OK)
 }

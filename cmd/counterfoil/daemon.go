@@ -40,7 +40,7 @@ const (
 // that an empty journal may have been made.
 func openDaemon(cfg *config.Config, log *zap.Logger) (_ *daemon, err error) {
 	d := &daemon{cfg: cfg, log: log}
-	opts := agent.Options{Clock: agent.SystemClock(cfg.Location()), Log: log, Version: thisBuild().Version}
+	opts := agent.Options{Clock: agent.SystemClock(cfg.Location()), Log: log, Version: thisBuild().Version, Built: builtAfter()}
 	if err := cfg.Fill(&opts); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
