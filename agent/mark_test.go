@@ -197,6 +197,70 @@ func TestJournalLost(t *testing.T) {
 	}
 }
 
+// R15: an older copy of the journal is put back, from before a void. The sale
+// looks as if it stood; a second void would be a second credit.
+func TestJournalPutBack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	open := func() journal.Journal {
+		j, err := journal.Open(dir, journal.Options{Key: make([]byte, 32)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	b := newBed(t, hostsim.Config{}, withMark(&memoryMark{}), func(b *bed) { b.journal = open() })
+	sale := b.paid(iso8583.Sale, "s1", 1234)
+	stop := func() {
+		if err := errors.Join(b.stop(), b.journal.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	if err := os.CopyFS(dir+".copy", os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	b.journal = open()
+	b.start()
+	b.begin(client.NewUUID(), b.follow(iso8583.Void, sale, 0))
+	if b.net() != 0 {
+		t.Fatal("the void did not take effect")
+	}
+	stop()
+	if err := errors.Join(os.RemoveAll(dir), os.Rename(dir+".copy", dir)); err != nil {
+		t.Fatal(err)
+	}
+	b.journal = open()
+	b.start()
+	defer stop()
+	b.refused(b.follow(iso8583.Void, sale, 0), string(txn.OriginalInDoubt))
+	b.refused(b.follow(iso8583.Refund, sale, 100), string(txn.OriginalInDoubt))
+	if b.net() != 0 {
+		t.Errorf("the ledger holds %d", b.net())
+	}
+	// The acquirer may say otherwise, to a person.
+	if _, err := b.client.Resolve(b.ctx(), sale, client.Resolve{Verb: "override", Who: "Li Na", Why: "the acquirer knows no void"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.client.Begin(b.ctx(), client.NewUUID(), b.follow(iso8583.Void, sale, 0), 0); err != nil {
+		t.Errorf("after the override: %v", err)
+	}
+}
+
+// A profile in which nothing shows that an epoch began waits for a person.
+func TestJournalLostAndNothingShowsTheEpoch(t *testing.T) {
+	silent := func(b *bed) {
+		b.rules = func(r *iso8583.Rules) { quick(r); r.EpochMark = iso8583.EpochMarkNone }
+	}
+	b := newBed(t, hostsim.Config{}, withMark(&memoryMark{m: someMark, ok: true}), silent)
+	b.refused(b.sale("s1", 1234), string(txn.Quarantined))
+	if _, err := b.client.CloseLoss(b.ctx(), b.epoch, client.Resolve{Verb: "close", Who: "Li Na", Why: "compared"}); err != nil {
+		t.Fatal(err)
+	}
+	if tx := b.begin(client.NewUUID(), b.sale("s1", 1234)); tx.State != "approved" || tx.STAN != "900000" && tx.STAN != "000001" {
+		t.Errorf("%+v", tx)
+	}
+}
+
 // A mark that cannot be read: it is not known whether the journal is whole.
 func TestUnreadableMark(t *testing.T) {
 	b := newBed(t, hostsim.Config{}, withMark(&memoryMark{}))

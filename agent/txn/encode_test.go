@@ -54,6 +54,7 @@ func sampleRecords(t testing.TB) []Record {
 		&Resolved{h, VerbReversed, "Li", "phoned", "K-17"},
 		&Loss{Head{UUID: "loss:9", At: start}, 8, 9, 100, 200, "agent", "an older one"},
 		&LossClosed{Head{UUID: "loss:9", At: start}, "Li", "compared", "K-18"},
+		&Acknowledged{h, 2, "Li"},
 	}
 }
 
