@@ -49,7 +49,9 @@ func openDaemon(cfg *config.Config, log *zap.Logger) (_ *daemon, err error) {
 		return nil, err
 	}
 	log.Info("recovering", zap.String("journal", cfg.Journal))
-	if d.journal, err = journal.Open(cfg.Journal, journal.Options{Key: key, Final: agent.FinalState}); err != nil {
+	disk := journal.Options{Key: key, Final: agent.FinalState}
+	cfg.Disk.Fill(&disk)
+	if d.journal, err = journal.Open(cfg.Journal, disk); err != nil {
 		return nil, err
 	}
 	defer func() {
