@@ -52,6 +52,7 @@ var routes = []route{
 	{"POST /v1/losses/{epoch}/resolve", true, (*api).closeLoss},
 	{"GET /v1/health", false, (*api).health},
 	{"GET /v1/ready", false, (*api).ready},
+	{"GET /v1/openapi.yaml", false, (*api).openapi},
 }
 
 // Bounds of the API.
