@@ -52,6 +52,7 @@ func sampleRecords(t testing.TB) []Record {
 		&Late{h, "approved", "00", "000000600001", "A00001", 1, "0210 39=00"},
 		&Escalated{h, CauseSilence},
 		&Resolved{h, VerbReversed, "Li", "phoned", "K-17"},
+		&Acknowledged{h, 2, "Li"},
 	}
 }
 
