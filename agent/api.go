@@ -50,6 +50,7 @@ var routes = []route{
 	{"GET /v1/escalations", false, (*api).escalations},
 	{"GET /v1/health", false, (*api).health},
 	{"GET /v1/ready", false, (*api).ready},
+	{"GET /v1/openapi.yaml", false, (*api).openapi},
 }
 
 // Bounds of the API.
