@@ -122,6 +122,8 @@ func asked(ev txn.Event) (req uint64, uuid string) {
 		return e.Req, e.UUID
 	case txn.Resolve:
 		return e.Req, e.UUID
+	case txn.Acknowledge:
+		return e.Req, e.UUID
 	}
 	return 0, ""
 }
