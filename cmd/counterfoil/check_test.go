@@ -194,7 +194,7 @@ func TestCheckReceivers(t *testing.T) {
 		}
 		return out
 	}
-	good := opts("push: {receivers: [{name: a, file: items}, {name: b, command: [cat]}, {name: c, webhook: '" + b.host.ControlURL() + "'}]}\n")
+	good := opts("push: {receivers: [{name: a, file: items}, {name: b, command: [cat]}, {name: c, webhook: 'http://" + b.host.Addr(0) + "'}]}\n")
 	if len(good) != 3 {
 		t.Fatalf("%+v", good)
 	}
