@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/counterfoil-pos/counterfoil/agent/push"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 	"github.com/counterfoil-pos/counterfoil/journal"
@@ -28,6 +29,7 @@ type Options struct {
 	Log       *zap.Logger // nil: none
 	Version   string
 	Built     time.Time // no clock is before it; zero: not known
+	Push      PushOptions
 }
 
 // TerminalOptions names a terminal and its acquirer.
@@ -66,6 +68,7 @@ type Agent struct {
 	clock   Clock // opts.Clock, with a dead battery seen through
 	marks   *marks
 	view    *View
+	criers  []*crier // one per receiver of the escalation queue
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
 
@@ -123,6 +126,9 @@ func New(opts Options) (*Agent, error) {
 		a.tids = append(a.tids, t.TID)
 	}
 	a.marks = newMarks(opts.Mark, opts.Log, func() txn.Mark { return a.view.mark(uint64(a.journal.Last())) })
+	for _, sink := range append([]push.Sink{logSink{a.log}}, opts.Push.Sinks...) {
+		a.criers = append(a.criers, newCrier(a, sink, opts.Push.Reminder))
+	}
 	a.journal.SetCarry(a.carry)
 	last, err := a.recover()
 	if err != nil {
@@ -252,6 +258,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(a.syncer)
 	wg.Go(func() { a.marks.run(a.stopped) })
+	for _, c := range a.criers {
+		wg.Go(func() { c.run(ctx) })
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.acquirers)) {
 		a.acquirers[name].link.Start()
 	}
