@@ -60,10 +60,12 @@ type Agent struct {
 	events chan txn.Event
 	loaded chan loaded
 	batch  chan []txn.Record // to the syncer: one at a time
-	synced chan error        // from the syncer
+	synced chan synced       // from the syncer
 
 	view    *View
+	feed    *feed
 	criers  []*crier // one per receiver of the escalation queue
+	metrics *metrics
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
 
@@ -95,9 +97,9 @@ func New(opts Options) (*Agent, error) {
 	a := &Agent{
 		opts: opts, log: opts.Log, journal: opts.Journal,
 		acquirers: map[string]*acquirer{}, terminals: map[iso8583.TID]TerminalOptions{},
-		machine: txn.New(), alarms: newAlarms(), view: newView(), hot: hotLimit,
+		machine: txn.New(), alarms: newAlarms(), view: newView(), feed: newFeed(), metrics: newMetrics(), hot: hotLimit,
 		events: make(chan txn.Event, eventQueue), loaded: make(chan loaded, lookups),
-		batch: make(chan []txn.Record, 1), synced: make(chan error, 1),
+		batch: make(chan []txn.Record, 1), synced: make(chan synced, 1),
 		stopped: make(chan struct{}),
 	}
 	for _, o := range opts.Acquirers {
@@ -197,6 +199,7 @@ func (a *Agent) configure() error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	a.view.apply(records)
+	a.feed.begin(a.journal.Last())
 	return a.sameHosts()
 }
 
