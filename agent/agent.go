@@ -63,12 +63,14 @@ type Agent struct {
 	events chan txn.Event
 	loaded chan loaded
 	batch  chan []txn.Record // to the syncer: one at a time
-	synced chan error        // from the syncer
+	synced chan synced       // from the syncer
 
 	clock   Clock // opts.Clock, with a dead battery seen through
 	marks   *marks
 	view    *View
+	feed    *feed
 	criers  []*crier // one per receiver of the escalation queue
+	metrics *metrics
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
 
@@ -100,9 +102,9 @@ func New(opts Options) (*Agent, error) {
 	a := &Agent{
 		opts: opts, clock: opts.Clock, log: opts.Log, journal: opts.Journal,
 		acquirers: map[string]*acquirer{}, terminals: map[iso8583.TID]TerminalOptions{},
-		machine: txn.New(), alarms: newAlarms(), view: newView(), hot: hotLimit,
+		machine: txn.New(), alarms: newAlarms(), view: newView(), feed: newFeed(), metrics: newMetrics(), hot: hotLimit,
 		events: make(chan txn.Event, eventQueue), loaded: make(chan loaded, lookups),
-		batch: make(chan []txn.Record, 1), synced: make(chan error, 1),
+		batch: make(chan []txn.Record, 1), synced: make(chan synced, 1),
 		stopped: make(chan struct{}),
 	}
 	for _, o := range opts.Acquirers {
@@ -217,6 +219,7 @@ func (a *Agent) configure() error {
 		a.log.Error("journal entries were lost: a person must compare with the acquirer", zap.Uint64("epoch", l[losses].Begun), zap.String("why", l[losses].Why))
 	}
 	a.marks.write()
+	a.feed.begin(a.journal.Last())
 	return a.sameHosts()
 }
 
