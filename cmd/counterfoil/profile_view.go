@@ -76,7 +76,10 @@ func viewPart(c *profile.Codec, m *iso8583.Message, p profile.Part) elementView 
 	if !m.Has(p.DE) {
 		return e // not a whole message: nobody knows what the bytes are
 	}
-	e.Value = maskNumbers(m.Masked(p.DE))
+	e.Value = m.Masked(p.DE)
+	if p.DE != 90 { // an identity of 42 digits, in which anything can be found
+		e.Value = maskNumbers(e.Value)
+	}
 	if e.Value == m.Get(p.DE) {
 		e.Bytes = fmt.Sprintf("%x", p.Bytes)
 	}
@@ -118,7 +121,11 @@ func (a *app) printView(v *messageView) error {
 	if a.json {
 		return a.printJSON(v)
 	}
-	a.printf("%s\n", joined(", ", joined(" ", string(v.Kind), v.MTI, "in "+v.Profile), fmt.Sprintf("%d bytes", v.Bytes), ifSet(v.MAC != "", "MAC "+v.MAC)))
+	what := v.MTI
+	if what == "" {
+		what = "no message"
+	}
+	a.printf("%s\n", joined(", ", joined(" ", string(v.Kind), what, "in "+v.Profile), fmt.Sprintf("%d bytes", v.Bytes), ifSet(v.MAC != "", "MAC "+v.MAC)))
 	err := a.table(func(w io.Writer) {
 		if v.Frame != "" {
 			_, _ = fmt.Fprintf(w, "\t\tframe\t%s\n", v.Frame)
