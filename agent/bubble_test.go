@@ -38,6 +38,7 @@ type lab struct {
 	dial    func(context.Context, int, string) (net.Conn, error)
 	hosts   []string
 	tids    []iso8583.TID
+	opts    func(*agent.Options)
 	setup   func(*agent.Agent) // before Run
 	check   func()             // after Run
 	quiet   bool               // no log
@@ -100,6 +101,9 @@ func (l *lab) start() {
 	for _, tid := range l.tids {
 		opts.Terminals = append(opts.Terminals, agent.TerminalOptions{TID: tid, MID: "M00000000000001", Acquirer: "sim"})
 	}
+	if l.opts != nil {
+		l.opts(&opts)
+	}
 	var err error
 	if l.agent, err = agent.New(opts); err != nil {
 		l.t.Fatal(err)
@@ -114,6 +118,7 @@ func (l *lab) serve() {
 	l.http = &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	srv := l.agent.Server(agent.APIOptions{PeerOf: func(net.Conn) (agent.Peer, error) { return l.peer, nil }})
+	srv.Handler = held(l.t, srv.Handler)
 	var wg sync.WaitGroup
 	var ran error
 	wg.Go(func() { ran = l.agent.Run(ctx) })

@@ -49,7 +49,7 @@ func who(t txn.RecordType) string {
 		return "application"
 	case txn.TypeApproved, txn.TypeDeclined, txn.TypeReversalAnswer, txn.TypeLate, txn.TypeEvidence:
 		return "host"
-	case txn.TypeResolved:
+	case txn.TypeResolved, txn.TypeAcknowledged:
 		return "operator"
 	default:
 		return "agent"
@@ -107,6 +107,9 @@ func (a *Agent) notReady() []string {
 	}
 	if err := a.journal.Reserve(journal.ClassIntent, intentBytes); err != nil {
 		why = append(why, err.Error())
+	}
+	if err := a.marks.Err(); err != nil {
+		why = append(why, "the journal's mark cannot be written: "+err.Error())
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.acquirers)) {
 		acq := a.acquirers[name]

@@ -21,6 +21,7 @@ type Machine struct {
 	cold   []string                // settled ones still in memory, oldest first
 	bySTAN map[string]string       // STANKey → UUID of the latest transaction with it
 	bySale map[string][]string     // SaleKey → UUIDs, oldest first
+	losses []KnownLoss             // of entries, oldest first
 
 	// Volatile: Step's own.
 	terminals map[iso8583.TID]*Terminal
@@ -107,6 +108,8 @@ func (m *Machine) Needs(ev Event) []string {
 	case Shown:
 		return m.needUUID(e.UUID)
 	case Resolve:
+		return m.needUUID(e.UUID)
+	case Acknowledge:
 		return m.needUUID(e.UUID)
 	case Response:
 		t := m.hot[m.bySTAN[STANKey(e.TID, e.STAN)]]
