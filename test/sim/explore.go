@@ -16,6 +16,7 @@ type Exploration struct {
 	Depth     int     // longest way to a state that was new
 	Stats     Stats
 	Broken    *World // the run that broke a property, with its transcript
+	Crossed   Transitions
 }
 
 // Explore goes through every schedule of the personality with at most so many
@@ -24,6 +25,7 @@ type Exploration struct {
 // follow a state twice. It stops at the first violation.
 func Explore(p Personality, crashes, faults int) *Exploration {
 	e := explorer{p: p, budget: budget{crashes, faults}, seen: map[[2]uint64]float64{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	e.x.Crossed = Transitions{}
 	e.x.Schedules = e.branch(nil, action{op: opStart})
 	return &e.x
 }
@@ -49,6 +51,7 @@ func (e *explorer) world(c *Choices) *World {
 	left := e.budget
 	w := newWorld(e.p, c, &e.x.Stats)
 	w.unit, w.budget, w.checks = time.Microsecond, &left, true
+	w.transitions = e.x.Crossed
 	return w
 }
 
