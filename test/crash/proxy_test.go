@@ -2,7 +2,6 @@ package crash
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -197,7 +196,7 @@ func readFrame(r *bufio.Reader) ([]byte, error) {
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, err
 	}
-	n := int(binary.BigEndian.Uint16(head[:]))
+	n := int(head[0])<<8 | int(head[1])
 	if n < 4 || n > 2048 {
 		return nil, errors.New("no frame")
 	}

@@ -95,6 +95,8 @@ func luhn(s string) bool {
 	return sum%10 == 0
 }
 
+var searched bool // by TestSecretsNowhere, at the end
+
 // searchRoom searches everything that the tests of this package have written,
 // unless TestSecretsNowhere has.
 func searchRoom() (all []string) {
@@ -112,8 +114,6 @@ func searchRoom() (all []string) {
 	}
 	return all
 }
-
-var searched bool
 
 // written reads every file under the room but the binaries.
 func written() (map[string][]byte, error) {
@@ -145,7 +145,7 @@ func TestSecretsNowhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	searched = len(room) > 0
+	searched = true
 	total, masked := 0, map[string]bool{}
 	for path, data := range files {
 		total += len(data)
