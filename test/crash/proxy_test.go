@@ -2,7 +2,9 @@ package crash
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -11,8 +13,8 @@ import (
 )
 
 // proxy stands between the daemon and the acquirer and sees frames, not bytes:
-// it can do something to exactly one of them. Messages of the connection
-// itself (sign-on, echo: 08xx) are passed and not counted.
+// it can do something to exactly one of them. Only the frames of one sale count;
+// sign-on, echo, and reversals that an earlier sale still owes are passed.
 type proxy struct {
 	listener net.Listener
 	host     string
@@ -65,6 +67,8 @@ type strike1 struct {
 	k    int // from 1
 	deed deed
 	lost bool
+
+	amount int64 // of the sale whose frames count
 }
 
 func newProxy(t *testing.T, host string) *proxy {
@@ -172,13 +176,13 @@ func (p *proxy) pump(w way, from, to net.Conn) {
 
 // fate counts a frame and says what happens to it.
 func (p *proxy) fate(w way, frame []byte) deed {
-	if string(frame[2:4]) == "08" {
-		return passes
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.seen[w]++
 	s := p.strike
+	if !bytes.Contains(frame, fmt.Appendf(nil, "%012d", s.amount)) { // DE 4
+		return passes
+	}
+	p.seen[w]++
 	if s.way == w && s.k == p.seen[w] {
 		p.struck = true
 		return s.deed

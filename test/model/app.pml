@@ -51,7 +51,8 @@ end:
 #endif
 
 	/* Goods are handed over; it says so. */
-	:: atomic { FREE(telling) -> call(shown_yes); next_attempt(0) }
+	:: atomic { FREE(telling) -> call(shown_yes); ap = done }
+	:: atomic { FREE(done) -> next_attempt(0) }
 
 	/* Flash exit. A call that was under way may or may not be heard. */
 	:: atomic { trouble && cur < N && ap != dead && ap != gone && app_crashes < APP_CRASHES ->

@@ -14,7 +14,7 @@ mtype = { none, pending, approved, inquiring, reversing,      /* the agent's sta
           confirmed, declined, reversed, not_sent }           /* `failed` moves no money: not here */
 mtype = { unknown, authorising, marked, debited, refusing,    /* the host's record of an attempt */
           undone, refused, tombstone }
-mtype = { idle, waiting, confirming, telling, showing, dead, back, gone } /* the application */
+mtype = { idle, waiting, confirming, telling, done, showing, dead, back, gone } /* the application */
 mtype = { nothing, begin, confirm, cancel, shown_yes, shown_no }          /* what it asks for */
 mtype = { no_hold, holding, hold_over }                       /* the hold-down of a reversal (R3') */
 

@@ -135,8 +135,8 @@ func gates() []gate {
 		},
 		{
 			name: "Shell in a bubble", demanded: "20 k transactions; 2 k with -race",
-			change: append(one(goTest("./agent", "^TestStorm$"), figure("sales", `(\d+) sales:`, 20_000)),
-				one(goTest("./agent", "^TestStorm$", "-race", "-short"), figure("sales, -race", `(\d+) sales:`, 2_000))...),
+			change: append(one(goTest("./agent", "^TestStorm$", "-agent.storm=51"), figure("sales", `(\d+) sales:`, 20_000)),
+				one(goTest("./agent", "^TestStorm$", "-race", "-short", "-agent.storm=13"), figure("sales, -race", `(\d+) sales:`, 2_000))...),
 		},
 		{
 			name: "Real processes, kills", demanded: "before, after and inside every call of every scenario; nightly 5,000",
