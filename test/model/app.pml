@@ -32,7 +32,7 @@ end:
 
 	/* Waiting for the host's word, or confirming. */
 	:: atomic { FREE(waiting) && unfit -> unfit = 0; SAY("app: another attempt is open or paid\n"); next_attempt(0) }
-	:: atomic { FREE(waiting) && !unfit && J(none) -> call(begin) } /* 404: never journaled, so safe to send */
+	:: atomic { (FREE(waiting) || FREE(confirming)) && !unfit && J(none) -> call(begin); ap = waiting } /* 404: never journaled, so safe to send */
 	:: atomic { FREE(waiting) && UNDECIDED && trouble -> call(cancel) }
 #ifdef NO_R4
 	:: atomic { FREE(waiting) && J(approved) -> shown[cur] = 1; SAY("app: shows APPROVED %d, not confirmed\n", cur); ap = showing; always_all() }
@@ -44,7 +44,11 @@ end:
 	:: atomic { (FREE(waiting) || FREE(confirming)) && NOT_PAID -> not_paid() }
 	:: atomic { (FREE(waiting) || FREE(confirming)) && quarantined[cur] -> SAY("app: shows UNKNOWN, call %d\n", cur); next_attempt(0) }
 #ifdef NO_JOURNAL_FIRST
+#ifdef COMMITS_WITH_APPROVAL
+	:: atomic { FREE(waiting) && J(pending) && v[cur] -> paid() }
+#else
 	:: atomic { FREE(waiting) && J(pending) && v[cur] -> call(confirm); ap = confirming }
+#endif
 #endif
 #ifdef NO_R5
 	:: atomic { FREE(confirming) && J(approved) && v[cur] -> paid() }
