@@ -314,8 +314,8 @@ type place struct {
 }
 
 // places gives where records with a hash stand, oldest entry first, of each
-// only the newest copy.
-func (x *index) places(hash uint64) ([]place, error) {
+// only the newest copy. Segments before from are left out.
+func (x *index) places(hash, from uint64) ([]place, error) {
 	if _, err := x.load(); err != nil {
 		return nil, err
 	}
@@ -323,7 +323,7 @@ func (x *index) places(hash uint64) ([]place, error) {
 	defer x.mu.RUnlock()
 	heads := x.heads
 	x.pendMu.Lock() // before the store is read: what leaves it is in the store by then
-	oldest := x.oldest
+	oldest := max(x.oldest, from)
 	var out []place
 	for _, tables := range [][]*table{x.frozen, x.pending} {
 		for _, t := range tables {
