@@ -80,7 +80,11 @@ func (l *Log) retire(s *spareSegment) error {
 	if err != nil {
 		return fmt.Errorf("retiring segment %d: %w", old.seq, err)
 	}
-	if err := l.retired.add(old.seq, names); err != nil {
+	since, err := l.retired.since(old.seq, l.opts.Retain.Names)
+	if err == nil {
+		err = l.retired.add(old.seq, since, names)
+	}
+	if err != nil {
 		return fmt.Errorf("retiring segment %d: %w", old.seq, err)
 	}
 	l.index.drop(old.seq)
@@ -97,7 +101,7 @@ func (l *Log) retire(s *spareSegment) error {
 	if err != nil {
 		return fmt.Errorf("retiring segment %d: %w", old.seq, err)
 	}
-	return l.retired.expire(l.opts.Retain.Names)
+	return l.retired.expire(since)
 }
 
 // recycle makes a retired segment's file a prepared segment. Its header is gone

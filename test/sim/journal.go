@@ -20,8 +20,33 @@ type store struct {
 	log  *journal.Log
 	rng  *rand.Rand // for what the disk does; the world's choices stay as they are
 
-	cuts, torn, recut, segments int
-	extra                       int // batches that were whole and not acknowledged
+	n PowerCuts
+}
+
+// PowerCuts is what the journals of some runs went through.
+type PowerCuts struct {
+	Cuts     int
+	Torn     int // left a torn tail
+	Whole    int // left a whole batch that nobody had heard of
+	Again    int // came in the middle of a recovery
+	Segments int // were in use, summed over the cuts
+}
+
+// Add sums up.
+func (p *PowerCuts) Add(o PowerCuts) {
+	p.Cuts, p.Torn, p.Whole, p.Again, p.Segments = p.Cuts+o.Cuts, p.Torn+o.Torn, p.Whole+o.Whole, p.Again+o.Again, p.Segments+o.Segments
+}
+
+// RunOnJournal is one run over the product's journal. What is settled leaves the
+// machine, as it does when recovery begins with a carry.
+func RunOnJournal(seed uint64, stats *Stats) (PowerCuts, *Violation) {
+	p := draw(seed)
+	p.Keep = max(p.Keep, 0)
+	w := newWorld(p, Seeded(seed), stats)
+	w.plug(seed)
+	w.run()
+	w.unplug()
+	return w.store.n, w.broken
 }
 
 var storeKey = bytes.Repeat([]byte{7}, journal.KeyLen)
@@ -49,14 +74,14 @@ func (w *World) powerOn() {
 			w.fail("journal", "it does not open after a power cut: %v", err)
 			return
 		}
-		s.recut++
+		s.n.Again++
 		s.disk = s.disk.cut(s.rng)
 	}
 	s.disk.mu.Lock()
 	s.disk.left = -1
 	s.disk.mu.Unlock()
 	if s.log.Info().Tail != nil {
-		s.torn++
+		s.n.Torn++
 	}
 	if s.log.Info().Quarantine {
 		w.fail("journal", "a power cut made a quarantine: %+v", s.log.Info().Tail)
@@ -110,14 +135,14 @@ func (w *World) append() {
 // whether a batch that was being synced is there afterwards.
 func (w *World) cutPower() (kept bool) {
 	s, before, n := w.store, len(w.disk.durable), len(w.disk.batch)
-	s.cuts++
+	s.n.Cuts++
 	if n > 0 {
 		s.disk.mu.Lock()
 		s.disk.left = s.rng.IntN(4)
 		s.disk.mu.Unlock()
 		_, _ = s.log.Append(w.entries()) // nobody hears of it
 	}
-	s.segments += s.log.Info().Segments
+	s.n.Segments += s.log.Info().Segments
 	s.disk.mu.Lock()
 	s.disk.dark = true
 	s.disk.mu.Unlock()
@@ -131,7 +156,7 @@ func (w *World) cutPower() (kept bool) {
 	case before:
 	case before + n:
 		kept = true
-		s.extra++
+		s.n.Whole++
 	default:
 		w.fail("journal", "%d entries after a power cut; %d were acknowledged, %d being written", last, before, n)
 	}
