@@ -173,7 +173,8 @@ type Moment struct {
 // List is the answer of the calls that list transactions.
 type List struct {
 	Transactions []Transaction `json:"transactions"`
-	More         bool          `json:"more"` // the list was cut
+	More         bool          `json:"more"`           // the list was cut
+	Next         string        `json:"next,omitempty"` // of GET /v1/transactions: from=, for the next page
 }
 
 // Health is the answer of GET /v1/health.
