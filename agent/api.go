@@ -49,6 +49,8 @@ var routes = []route{
 	{"POST /v1/transactions/{uuid}/acknowledge", true, (*api).acknowledge},
 	{"GET /v1/recovery", false, (*api).recovery},
 	{"GET /v1/escalations", false, (*api).escalations},
+	{"GET /v1/losses", false, (*api).listLosses},
+	{"POST /v1/losses/{epoch}/resolve", true, (*api).closeLoss},
 	{"GET /v1/events", false, (*api).events},
 	{"GET /v1/journal", false, (*api).journal},
 	{"GET /v1/terminals", false, (*api).terminals},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,8 @@ import (
 	"github.com/counterfoil-pos/counterfoil/agent"
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/agent/push"
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
 // ear is a receiver in memory.
@@ -238,6 +241,35 @@ func TestEveryItemIsTold(t *testing.T) {
 		}
 		if len(ids) != 0 {
 			t.Fatalf("%d of %d were never told", len(ids), n)
+		}
+	}, option)
+}
+
+// The loss of journal entries is told like an item, until a person closes it
+// (R15).
+func TestLossReachesSomebody(t *testing.T) {
+	e, option := withEar(t)
+	bubble(t, func(l *lab) {
+		_ = l.stop()
+		l.journal = journal.NewMemory(make([]byte, 32))
+		m := txn.New()
+		records := m.Lose(time.Now().UnixMilli(), nil, 0, "anna", "the disk was lost")
+		if _, err := l.journal.Append(agent.Entries(records)); err != nil {
+			t.Fatal(err)
+		}
+		e.take()
+		l.start()
+		p := e.want(client.PushRaised)[0]
+		if p.Loss == nil || p.Loss.Epoch != l.epoch || p.Loss.Advice == "" || p.ID != fmt.Sprintf("loss-%d/raised", l.epoch) {
+			t.Fatalf("%+v", p)
+		}
+		time.Sleep(11 * time.Minute)
+		e.want(client.PushReminder)
+		if _, err := l.client.CloseLoss(l.ctx(), p.Loss.Epoch, client.Resolve{Verb: "close", Who: "anna", Why: "compared"}); err != nil {
+			t.Fatal(err)
+		}
+		if p := e.want(client.PushClosed)[0]; !p.Loss.Closed {
+			t.Fatalf("%+v", p.Loss)
 		}
 	}, option)
 }

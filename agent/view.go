@@ -38,6 +38,9 @@ func (v *View) apply(records []txn.Record) (escalated []string) {
 		if t := v.machine.Get(r.Group()); t != nil && len(t.Items) > 0 {
 			escalated = append(escalated, t.UUID)
 		}
+		if _, loss := r.(*txn.LossClosed); loss {
+			escalated = append(escalated, r.Group())
+		}
 	}
 	return escalated
 }
@@ -127,6 +130,20 @@ func (v *View) list(limit int, keep func(*txn.Transaction) bool) (out []txn.Tran
 		out = append(out, *t)
 	}
 	return out, false
+}
+
+// mark is what of the durable state belongs into the mark.
+func (v *View) mark(entry uint64) txn.Mark {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.machine.Mark(entry)
+}
+
+// losses lists the losses of journal entries, oldest first.
+func (v *View) losses() []txn.KnownLoss {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.machine.Losses()
 }
 
 // counts says how many are open, and how many wait for a person.

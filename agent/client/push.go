@@ -11,6 +11,7 @@ type Push struct {
 
 	Item        *Item        `json:"item,omitempty"`        // with what the host said
 	Transaction *Transaction `json:"transaction,omitempty"` // that the item is of, as it is now, without its items
+	Loss        *Loss        `json:"loss,omitempty"`        // of journal entries: until a person closes it
 	Notice      *Notice      `json:"notice,omitempty"`
 }
 
