@@ -194,9 +194,6 @@ func (c *crier) take(t *txn.Transaction) {
 	}
 }
 
-// lossCause is what the loss of journal entries is called to receivers.
-const lossCause = txn.Cause("journal_loss")
-
 // takeLosses takes in the losses of journal entries: they are few.
 func (c *crier) takeLosses() {
 	for _, l := range c.agent.losses(true) {
@@ -204,7 +201,7 @@ func (c *crier) takeLosses() {
 		if known := c.items[id]; known != nil {
 			known.item.Closed, known.loss = l.Closed, &l
 		} else if !l.Closed {
-			c.items[id] = &telling{uuid: id, loss: &l, item: txn.Item{Cause: lossCause, At: l.At.UnixMilli()}}
+			c.items[id] = &telling{uuid: id, loss: &l, item: txn.Item{Cause: txn.CauseLost, At: l.At.UnixMilli()}}
 		}
 	}
 }
@@ -343,7 +340,7 @@ func (c *crier) message(k *telling, event client.PushEvent) (push.Message, error
 		if p.Loss = k.loss; event == client.PushClosed {
 			p.At = time.UnixMilli(c.agent.opts.Clock().Wall).UTC()
 		}
-		return message(&p, string(lossCause))
+		return message(&p, string(txn.CauseLost))
 	}
 	t, ok, err := c.agent.find(k.uuid)
 	switch {

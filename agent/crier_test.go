@@ -15,8 +15,6 @@ import (
 	"github.com/counterfoil-pos/counterfoil/agent"
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/agent/push"
-	"github.com/counterfoil-pos/counterfoil/agent/txn"
-	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
 // ear is a receiver in memory.
@@ -245,31 +243,30 @@ func TestEveryItemIsTold(t *testing.T) {
 	}, option)
 }
 
-// The loss of journal entries is told like an item, until a person closes it
-// (R15).
+// A loss of journal entries is told of and reminded of like an item, until a
+// person closes it; after a restart too.
 func TestLossReachesSomebody(t *testing.T) {
 	e, option := withEar(t)
+	mark := &memoryMark{m: someMark, ok: true}
 	bubble(t, func(l *lab) {
-		_ = l.stop()
-		l.journal = journal.NewMemory(make([]byte, 32))
-		m := txn.New()
-		records := m.Lose(time.Now().UnixMilli(), nil, 0, "anna", "the disk was lost")
-		if _, err := l.journal.Append(agent.Entries(records)); err != nil {
-			t.Fatal(err)
-		}
-		e.take()
-		l.start()
 		p := e.want(client.PushRaised)[0]
-		if p.Loss == nil || p.Loss.Epoch != l.epoch || p.Loss.Advice == "" || p.ID != fmt.Sprintf("loss-%d/raised", l.epoch) {
+		if p.Loss == nil || p.Loss.Ended != someMark.Epoch || p.ID != fmt.Sprintf("loss-%d/raised", p.Loss.Epoch) {
 			t.Fatalf("%+v", p)
 		}
-		time.Sleep(11 * time.Minute)
-		e.want(client.PushReminder)
+		time.Sleep(25 * time.Minute)
+		if r := e.want(client.PushReminder, client.PushReminder); r[0].ID == r[1].ID {
+			t.Fatalf("two reminders have one ID, %s", r[0].ID)
+		}
 		if _, err := l.client.CloseLoss(l.ctx(), p.Loss.Epoch, client.Resolve{Verb: "close", Who: "anna", Why: "compared"}); err != nil {
 			t.Fatal(err)
 		}
 		if p := e.want(client.PushClosed)[0]; !p.Loss.Closed {
-			t.Fatalf("%+v", p.Loss)
+			t.Fatalf("%+v", p)
 		}
-	}, option)
+		time.Sleep(time.Hour)
+		e.want()
+	}, option, func(l *lab) {
+		inner := l.opts
+		l.opts = func(o *agent.Options) { inner(o); o.Mark = mark }
+	})
 }

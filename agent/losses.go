@@ -13,8 +13,6 @@ import (
 // lossAdvice is what a person does about a loss of journal entries.
 const lossAdvice = "Ask the acquirer for its list of the epoch that ended, and compare it with `counterfoil list`: what it holds and the journal does not was never shown to anybody here. Then close the loss, with your name and what you found."
 
-func (s *api) losses(all bool) []client.Loss { return s.agent.losses(all) }
-
 // losses lists the losses of journal entries that wait for a person, or all.
 func (a *Agent) losses(all bool) []client.Loss {
 	out := []client.Loss{}
@@ -37,7 +35,7 @@ func lossText(l *txn.KnownLoss) string {
 }
 
 func (s *api) listLosses(_ *http.Request, w http.ResponseWriter) *client.Problem {
-	writeJSON(w, http.StatusOK, client.Losses{Losses: s.losses(true)})
+	writeJSON(w, http.StatusOK, client.Losses{Losses: s.agent.losses(true)})
 	return nil
 }
 
