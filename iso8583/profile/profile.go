@@ -64,6 +64,8 @@ type wire struct {
 	Link       LinkSettings             `json:"link"`
 	Processing map[iso8583.Type]string  `json:"processing"` // DE 3 by type
 	Stripped   []int                    `json:"stripped"`   // what a reversal never carries
+	Chip       chipDocument             `json:"chip"`
+	Handle     handleDocument           `json:"handle"`
 	Messages   map[iso8583.Kind]message `json:"messages"`
 }
 
@@ -158,6 +160,9 @@ func (p *Profile) build() (err error) {
 		return err
 	}
 	if err := p.checkMessages(); err != nil {
+		return err
+	}
+	if err := p.checkChip(); err != nil {
 		return err
 	}
 	return p.checkRules()
