@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // View is what the world may know: a fold of durable records only. API reads
@@ -56,6 +57,17 @@ func (v *View) get(uuid string) (txn.Transaction, bool) {
 		return txn.Transaction{}, false
 	}
 	return *t, true
+}
+
+// cardHash is the keyed hash of the card of the transaction that an answer
+// with this terminal and STAN is about, or "".
+func (v *View) cardHash(tid iso8583.TID, stan iso8583.STAN) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if t := v.machine.Get(v.machine.ByTrace(tid, stan)); t != nil {
+		return t.CardHash
+	}
+	return ""
 }
 
 // list copies the transactions in memory for which keep is true, newest first,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Chip says how the chip of a card was read; "" is without one.
@@ -48,6 +47,8 @@ const (
 	TagCVM      = "9F34" // CVM results
 	TagATC      = "9F36" // application transaction counter
 	TagSequence = "5F34" // PAN sequence number
+	TagScripts  = "DF31" // issuer script results, UnionPay's tag
+	TagScriptsV = "9F5B" // the same, Visa's
 )
 
 // kept is every tag of an application's chip data that may be stored, with the
@@ -64,7 +65,7 @@ var kept = []struct {
 	{"4F", 5, 16}, {"84", 5, 16}, {"9F06", 5, 16}, // AID
 	{TagTVR, 5, 5}, {TagTSI, 2, 2}, {TagIAD, 0, 32}, {"9F1E", 8, 8}, {TagAC, 8, 8}, {TagCID, 1, 1},
 	{TagCVM, 3, 3}, {TagATC, 2, 2}, {"9F37", 4, 4}, {"9F41", 2, 4},
-	{"9F5B", 0, 50}, {"DF31", 0, 50}, // issuer script results
+	{TagScripts, 0, 50}, {TagScriptsV, 0, 50},
 }
 
 // sensitive is track data and its equivalents, card number, names, PIN, card
@@ -208,15 +209,4 @@ func panSequence(all []TLV) string {
 		return ""
 	}
 	return s
-}
-
-// EMVValue is the value of a tag in chip data given in hexadecimal, in
-// hexadecimal; "" where it is not there.
-func EMVValue(data, tag string) string {
-	all, err := ParseTLVHex(data)
-	if err != nil {
-		return ""
-	}
-	t, _ := FindTLV(all, tag)
-	return strings.ToUpper(hex.EncodeToString(t.Value))
 }

@@ -106,6 +106,15 @@ func valueLength(b []byte) (size, width int) {
 	}
 }
 
+// NewTLV makes an object of a value in hexadecimal.
+func NewTLV(tag, value string) (TLV, error) {
+	b, err := hex.DecodeString(value)
+	if err != nil || len(b) > MaxTLV {
+		return TLV{}, fmt.Errorf("%w: want hexadecimal, two digits a byte", ErrTLV)
+	}
+	return TLV{Tag: tag, Value: b}, nil
+}
+
 // Constructed says that the value holds further objects.
 func (t TLV) Constructed() bool {
 	first, err := hex.DecodeString(t.Tag[:min(2, len(t.Tag))])
@@ -123,6 +132,9 @@ func (t TLV) Hex() string {
 	}
 	return t.Tag + length + strings.ToUpper(hex.EncodeToString(t.Value))
 }
+
+// HexValue is the value as upper-case hexadecimal.
+func (t TLV) HexValue() string { return strings.ToUpper(hex.EncodeToString(t.Value)) }
 
 // FindTLV gives the first object with the tag.
 func FindTLV(all []TLV, tag string) (TLV, bool) {

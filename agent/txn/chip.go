@@ -127,6 +127,12 @@ func chipOfReversal(r *iso8583.ChipRules, t *Transaction, c Cause) string {
 	}
 	var out strings.Builder
 	for _, tag := range r.ReversalTags {
+		if (tag == iso8583.TagScripts || tag == iso8583.TagScriptsV) && t.Scripts != "" {
+			if v, err := iso8583.NewTLV(tag, t.Scripts); err == nil {
+				out.WriteString(v.Hex())
+				continue
+			}
+		}
 		for _, from := range []string{t.ResultEMV, t.EMV} {
 			all, err := iso8583.ParseTLVHex(from)
 			if v, ok := iso8583.FindTLV(all, tag); ok && err == nil {
