@@ -97,11 +97,6 @@ func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
 	return nil
 }
 
-func (s *api) escalations(_ *http.Request, w http.ResponseWriter) *client.Problem {
-	s.writeList(w, (*txn.Transaction).Escalated)
-	return nil
-}
-
 func (s *api) writeList(w http.ResponseWriter, keep func(*txn.Transaction) bool) {
 	list, more := s.agent.view.list(listLimit, keep)
 	out := client.List{Transactions: []client.Transaction{}, More: more}
@@ -157,10 +152,6 @@ func present(t *txn.Transaction) *client.Transaction {
 	for _, f := range t.Follows {
 		out.Follows = append(out.Follows, client.Follow{UUID: f.By, Type: f.Kind, Amount: f.Minor, Open: f.Open, Done: f.Done})
 	}
-	for _, i := range t.Items {
-		out.Items = append(out.Items, client.Item{
-			Cause: string(i.Cause), At: time.UnixMilli(i.At).UTC(), Closed: i.Closed, Advice: i.Cause.Advice(),
-		})
-	}
+	out.Items = presentItems(t)
 	return out
 }

@@ -139,6 +139,7 @@ func (b *bed) make() (*agent.Agent, error) {
 func (b *bed) serve(l net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	srv := b.agent.Server(b.api)
+	srv.Handler = held(b.t, srv.Handler)
 	done, served := make(chan error, 1), make(chan struct{})
 	go func() { done <- b.agent.Run(ctx) }()
 	go func() { _ = srv.Serve(l); close(served) }()

@@ -54,6 +54,7 @@ func sampleRecords(t testing.TB) []Record {
 		&Escalated{h, CauseSilence},
 		&Resolved{h, VerbReversed, "Li", "phoned", "K-17"},
 		&ChipResult{h, "40", "9F2608A1A2A3A4A5A6A7A8", "DF31050000000000"},
+		&Acknowledged{h, 2, "Li"},
 	}
 }
 

@@ -48,6 +48,7 @@ const (
 	TypeEscalated      RecordType = 30
 	TypeResolved       RecordType = 31
 	TypeChipResult     RecordType = 60
+	TypeAcknowledged   RecordType = 32
 )
 
 // recordTypes is the registry: the name in dumps, and a maker for decoding.
@@ -79,6 +80,7 @@ var recordTypes = map[RecordType]struct {
 	TypeEscalated:      {"escalated", func() Record { return &Escalated{} }},
 	TypeResolved:       {"resolved", func() Record { return &Resolved{} }},
 	TypeChipResult:     {"chip_result", func() Record { return &ChipResult{} }},
+	TypeAcknowledged:   {"acknowledged", func() Record { return &Acknowledged{} }},
 }
 
 // String is the type's name in dumps and timelines.
@@ -297,6 +299,14 @@ type Resolved struct {
 	Ref  string `json:"reference,omitempty"`
 }
 
+// Acknowledged says that a named person has taken on the items up to number
+// Item. Nothing else changes: they stay open.
+type Acknowledged struct {
+	Head
+	Item int    `json:"item"`
+	Who  string `json:"who"`
+}
+
 // Verdict is what an answer to a reversal was taken for.
 type Verdict string
 
@@ -334,3 +344,4 @@ func (*Reversed) Type() RecordType       { return TypeReversed }
 func (*Late) Type() RecordType           { return TypeLate }
 func (*Escalated) Type() RecordType      { return TypeEscalated }
 func (*Resolved) Type() RecordType       { return TypeResolved }
+func (*Acknowledged) Type() RecordType   { return TypeAcknowledged }

@@ -46,6 +46,8 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 		s.ask(e.Req, e.UUID, AskShown, ev)
 	case Resolve:
 		s.ask(e.Req, e.UUID, AskResolve, ev)
+	case Acknowledge:
+		s.acknowledge(e)
 	}
 	return s.ready
 }
@@ -114,7 +116,7 @@ func (s *step) wait(t *Transaction) *wait {
 func (s *step) arm(t *Transaction, what waitFor, d iso8583.Duration) {
 	w := s.wait(t)
 	w.For, w.Deadline = what, s.now.Boot+time.Duration(d)
-	s.ready.Timers = append(s.ready.Timers, Timer{UUID: t.UUID, At: w.Deadline})
+	s.ready.Timers = append(s.ready.Timers, Timer{UUID: t.UUID, At: w.Deadline, For: what.String()})
 }
 
 // disarm makes t wait for nothing.
