@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/counterfoil-pos/counterfoil/agent/push"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 	"github.com/counterfoil-pos/counterfoil/journal"
@@ -26,6 +27,7 @@ type Options struct {
 	Clock     Clock       // nil: SystemClock in UTC
 	Log       *zap.Logger // nil: none
 	Version   string
+	Push      PushOptions
 }
 
 // TerminalOptions names a terminal and its acquirer.
@@ -61,6 +63,7 @@ type Agent struct {
 	synced chan error        // from the syncer
 
 	view    *View
+	criers  []*crier // one per receiver of the escalation queue
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
 
@@ -116,15 +119,20 @@ func New(opts Options) (*Agent, error) {
 		}
 		a.terminals[t.TID] = t
 	}
+	for _, sink := range append([]push.Sink{logSink{a.log}}, opts.Push.Sinks...) {
+		a.criers = append(a.criers, newCrier(a, sink, opts.Push.Reminder))
+	}
+	a.journal.SetCarry(a.carry)
 	if err := a.recover(); err != nil {
 		return nil, err
 	}
 	return a, a.configure()
 }
 
-// recover folds the journal into the machine and the view.
+// recover folds what the journal says is open, and what came after, into the
+// machine and the view.
 func (a *Agent) recover() error {
-	err := a.journal.Scan(1, func(e journal.Record) error {
+	err := a.journal.Recover(func(e journal.Record) error {
 		r, err := decode(e)
 		if err != nil {
 			return err
@@ -181,6 +189,10 @@ func (a *Agent) configure() error {
 		})
 	}
 	records := a.machine.Step(a.opts.Clock(), c).Records
+	if errors.Is(a.journal.Reserve(journal.ClassIntent, 0), journal.ErrQuarantined) {
+		a.log.Error("the journal lost entries: nothing that is open is sent until a person decides")
+		records = append(records, a.machine.Doubt(a.opts.Clock().Wall, "agent", "the journal lost entries")...)
+	}
 	if _, err := a.journal.Append(entries(records)); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -225,6 +237,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(a.syncer)
+	for _, c := range a.criers {
+		wg.Go(func() { c.run(ctx) })
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.acquirers)) {
 		a.acquirers[name].link.Start()
 	}

@@ -454,25 +454,27 @@ func TestJournalIsFull(t *testing.T) {
 // Every registered code is provoked by a test, or cannot be.
 func TestEveryProblemIsProvoked(t *testing.T) {
 	elsewhere := map[string]string{
-		"operators_only":    "TestOperatorsOnly",
-		"reversal_owed":     "TestGateIsClosed",
-		"stan_exhausted":    "TestSTANsAreExhausted",
-		"journal_full":      "TestJournalIsFull",
-		"overloaded":        "TestTooMuchIsHeldBack",
-		"stopping":          "TestJournalFails",
-		"no_answer_in_time": "TestJournalHangs",
-		"original_unknown":  "TestOriginalsThatDoNotFit",
-		"original_unfit":    "TestPreAuthCompletionAndVoid",
-		"original_open":     "TestOriginalsThatDoNotFit",
-		"original_busy":     "TestOriginalsThatDoNotFit",
-		"original_used":     "TestVoid",
-		"above_original":    "TestRefundsNeverExceedTheSale",
+		"operators_only":     "TestOperatorsOnly",
+		"reversal_owed":      "TestGateIsClosed",
+		"stan_exhausted":     "TestSTANsAreExhausted",
+		"journal_full":       "TestJournalIsFull",
+		"journal_quarantine": "TestQuarantine",
+		"retired":            "TestRetiredTransactionIsGone",
+		"overloaded":         "TestTooMuchIsHeldBack",
+		"stopping":           "TestJournalFails",
+		"no_answer_in_time":  "TestJournalHangs",
+		"original_unknown":   "TestOriginalsThatDoNotFit",
+		"original_unfit":     "TestPreAuthCompletionAndVoid",
+		"original_open":      "TestOriginalsThatDoNotFit",
+		"original_busy":      "TestOriginalsThatDoNotFit",
+		"original_used":      "TestVoid",
+		"above_original":     "TestRefundsNeverExceedTheSale",
+		"unsupported_type":   "txn: TestBeginNeedsADialect",
+		"invalid":            "the core's own, for what the shell has refused as bad_field",
 
 		"chip_verdict_missing": "TestChipSale",
 		"taken_as_cancel":      "TestC27CardDeclines",
 		"handle_unsupported":   "TestCardHandleUnsupported",
-		"unsupported_type":     "txn: TestBeginNeedsADialect",
-		"invalid":              "the core's own, for what the shell has refused as bad_field",
 	}
 	var codes []string
 	bubble(t, func(l *lab) {

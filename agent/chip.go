@@ -58,7 +58,7 @@ func (s *api) noNumber(r *http.Request, ev *txn.Confirm) *client.Problem {
 	if p != nil {
 		return p
 	}
-	t, ok, err := s.find(uuid)
+	t, ok, err := s.agent.find(uuid)
 	if err != nil {
 		return newProblem(codeStopping)
 	}

@@ -13,11 +13,11 @@ import (
 // is durable.
 
 // find looks a transaction up in the view, then in the journal.
-func (s *api) find(uuid string) (txn.Transaction, bool, error) {
-	if t, ok := s.agent.view.get(uuid); ok {
+func (a *Agent) find(uuid string) (txn.Transaction, bool, error) {
+	if t, ok := a.view.get(uuid); ok {
 		return t, true, nil
 	}
-	l := s.agent.load(nil, []string{uuid})
+	l := a.load(nil, []string{uuid})
 	if l.err != nil {
 		return txn.Transaction{}, false, l.err
 	}
@@ -27,6 +27,18 @@ func (s *api) find(uuid string) (txn.Transaction, bool, error) {
 		return *t, true, nil
 	}
 	return txn.Transaction{}, false, nil
+}
+
+// notFound tells what was never journaled from what has retired.
+func (s *api) notFound(uuid string) *client.Problem {
+	_, retired, err := s.agent.journal.Retired(uuid)
+	switch {
+	case err != nil:
+		return newProblem(codeStopping)
+	case retired:
+		return newProblem(codeRetired)
+	}
+	return newProblem(txn.NotFound)
 }
 
 func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
@@ -42,12 +54,12 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 	if r.URL.Query().Get("timeline") == "" {
 		return s.write(w, uuid, http.StatusOK, &txn.Answer{})
 	}
-	t, ok, err := s.find(uuid)
+	t, ok, err := s.agent.find(uuid)
 	if err != nil {
 		return newProblem(codeStopping)
 	}
 	if !ok {
-		return newProblem(txn.NotFound)
+		return s.notFound(uuid)
 	}
 	out := present(&t)
 	if out.Timeline, err = s.agent.timeline(uuid); err != nil {
@@ -58,12 +70,12 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 }
 
 func (s *api) write(w http.ResponseWriter, uuid string, status int, ans *txn.Answer) *client.Problem {
-	t, ok, err := s.find(uuid)
+	t, ok, err := s.agent.find(uuid)
 	if err != nil {
 		return newProblem(codeStopping)
 	}
 	if !ok {
-		return newProblem(txn.NotFound)
+		return s.notFound(uuid)
 	}
 	out := present(&t)
 	out.Warning, out.Other = string(ans.Warning), ans.Other

@@ -20,9 +20,11 @@ func newView() *View {
 	return &View{machine: txn.New(), changed: map[string]chan struct{}{}}
 }
 
-func (v *View) apply(records []txn.Record) {
+// apply folds records, and lists the transactions that they are about and
+// that have or had something in front of a person.
+func (v *View) apply(records []txn.Record) (escalated []string) {
 	if len(records) == 0 {
-		return
+		return nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -32,13 +34,24 @@ func (v *View) apply(records []txn.Record) {
 			close(ch)
 			delete(v.changed, r.Group())
 		}
+		if t := v.machine.Get(r.Group()); t != nil && len(t.Items) > 0 {
+			escalated = append(escalated, t.UUID)
+		}
 	}
+	return escalated
 }
 
 func (v *View) evict(keep int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.machine.Evict(keep)
+}
+
+// carry is what recovery needs of all that is durable.
+func (v *View) carry() (groups []string, heads []txn.Record) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.machine.Carry()
 }
 
 // load puts a transaction that had left memory back into the view.

@@ -22,6 +22,9 @@ func (m *Machine) Apply(r Record) {
 	case *Jump:
 		m.head(r.TID).Next = r.Next
 		return
+	case *TerminalHead:
+		*m.head(r.TID) = stanHead{Next: r.Next, Wrapped: r.Wrapped}
+		return
 	case *Intent:
 		m.head(r.TID).used(r)
 		m.addIntent(r, false)

@@ -60,6 +60,7 @@ var recordTypes = map[RecordType]struct {
 	TypeRules:          {"rules", func() Record { return &RulesUsed{} }},
 	TypeJump:           {"stan_jump", func() Record { return &Jump{} }},
 	TypeEvidence:       {"evidence", func() Record { return &Evidence{} }},
+	TypeTerminalHead:   {"terminal_head", func() Record { return &TerminalHead{} }},
 	TypeIntent:         {"intent", func() Record { return &Intent{} }},
 	TypeRerouted:       {"rerouted", func() Record { return &Rerouted{} }},
 	TypeApproved:       {"approved", func() Record { return &Approved{} }},

@@ -138,13 +138,13 @@ func (s *step) escalate(t *Transaction, c Cause) {
 // new, and remembers the terminals for as long as the process lives.
 func (s *step) configure(e Configure) {
 	if s.m.epoch == 0 {
-		s.record("epoch:", &Epoch{Number: e.Epoch})
+		s.record(groupEpoch, &Epoch{Number: e.Epoch})
 	}
 	for _, term := range e.Terminals {
 		term.hash = term.Rules.Hash()
 		s.m.terminals[term.TID] = &term
 		if s.m.rules[term.hash] == nil {
-			s.record("rules:"+term.hash, &RulesUsed{Hash: term.hash, JSON: term.Rules.JSON()})
+			s.record(groupRules+term.hash, &RulesUsed{Hash: term.hash, JSON: term.Rules.JSON()})
 		}
 	}
 }
