@@ -103,7 +103,7 @@ func (s *step) unfit(t *Transaction, e *Resolve) Code {
 			return Unsuitable
 		}
 	case VerbOverride:
-		if t.State != StateReversing && !t.Stuck || t.Overridden {
+		if t.State != StateReversing && !t.Stuck && !s.m.InDoubt(t) || t.Overridden {
 			return Unsuitable
 		}
 	case VerbReversed, VerbDebited:

@@ -70,8 +70,8 @@ func (t *Transaction) misfit(e *Confirm) Code {
 // verdict of the chip that is no TC is a cancel.
 func confirm(s *step, t *Transaction, ev Event) {
 	e := ev.(Confirm)
-	if t.CID != "" { // it declined before, and could not be reversed: a person has it
-		s.answer(e.Req, t.UUID, TakenAsCancel)
+	if t.Stuck {
+		s.answer(e.Req, t.UUID, declinedAgain(t, &e, Unsuitable)) // a person decides
 		return
 	}
 	if t.Chip != "" && e.Chip.Declines() {
@@ -86,6 +86,7 @@ func confirm(s *step, t *Transaction, ev Event) {
 	}
 	s.chipResult(t, &e.Chip)
 	s.record(t.UUID, &Confirmed{})
+	s.wait(t).Paid = s.now.Boot
 	s.arm(t, waitShown, s.rules(t).ShownTimeout)
 	s.answer(e.Req, t.UUID, OK)
 }
@@ -112,7 +113,7 @@ func confirmAgain(s *step, t *Transaction, ev Event) {
 
 // declinedAgain: the same declining verdict, asked again, gets the same answer.
 func declinedAgain(t *Transaction, e *Confirm, otherwise Code) Code {
-	if t.Cause == CauseChip && e.Chip.Declines() {
+	if t.CID != "" && !iso8583.IsTC(t.CID) && e.Chip.Declines() {
 		return TakenAsCancel
 	}
 	return otherwise

@@ -81,6 +81,8 @@ var recordTypes = map[RecordType]struct {
 	TypeEscalated:      {"escalated", func() Record { return &Escalated{} }},
 	TypeResolved:       {"resolved", func() Record { return &Resolved{} }},
 	TypeChipResult:     {"chip_result", func() Record { return &ChipResult{} }},
+	TypeLoss:           {"loss", func() Record { return &Loss{} }},
+	TypeLossClosed:     {"loss_closed", func() Record { return &LossClosed{} }},
 	TypeAcknowledged:   {"acknowledged", func() Record { return &Acknowledged{} }},
 }
 

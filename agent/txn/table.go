@@ -60,7 +60,7 @@ func approvedRow() map[Input]cell {
 		AnswerDuplicate:     {lateAnswer, nil, "the answer to a second copy: evidence"},
 		AnswerUnbelievable:  {contradiction, reversing, "the host said yes before: reverse and escalate"},
 		TimeUp:              {reverseFor(CauseUnconfirmed), reversing, "nobody confirmed (R9): reverse"},
-		AskConfirm:          {confirm, []State{StateConfirmed, StateReversing}, "the commit point (R4); refused without a contact chip's verdict or with another amount; a verdict that declines is a cancel"},
+		AskConfirm:          {confirm, []State{StateConfirmed, StateReversing}, "the commit point (R4); refused without a contact chip's verdict or with another amount; a verdict that declines is a cancel; refused where entries about it may be lost (R15)"},
 		AskCancel:           {cancel, reversing, "reverse, with the reason given"},
 		AskShown:            {shownEarly, nil, "refused: not confirmed, so it must not have been shown"},
 		AskResolve:          {resolve, decided, "refused: the application decides; unless it is stuck"},
@@ -170,6 +170,9 @@ func requestTimeUp(s *step, t *Transaction, ev Event) { reverseFor(CauseTimeout)
 func restartPending(s *step, t *Transaction, ev Event) { reverseFor(CauseRestart)(s, t, ev) }
 
 func restartApproved(s *step, t *Transaction, _ Event) {
+	if t.Stuck {
+		return
+	}
 	s.arm(t, waitConfirm, s.rules(t).ConfirmTimeout)
 }
 
