@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The checked model's transitions, and what may differ. `test/model/run
-// transitions` prints the first; test/model holds it to that.
+// The checked model's transitions, and what may differ. test/model holds the
+// first to what the model passes through.
 var (
 	modelTable  = filepath.Join("..", "model", "transitions.txt")
 	differences = filepath.Join("..", "model", "differences.txt")
