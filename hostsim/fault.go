@@ -42,6 +42,8 @@ const (
 	WrongMTI      Action = "wrong_mti"      // [mti]
 	Missing39     Action = "missing_39"     // no response code
 	AnswerCode    Action = "answer_code"    // another response code than the ledger's [code]
+	BadMAC        Action = "bad_mac"        // the answer's MAC is wrong, where it has one
+	NoMAC         Action = "no_mac"         // the answer has none
 
 	// The connection and the host.
 	Close   Action = "close"   // orderly close instead of an answer [when]
@@ -65,7 +67,7 @@ var params = map[Action][]string{
 	Decline: {"code!"}, Partial: {"amount!"}, Stall: {"after!"},
 	Silent: {}, DropResponse: {}, Late: {"after!"}, Twice: {}, Cut: {}, Garbage: {}, BadLength: {"length!"},
 	Trailing: {}, OtherSTAN: {}, OtherAmount: {"amount!"}, OtherTerminal: {}, OtherMID: {},
-	WrongMTI: {"mti"}, Missing39: {}, AnswerCode: {"code!"},
+	WrongMTI: {"mti"}, Missing39: {}, AnswerCode: {"code!"}, BadMAC: {}, NoMAC: {},
 	Close: {"when"}, Reset: {"when"}, Restart: {"when", "after", "forget"},
 }
 
