@@ -51,11 +51,15 @@ func shown(s *step, t *Transaction, ev Event) {
 	if e.Delivered != t.Shown {
 		s.record(t.UUID, &ShownNote{Delivered: e.Delivered})
 	}
-	if s.wait(t).For == waitShown {
+	w := s.wait(t)
+	late := w.For == waitShown && s.now.Boot >= w.Deadline // the timer was about to say so
+	if w.For == waitShown {
 		s.disarm(t)
 	}
 	switch {
 	case !t.Kind.NeedsConfirmation(), t.givenBack(): // no goods depend on it, or no money
+	case late:
+		s.escalate(t, CauseNotShown)
 	case e.Delivered == DeliveredNo:
 		s.escalate(t, CauseNotDelivered)
 	case e.Delivered == DeliveredUnknown:

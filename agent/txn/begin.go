@@ -30,7 +30,11 @@ func (s *step) begin(e Begin) {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: code, Other: other})
 		return
 	}
-	if other := s.m.gate(e.TID, &term.Rules); other != "" {
+	if other := s.m.suspect(term, &e, s.now); other != "" {
+		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: SuspectedDuplicate, Other: other})
+		return
+	}
+	if other := s.m.gate(&e, &term.Rules); other != "" {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: ReversalOwed, Other: other})
 		return
 	}
@@ -39,6 +43,7 @@ func (s *step) begin(e Begin) {
 		s.answer(e.Req, e.UUID, STANExhausted)
 		return
 	}
+	s.replace(&e)
 	s.intent(&e, term, stan)
 	s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: Accepted, Warning: code, Other: other})
 }
@@ -54,6 +59,7 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 		!e.Type.Valid(), e.Card == nil,
 		e.Type.NeedsConfirmation() == (e.Sale == ""), e.Sale == "" && e.Part != "",
 		(e.Type.Originals() != nil) == (e.Original == ""),
+		e.Sale == "" && e.Replaces+e.NotDuplicateOf != "", e.Replaces == e.UUID,
 		e.Amount.Minor < 0 || e.Amount.Minor > iso8583.MaxMinor,
 		(e.Amount.Minor == 0) == e.Type.MovesMoney(),
 		!e.Amount.Currency.Known():
@@ -61,7 +67,7 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 	case !term.Rules.Supports(e.Type):
 		return Unsupported
 	}
-	return ""
+	return m.refuseSession(term, e)
 }
 
 // conflict says which earlier transaction forbids this one, or warns of it.
@@ -70,7 +76,10 @@ func (m *Machine) conflict(term *Terminal, e *Begin, now Time) (Code, string) {
 	case e.Type.Originals() != nil:
 		return m.refuseOriginal(term, e)
 	case e.Type.NeedsConfirmation():
-		return m.refuseSale(SaleKey(term.MID, e.Sale, e.Part), now)
+		if code := m.refuseReplaced(term, e); code != "" {
+			return code, e.Replaces
+		}
+		return m.refuseSale(SaleKey(term.MID, e.Sale, e.Part), e.Replaces, now)
 	}
 	return "", ""
 }
@@ -82,14 +91,15 @@ func (m *Machine) conflict(term *Terminal, e *Begin, now Time) (Code, string) {
 const saleAgain = int64(6 * time.Hour / time.Millisecond)
 
 // refuseSale is R11: one live attempt per part of a sale. Once reversing is
-// durable a new one is admitted, with BeingReversed as a warning.
-func (m *Machine) refuseSale(key string, now Time) (Code, string) {
+// durable, or about to be in the same batch, a new one is admitted, with
+// BeingReversed as a warning.
+func (m *Machine) refuseSale(key, replaced string, now Time) (Code, string) {
 	warning, other := Code(""), ""
 	for _, uuid := range m.bySale[key] {
 		t := m.hot[uuid]
 		switch t.State {
 		case StatePending, StateApproved:
-			if !t.Overridden {
+			if !t.Overridden && uuid != replaced {
 				return SaleOpen, uuid
 			}
 			warning, other = BeingReversed, uuid
@@ -130,14 +140,15 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 	return "", ""
 }
 
-// gate says which owed reversal forbids a new transaction, or "".
-func (m *Machine) gate(tid iso8583.TID, rules *iso8583.Rules) string {
+// gate says which owed reversal forbids a new transaction, or "". One that the
+// new one is going to bring about counts.
+func (m *Machine) gate(e *Begin, rules *iso8583.Rules) string {
 	limit := rules.OwedLimit
 	if rules.Gate == iso8583.GateStrict {
 		limit = 1
 	}
 	for _, uuid := range m.open {
-		if t := m.hot[uuid]; t.TID == tid && t.blocks() {
+		if t := m.hot[uuid]; t.TID == e.TID && (t.blocks() || uuid == e.Replaces && t.replaceable()) {
 			if limit--; limit <= 0 {
 				return uuid
 			}
@@ -156,9 +167,12 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Sale: e.Sale, Part: e.Part, Digest: e.Digest,
 		PAN: e.Card.PAN.Masked(), CardHash: e.CardHash,
 		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
-		Rules: term.hash, Route: e.Route, Original: e.Original, Address: term.address(e.Route), Card: e.Card,
+		Rules: term.hash, Route: e.Route, Original: e.Original, Address: term.address(e.Route),
+		Session: e.Session, Implicit: term.Implicit && e.Type.NeedsConfirmation(),
+		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf, Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]
+	s.wait(t).Holder = e.Session
 	s.lock(t)
 	s.request(t, e.Card)
 }

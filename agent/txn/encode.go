@@ -180,6 +180,10 @@ func (r *Intent) fields(c *coder) {
 	num(c, 19, &r.Route)
 	str(c, 20, &r.Original)
 	str(c, 21, &r.Address)
+	str(c, 23, &r.Session)
+	c.bool(24, &r.Implicit)
+	str(c, 25, &r.Replaces)
+	str(c, 26, &r.NotDuplicateOf)
 }
 
 func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route); str(c, 3, &r.Address) }

@@ -23,6 +23,10 @@ type Terminal struct {
 	// reversal must go where its request went. It may be empty.
 	Addresses []string
 
+	// Implicit says that the terminal's applications cannot confirm: a sale
+	// commits with its approval, under the limits of commitImplicitly.
+	Implicit bool
+
 	hash string // of Rules, taken once
 }
 
@@ -44,6 +48,10 @@ type Begin struct {
 	CardHash string // keyed hash of the PAN
 	Route    int    // the address to try first
 	Card     *iso8583.Card
+
+	Session        string // of the application that asks; it may be empty
+	Replaces       string // UUID of the attempt at the same part that this closes first
+	NotDuplicateOf string // UUID of what this looks like and, a person says, is not
 }
 
 // Confirm is the application's "I am about to show this".

@@ -42,6 +42,8 @@ type lab struct {
 	now   Time
 	rules iso8583.Rules // of every terminal
 
+	implicit bool // every terminal's confirmation
+
 	journal []stored // what is durable
 	held    bool     // the disk takes its time
 	timers  map[string]time.Duration
@@ -72,11 +74,19 @@ func (l *lab) start() {
 		l.t.Fatal(err)
 	}
 	l.evicted = false
-	l.step(testConfig(l.rules))
+	l.step(l.config())
 	for _, uuid := range l.m.Open() {
 		l.printf("  recovered %s", uuid)
 		l.step(Recovered{UUID: uuid})
 	}
+}
+
+func (l *lab) config() Configure {
+	c := testConfig(l.rules)
+	for i := range c.Terminals {
+		c.Terminals[i].Implicit = l.implicit
+	}
+	return c
 }
 
 // step loads what the event needs, steps it and obeys the Ready.
@@ -126,6 +136,9 @@ func (l *lab) obey(ready []Ready) {
 			}
 			l.timers[t.UUID] = t.At
 			l.printf("  timer    %s in %s", t.UUID, t.At-l.now.Boot)
+		}
+		for _, id := range r.Ended {
+			l.printf("  ended    session %s", id)
 		}
 		for _, a := range r.Answers {
 			l.printf("  answer   %s", answer(a))

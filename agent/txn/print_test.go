@@ -17,6 +17,14 @@ func (l *lab) describe(r Record) string {
 		if r.Sale == "" {
 			of = strings.TrimSuffix(" of "+r.Original, " of ")
 		}
+		for _, f := range []struct{ name, value string }{{"session", r.Session}, {"replaces", r.Replaces}, {"not a duplicate of", r.NotDuplicateOf}} {
+			if f.value != "" {
+				of += ", " + f.name + " " + f.value
+			}
+		}
+		if r.Implicit {
+			of += ", IMPLICIT"
+		}
 		return fmt.Sprintf("intent %s: %s %s TID %s STAN %s DE 7 %s DE 12/13 %s %s/%d address %d%s",
 			r.UUID, r.Kind, iso8583.Amount{Minor: r.Minor, Currency: r.Currency}, r.TID, r.STAN,
 			r.Transmission, r.LocalTime, r.LocalDate, r.Year, r.Route, of)

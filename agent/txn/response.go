@@ -100,11 +100,14 @@ func approved(s *step, t *Transaction, ev Event) {
 		return
 	}
 	s.record(t.UUID, &Approved{Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route, Balance: e.Balance})
-	if !t.Kind.NeedsConfirmation() {
+	switch {
+	case !t.Kind.NeedsConfirmation():
 		s.finish(t, &Confirmed{}) // the durable approval is the commit point
-		return
+	case t.Implicit:
+		s.commitImplicitly(t)
+	default:
+		s.awaitConfirmation(t)
 	}
-	s.arm(t, waitConfirm, s.rules(t).ConfirmTimeout)
 }
 
 func declined(s *step, t *Transaction, ev Event) {
