@@ -33,6 +33,7 @@ type TerminalOptions struct {
 	TID      iso8583.TID
 	MID      iso8583.MID
 	Acquirer string
+	Implicit bool // its applications cannot confirm
 }
 
 // Agent is the daemon without its listeners. It is made by New, works in Run,
@@ -61,6 +62,7 @@ type Agent struct {
 	synced chan error        // from the syncer
 
 	view    *View
+	leases  leases
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
 
@@ -178,6 +180,7 @@ func (a *Agent) configure() error {
 		acq := a.acquirers[t.Acquirer]
 		c.Terminals = append(c.Terminals, txn.Terminal{
 			TID: t.TID, MID: t.MID, Rules: acq.profile.Rules, Routes: len(acq.opts.Hosts), Addresses: acq.addresses(),
+			Implicit: t.Implicit,
 		})
 	}
 	records := a.machine.Step(a.opts.Clock(), c).Records
@@ -235,6 +238,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	cancel()
 	close(a.batch)
 	close(a.stopped)
+	a.leases.endAll()
 	for _, acq := range a.acquirers {
 		acq.link.Close()
 	}

@@ -34,21 +34,26 @@ type route struct {
 	pattern  string
 	operator bool
 	handle   func(*api, *http.Request, http.ResponseWriter) *client.Problem
+	stream   bool // open for as long as its client lives: bounded by something else than slots
 }
 
 // routes is the registry of what the API offers.
 var routes = []route{
-	{"PUT /v1/transactions/{uuid}", false, (*api).begin},
-	{"GET /v1/transactions/{uuid}", false, (*api).get},
-	{"GET /v1/transactions", false, (*api).list},
-	{"POST /v1/transactions/{uuid}/confirm", false, (*api).confirm},
-	{"POST /v1/transactions/{uuid}/cancel", false, (*api).cancel},
-	{"POST /v1/transactions/{uuid}/shown", false, (*api).shown},
-	{"POST /v1/transactions/{uuid}/resolve", true, (*api).resolve},
-	{"GET /v1/recovery", false, (*api).recovery},
-	{"GET /v1/escalations", false, (*api).escalations},
-	{"GET /v1/health", false, (*api).health},
-	{"GET /v1/ready", false, (*api).ready},
+	{pattern: "PUT /v1/transactions/{uuid}", handle: (*api).begin},
+	{pattern: "GET /v1/transactions/{uuid}", handle: (*api).get},
+	{pattern: "GET /v1/transactions", handle: (*api).list},
+	{pattern: "POST /v1/transactions/{uuid}/confirm", handle: (*api).confirm},
+	{pattern: "POST /v1/transactions/{uuid}/cancel", handle: (*api).cancel},
+	{pattern: "POST /v1/transactions/{uuid}/shown", handle: (*api).shown},
+	{pattern: "POST /v1/transactions/{uuid}/resolve", operator: true, handle: (*api).resolve},
+	{pattern: "POST /v1/sessions", handle: (*api).beginSession},
+	{pattern: "GET /v1/sessions/{session}/lease", handle: (*api).lease, stream: true},
+	{pattern: "POST /v1/sessions/{session}/heartbeat", handle: (*api).heartbeat},
+	{pattern: "DELETE /v1/sessions/{session}", handle: (*api).endSession},
+	{pattern: "GET /v1/recovery", handle: (*api).recovery},
+	{pattern: "GET /v1/escalations", handle: (*api).escalations},
+	{pattern: "GET /v1/health", handle: (*api).health},
+	{pattern: "GET /v1/ready", handle: (*api).ready},
 }
 
 // Bounds of the API.
@@ -119,7 +124,7 @@ func nativeErrors(mux *http.ServeMux) http.Handler {
 
 // allowed lists the methods that r's path takes.
 func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
-	for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
+	for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete} {
 		other := r.Clone(r.Context())
 		other.Method = m
 		if _, pattern := mux.Handler(other); pattern != "" {
@@ -130,12 +135,14 @@ func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
 }
 
 func (s *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		writeProblem(w, newProblem(codeOverloaded))
-		return
+	if !rt.stream {
+		select {
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
+		default:
+			writeProblem(w, newProblem(codeOverloaded))
+			return
+		}
 	}
 	if peer, _ := r.Context().Value(peerKey{}).(Peer); rt.operator && !peer.Operator {
 		writeProblem(w, newProblem(codeForbidden))

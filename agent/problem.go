@@ -45,6 +45,15 @@ var problems = map[txn.Code]problem{
 	codeOverloaded:   {http.StatusServiceUnavailable, client.RetrySameID, "too much is under way: nothing was done"},
 	codeJournalFull:  {http.StatusServiceUnavailable, client.RetrySameID, "the journal has no room for a new transaction: nothing was begun"},
 
+	codeLeaseHeld: {http.StatusConflict, client.RetryNever, "the session's lease is held already"},
+
+	txn.UnknownSession:     {http.StatusGone, client.RetrySameID, "there is no such session, or it is over: begin one and ask again under it"},
+	txn.SessionUnfit:       {http.StatusConflict, client.RetrySameID, "the session does not hold this terminal: begin one that does and ask again under it"},
+	txn.SessionRequired:    {http.StatusConflict, client.RetrySameID, "this terminal commits with the approval: only under a session, whose lease says that somebody is there to show it"},
+	txn.SuspectedDuplicate: {http.StatusConflict, client.RetryNewID, "the same card, amount and terminal as a transaction whose outcome is undecided or was never shown: look at that one; if this is another purchase, say so with not_duplicate_of"},
+	txn.ReplacedUnknown:    {http.StatusUnprocessableEntity, client.RetryNewID, "there is no such attempt to replace"},
+	txn.ReplacedUnfit:      {http.StatusUnprocessableEntity, client.RetryNewID, "what is to be replaced is no attempt at this part of this sale"},
+
 	txn.UUIDReused:      {http.StatusConflict, client.RetryNewID, "this UUID belongs to a transaction with another body"},
 	txn.EpochOld:        {http.StatusGone, client.RetryNever, "the UUID was minted in another epoch of the journal: it may have run then, so it never runs again"},
 	txn.UnknownTerminal: {http.StatusUnprocessableEntity, client.RetryNewID, "this agent has no such terminal"},

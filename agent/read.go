@@ -81,19 +81,24 @@ func (s *api) list(r *http.Request, w http.ResponseWriter) *client.Problem {
 		}
 	}
 	tid, sale := iso8583.TID(q.Get("terminal")), q.Get("sale")
-	s.writeList(w, func(t *txn.Transaction) bool {
-		return (state == txn.StateNone || t.State == state) && (tid == "" || t.TID == tid) && (sale == "" || t.Sale == sale)
-	})
+	keep := func(t *txn.Transaction) bool {
+		return (state == txn.StateNone || t.State == state) && (tid == "" || t.TID == tid)
+	}
+	if sale != "" {
+		return s.writeSale(w, sale, keep)
+	}
+	s.writeList(w, keep)
 	return nil
 }
 
 // recovery lists what a restarted application must act on: everything that it
 // has not said it showed.
 func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
-	tid := iso8583.TID(r.URL.Query().Get("terminal"))
-	s.writeList(w, func(t *txn.Transaction) bool {
-		return must(t) != client.MustNothing && (tid == "" || t.TID == tid)
-	})
+	var tids []iso8583.TID
+	if tid := iso8583.TID(r.URL.Query().Get("terminal")); tid != "" {
+		tids = append(tids, tid)
+	}
+	writeJSON(w, http.StatusOK, s.recoveryOf(tids))
 	return nil
 }
 
@@ -118,7 +123,7 @@ func (s *api) health(_ *http.Request, w http.ResponseWriter) *client.Problem {
 		Terminals: []client.Terminal{}, Hosts: s.agent.hosts(),
 	}
 	for _, t := range s.agent.opts.Terminals {
-		h.Terminals = append(h.Terminals, client.Terminal{TID: t.TID, MID: t.MID, Acquirer: t.Acquirer})
+		h.Terminals = append(h.Terminals, client.Terminal{TID: t.TID, MID: t.MID, Acquirer: t.Acquirer, Implicit: t.Implicit})
 	}
 	if s.agent.Err() != nil {
 		h.Status = "failing"
@@ -148,6 +153,7 @@ func present(t *txn.Transaction) *client.Transaction {
 		ResponseCode: t.Code, RRN: t.RRN, AuthCode: t.AuthCode, Balance: t.Balance, Original: t.Original,
 		Cause: string(t.Cause), Attempts: t.Attempts, HoldDown: t.State == txn.StateReversing && t.Hold == txn.HoldWaiting,
 		LateApproval: t.LateApproval, Parked: t.Parked, Overridden: t.Overridden, Shown: string(t.Shown),
+		Session: t.Session, Implicit: t.Implicit, Replaces: t.Replaces, NotDupOf: t.NotDuplicateOf,
 		Began: time.UnixMilli(t.At).UTC(), Say: say(t),
 	}
 	if t.State == txn.StateConfirmed && t.Kind.Followed() {

@@ -80,6 +80,13 @@ func (t *Transaction) doubtful(window time.Duration, now Time) bool {
 	return t.State == StateConfirmed && t.Shown != DeliveredYes && !t.givenBack() && recent
 }
 
+// OwesVoid says that t was paid and that its goods were not handed over: the
+// application voids it, or a person closes the matter (R10).
+func (t *Transaction) OwesVoid() bool {
+	return t.State == StateConfirmed && t.Busy() == "" &&
+		slices.ContainsFunc(t.Items, func(i Item) bool { return i.Cause == CauseNotDelivered && !i.Closed })
+}
+
 // Tally is what the parts of one sale sum to, in minor units of one currency.
 type Tally struct {
 	Currency  iso8583.Currency
