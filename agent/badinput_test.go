@@ -422,7 +422,15 @@ func TestEveryProblemIsProvoked(t *testing.T) {
 		"original_used":     "TestVoid",
 		"above_original":    "TestRefundsNeverExceedTheSale",
 		"unsupported_type":  "txn: TestBeginNeedsADialect",
-		"invalid":           "the core's own, for what the shell has refused as bad_field",
+
+		"unknown_session":     "TestSessionBadInput",
+		"session_unfit":       "TestSessionBadInput",
+		"lease_held":          "TestSessionBadInput",
+		"session_required":    "TestImplicit",
+		"suspected_duplicate": "TestSuspectedDuplicate",
+		"replaced_unknown":    "TestSwitchBadInput",
+		"replaced_unfit":      "TestSwitchBadInput",
+		"invalid":             "the core's own, for what the shell has refused as bad_field",
 	}
 	var codes []string
 	bubble(t, func(l *lab) {

@@ -92,7 +92,7 @@ func parseSession(b *client.NewSession) (txn.SessionBegan, time.Duration, *clien
 	seen := map[iso8583.TID]bool{}
 	for _, tid := range tids {
 		if _, err := iso8583.ParseTID(string(tid)); err != nil || seen[tid] {
-			return txn.SessionBegan{}, 0, badField("terminals", "want each terminal id once, of 8 characters")
+			return txn.SessionBegan{}, 0, badField("terminals", "want each terminal id, DE 41, once")
 		}
 		seen[tid] = true
 	}
