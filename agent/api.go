@@ -50,10 +50,12 @@ var routes = []route{
 	{pattern: "GET /v1/sessions/{session}/lease", handle: (*api).lease, stream: true},
 	{pattern: "POST /v1/sessions/{session}/heartbeat", handle: (*api).heartbeat},
 	{pattern: "DELETE /v1/sessions/{session}", handle: (*api).endSession},
+	{pattern: "POST /v1/transactions/{uuid}/acknowledge", operator: true, handle: (*api).acknowledge},
 	{pattern: "GET /v1/recovery", handle: (*api).recovery},
 	{pattern: "GET /v1/escalations", handle: (*api).escalations},
 	{pattern: "GET /v1/health", handle: (*api).health},
 	{pattern: "GET /v1/ready", handle: (*api).ready},
+	{pattern: "GET /v1/openapi.yaml", handle: (*api).openapi},
 }
 
 // Bounds of the API.

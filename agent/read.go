@@ -29,6 +29,18 @@ func (s *api) find(uuid string) (txn.Transaction, bool, error) {
 	return txn.Transaction{}, false, nil
 }
 
+// notFound tells what was never journaled from what has retired.
+func (s *api) notFound(uuid string) *client.Problem {
+	_, retired, err := s.agent.journal.Retired(uuid)
+	switch {
+	case err != nil:
+		return newProblem(codeStopping)
+	case retired:
+		return newProblem(codeRetired)
+	}
+	return newProblem(txn.NotFound)
+}
+
 func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 	uuid, p := pathUUID(r)
 	if p != nil {
@@ -47,7 +59,7 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 		return newProblem(codeStopping)
 	}
 	if !ok {
-		return newProblem(txn.NotFound)
+		return s.notFound(uuid)
 	}
 	out := present(&t)
 	if out.Timeline, err = s.agent.timeline(uuid); err != nil {
@@ -63,7 +75,7 @@ func (s *api) write(w http.ResponseWriter, uuid string, status int, ans *txn.Ans
 		return newProblem(codeStopping)
 	}
 	if !ok {
-		return newProblem(txn.NotFound)
+		return s.notFound(uuid)
 	}
 	out := present(&t)
 	out.Warning, out.Other = string(ans.Warning), ans.Other
@@ -85,6 +97,9 @@ func (s *api) list(r *http.Request, w http.ResponseWriter) *client.Problem {
 		return (state == txn.StateNone || t.State == state) && (tid == "" || t.TID == tid)
 	}
 	if sale != "" {
+		if len(sale) > maxSale || !reference.MatchString(sale) || holdsPAN(sale, "") {
+			return badField("sale", "want a sale's reference: 1 to %d of letters, digits and . _ : # -", maxSale)
+		}
 		return s.writeSale(w, sale, keep)
 	}
 	s.writeList(w, keep)
@@ -99,11 +114,6 @@ func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
 		tids = append(tids, tid)
 	}
 	writeJSON(w, http.StatusOK, s.recoveryOf(tids))
-	return nil
-}
-
-func (s *api) escalations(_ *http.Request, w http.ResponseWriter) *client.Problem {
-	s.writeList(w, (*txn.Transaction).Escalated)
 	return nil
 }
 
@@ -162,10 +172,6 @@ func present(t *txn.Transaction) *client.Transaction {
 	for _, f := range t.Follows {
 		out.Follows = append(out.Follows, client.Follow{UUID: f.By, Type: f.Kind, Amount: f.Minor, Open: f.Open, Done: f.Done})
 	}
-	for _, i := range t.Items {
-		out.Items = append(out.Items, client.Item{
-			Cause: string(i.Cause), At: time.UnixMilli(i.At).UTC(), Closed: i.Closed, Advice: i.Cause.Advice(),
-		})
-	}
+	out.Items = presentItems(t)
 	return out
 }

@@ -49,7 +49,7 @@ func who(t txn.RecordType) string {
 		return "application"
 	case txn.TypeApproved, txn.TypeDeclined, txn.TypeReversalAnswer, txn.TypeLate, txn.TypeEvidence:
 		return "host"
-	case txn.TypeResolved:
+	case txn.TypeResolved, txn.TypeAcknowledged:
 		return "operator"
 	default:
 		return "agent"

@@ -49,6 +49,7 @@ func (o *Outbound) Reversal() bool { return o.Attempt > 0 }
 type Timer struct {
 	UUID string
 	At   time.Duration
+	For  string // what is waited for, for people
 }
 
 // Answer goes to whoever made request Req. What it says beyond Code is read by

@@ -47,6 +47,7 @@ const (
 	TypeLate           RecordType = 26
 	TypeEscalated      RecordType = 30
 	TypeResolved       RecordType = 31
+	TypeAcknowledged   RecordType = 32
 )
 
 // recordTypes is the registry: the name in dumps, and a maker for decoding.
@@ -58,6 +59,7 @@ var recordTypes = map[RecordType]struct {
 	TypeRules:          {"rules", func() Record { return &RulesUsed{} }},
 	TypeJump:           {"stan_jump", func() Record { return &Jump{} }},
 	TypeEvidence:       {"evidence", func() Record { return &Evidence{} }},
+	TypeTerminalHead:   {"terminal_head", func() Record { return &TerminalHead{} }},
 	TypeIntent:         {"intent", func() Record { return &Intent{} }},
 	TypeRerouted:       {"rerouted", func() Record { return &Rerouted{} }},
 	TypeApproved:       {"approved", func() Record { return &Approved{} }},
@@ -77,6 +79,7 @@ var recordTypes = map[RecordType]struct {
 	TypeLate:           {"late_answer", func() Record { return &Late{} }},
 	TypeEscalated:      {"escalated", func() Record { return &Escalated{} }},
 	TypeResolved:       {"resolved", func() Record { return &Resolved{} }},
+	TypeAcknowledged:   {"acknowledged", func() Record { return &Acknowledged{} }},
 }
 
 // String is the type's name in dumps and timelines.
@@ -290,6 +293,14 @@ type Resolved struct {
 	Ref  string `json:"reference,omitempty"`
 }
 
+// Acknowledged says that a named person has taken on the items up to number
+// Item. Nothing else changes: they stay open.
+type Acknowledged struct {
+	Head
+	Item int    `json:"item"`
+	Who  string `json:"who"`
+}
+
 // Verdict is what an answer to a reversal was taken for.
 type Verdict string
 
@@ -327,3 +338,4 @@ func (*Reversed) Type() RecordType       { return TypeReversed }
 func (*Late) Type() RecordType           { return TypeLate }
 func (*Escalated) Type() RecordType      { return TypeEscalated }
 func (*Resolved) Type() RecordType       { return TypeResolved }
+func (*Acknowledged) Type() RecordType   { return TypeAcknowledged }
