@@ -123,7 +123,9 @@ func (n *need) note(mark any) {
 	case markAck:
 		n.acked = m.batch + 1
 	case markShred:
-		n.destroyed[m.key] = n.destroyed[m.key]
+		if !n.destroyed[m.key] {
+			n.destroyed[m.key] = false
+		}
 	case markShredOK:
 		n.destroyed[m.key] = true
 	}

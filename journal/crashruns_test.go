@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"fmt"
 	"testing"
 	"time"
 )
@@ -107,5 +106,5 @@ func TestPowerCut(t *testing.T) {
 			}
 		})
 	}
-	t.Log(fmt.Sprintf("%d states in all", total))
+	t.Logf("%d states in all", total)
 }

@@ -316,13 +316,12 @@ type place struct {
 // places gives where records with a hash stand, oldest entry first, of each
 // only the newest copy.
 func (x *index) places(hash uint64) ([]place, error) {
-	heads, err := x.load()
-	if err != nil {
+	if _, err := x.load(); err != nil {
 		return nil, err
 	}
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	heads = x.heads
+	heads := x.heads
 	x.pendMu.Lock() // before the store is read: what leaves it is in the store by then
 	oldest := x.oldest
 	var out []place

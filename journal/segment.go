@@ -43,7 +43,6 @@ type segHeader struct {
 	keyCheck [16]byte
 	created  time.Time // the journal, not the segment
 	carry    uint32    // bytes of the carry, padded
-	losses   uint32    // how often accept-loss was used on this journal
 }
 
 const segHeaderLen = 136 // up to the zeros

@@ -241,7 +241,6 @@ func (s *boltStore) checkpoint() (cp *checkpoint, err error) {
 // memStore is a store in memory: for readers, which may not touch the file, and
 // where the disk takes no index.
 type memStore struct {
-	keys []tableHead
 	vals map[string][]byte
 	cp   *checkpoint
 }
