@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/counterfoil-pos/counterfoil/agent/push"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 	"github.com/counterfoil-pos/counterfoil/journal"
@@ -26,6 +27,7 @@ type Options struct {
 	Clock     Clock       // nil: SystemClock in UTC
 	Log       *zap.Logger // nil: none
 	Version   string
+	Push      PushOptions
 }
 
 // TerminalOptions names a terminal and its acquirer.
@@ -59,10 +61,13 @@ type Agent struct {
 	events chan txn.Event
 	loaded chan loaded
 	batch  chan []txn.Record // to the syncer: one at a time
-	synced chan error        // from the syncer
+	synced chan synced       // from the syncer
 
 	view    *View
 	leases  leases
+	feed    *feed
+	criers  []*crier // one per receiver of the escalation queue
+	metrics *metrics
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
 
@@ -94,9 +99,9 @@ func New(opts Options) (*Agent, error) {
 	a := &Agent{
 		opts: opts, log: opts.Log, journal: opts.Journal,
 		acquirers: map[string]*acquirer{}, terminals: map[iso8583.TID]TerminalOptions{},
-		machine: txn.New(), alarms: newAlarms(), view: newView(), hot: hotLimit,
+		machine: txn.New(), alarms: newAlarms(), view: newView(), feed: newFeed(), metrics: newMetrics(), hot: hotLimit,
 		events: make(chan txn.Event, eventQueue), loaded: make(chan loaded, lookups),
-		batch: make(chan []txn.Record, 1), synced: make(chan error, 1),
+		batch: make(chan []txn.Record, 1), synced: make(chan synced, 1),
 		stopped: make(chan struct{}),
 	}
 	for _, o := range opts.Acquirers {
@@ -117,6 +122,9 @@ func New(opts Options) (*Agent, error) {
 			return nil, fmt.Errorf("terminal %s: configured twice", t.TID)
 		}
 		a.terminals[t.TID] = t
+	}
+	for _, sink := range append([]push.Sink{logSink{a.log}}, opts.Push.Sinks...) {
+		a.criers = append(a.criers, newCrier(a, sink, opts.Push.Reminder))
 	}
 	a.journal.SetCarry(a.carry)
 	if err := a.recover(); err != nil {
@@ -194,6 +202,7 @@ func (a *Agent) configure() error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	a.view.apply(records)
+	a.feed.begin(a.journal.Last())
 	return a.sameHosts()
 }
 
@@ -234,6 +243,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(a.syncer)
+	for _, c := range a.criers {
+		wg.Go(func() { c.run(ctx) })
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.acquirers)) {
 		a.acquirers[name].link.Start()
 	}

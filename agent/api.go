@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -34,29 +35,36 @@ type route struct {
 	pattern  string
 	operator bool
 	handle   func(*api, *http.Request, http.ResponseWriter) *client.Problem
-	stream   bool // open for as long as its client lives: bounded by something else than slots
 }
 
 // routes is the registry of what the API offers.
 var routes = []route{
-	{pattern: "PUT /v1/transactions/{uuid}", handle: (*api).begin},
-	{pattern: "GET /v1/transactions/{uuid}", handle: (*api).get},
-	{pattern: "GET /v1/transactions", handle: (*api).list},
-	{pattern: "POST /v1/transactions/{uuid}/confirm", handle: (*api).confirm},
-	{pattern: "POST /v1/transactions/{uuid}/cancel", handle: (*api).cancel},
-	{pattern: "POST /v1/transactions/{uuid}/shown", handle: (*api).shown},
-	{pattern: "POST /v1/transactions/{uuid}/resolve", operator: true, handle: (*api).resolve},
-	{pattern: "POST /v1/sessions", handle: (*api).beginSession},
-	{pattern: "GET /v1/sessions/{session}/lease", handle: (*api).lease, stream: true},
-	{pattern: "POST /v1/sessions/{session}/heartbeat", handle: (*api).heartbeat},
-	{pattern: "DELETE /v1/sessions/{session}", handle: (*api).endSession},
-	{pattern: "POST /v1/transactions/{uuid}/acknowledge", operator: true, handle: (*api).acknowledge},
-	{pattern: "GET /v1/recovery", handle: (*api).recovery},
-	{pattern: "GET /v1/escalations", handle: (*api).escalations},
-	{pattern: "GET /v1/health", handle: (*api).health},
-	{pattern: "GET /v1/ready", handle: (*api).ready},
-	{pattern: "GET /v1/openapi.yaml", handle: (*api).openapi},
+	{"PUT /v1/transactions/{uuid}", false, (*api).begin},
+	{"GET /v1/transactions/{uuid}", false, (*api).get},
+	{"GET /v1/transactions", false, (*api).list},
+	{"POST /v1/transactions/{uuid}/confirm", false, (*api).confirm},
+	{"POST /v1/transactions/{uuid}/cancel", false, (*api).cancel},
+	{"POST /v1/transactions/{uuid}/shown", false, (*api).shown},
+	{"POST /v1/transactions/{uuid}/resolve", true, (*api).resolve},
+	{"POST /v1/transactions/{uuid}/acknowledge", true, (*api).acknowledge},
+	{"POST /v1/sessions", false, (*api).beginSession},
+	{leasePattern, false, (*api).lease},
+	{"POST /v1/sessions/{session}/heartbeat", false, (*api).heartbeat},
+	{"DELETE /v1/sessions/{session}", false, (*api).endSession},
+	{"GET /v1/recovery", false, (*api).recovery},
+	{"GET /v1/escalations", false, (*api).escalations},
+	{"GET /v1/events", false, (*api).events},
+	{"GET /v1/journal", false, (*api).journal},
+	{"GET /v1/terminals", false, (*api).terminals},
+	{"GET /v1/health", false, (*api).health},
+	{"GET /v1/ready", false, (*api).ready},
+	{"GET /v1/openapi.yaml", false, (*api).openapi},
+	{"GET /metrics", false, (*api).openMetrics},
 }
+
+// leasePattern is a call that lasts as long as its application lives. It takes no
+// slot: sessions bound it, of which there is one for each terminal at the most.
+const leasePattern = "GET /v1/sessions/{session}/lease"
 
 // Bounds of the API.
 const (
@@ -73,6 +81,8 @@ type api struct {
 	opts  APIOptions
 	slots chan struct{}
 	held  chan struct{}
+
+	closing chan struct{} // closed when the server shuts down
 }
 
 type peerKey struct{}
@@ -80,12 +90,12 @@ type peerKey struct{}
 // Server makes the HTTP server of the local API. It is served on any
 // listener; who may do what is told by opts.PeerOf.
 func (a *Agent) Server(opts APIOptions) *http.Server {
-	s := &api{agent: a, opts: opts, slots: make(chan struct{}, maxRequests), held: make(chan struct{}, maxHeld)}
+	s := &api{agent: a, opts: opts, slots: make(chan struct{}, maxRequests), held: make(chan struct{}, maxHeld), closing: make(chan struct{})}
 	mux := http.NewServeMux()
 	for _, r := range routes {
 		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.serve(r, w, req) })
 	}
-	return &http.Server{
+	srv := &http.Server{
 		Handler:           nativeErrors(mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       readWithin,
@@ -101,6 +111,8 @@ func (a *Agent) Server(opts APIOptions) *http.Server {
 			return context.WithValue(ctx, peerKey{}, peer)
 		},
 	}
+	srv.RegisterOnShutdown(sync.OnceFunc(func() { close(s.closing) }))
+	return srv
 }
 
 // nativeErrors gives the mux's own refusals the form of all others. A path
@@ -137,11 +149,12 @@ func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
 }
 
 func (s *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
-	if !rt.stream {
+	if rt.pattern != leasePattern {
 		select {
 		case s.slots <- struct{}{}:
 			defer func() { <-s.slots }()
 		default:
+			s.agent.metrics.refused.add(string(codeOverloaded))
 			writeProblem(w, newProblem(codeOverloaded))
 			return
 		}
@@ -151,6 +164,7 @@ func (s *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if p := rt.handle(s, r, w); p != nil {
+		s.agent.metrics.refused.add(p.Code)
 		writeProblem(w, p)
 	}
 }
@@ -182,7 +196,7 @@ func (s *api) ask(r *http.Request, event func(req uint64) txn.Event) (txn.Answer
 	}
 	p := newProblem(ans.Code)
 	p.Other = ans.Other
-	if t, ok, _ := s.find(ans.UUID); ok {
+	if t, ok, _ := s.agent.find(ans.UUID); ok {
 		p.Must = must(&t)
 	}
 	return ans, p
@@ -243,7 +257,7 @@ func (s *api) complete(b *txn.Begin, body *client.Begin) *client.Problem {
 // fromOriginal fills in what a follow-up may leave out: the currency, a void's
 // amount, and the card, which is read back from the original's sealed part.
 func (s *api) fromOriginal(b *txn.Begin) *client.Problem {
-	o, ok, err := s.find(b.Original)
+	o, ok, err := s.agent.find(b.Original)
 	switch {
 	case err != nil:
 		return newProblem(codeStopping)

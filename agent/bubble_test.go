@@ -38,7 +38,8 @@ type lab struct {
 	dial     func(context.Context, int, string) (net.Conn, error)
 	hosts    []string
 	tids     []iso8583.TID
-	implicit bool               // the terminals' confirmation
+	implicit bool // the terminals' confirmation
+	opts     func(*agent.Options)
 	setup    func(*agent.Agent) // before Run
 	check    func()             // after Run
 	quiet    bool               // no log
@@ -101,6 +102,9 @@ func (l *lab) start() {
 	}
 	for _, tid := range l.tids {
 		opts.Terminals = append(opts.Terminals, agent.TerminalOptions{TID: tid, MID: "M00000000000001", Acquirer: "sim", Implicit: l.implicit})
+	}
+	if l.opts != nil {
+		l.opts(&opts)
 	}
 	var err error
 	if l.agent, err = agent.New(opts); err != nil {

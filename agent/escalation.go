@@ -60,7 +60,7 @@ func (a *Agent) evidence(uuid string) ([]client.Moment, error) {
 
 // presentWithEvidence is present with what the host said at each open item.
 func (a *Agent) presentWithEvidence(t *txn.Transaction) (*client.Transaction, error) {
-	out := present(t)
+	out := a.present(t)
 	said, err := a.evidence(t.UUID)
 	for i := range out.Items {
 		if !out.Items[i].Closed {

@@ -68,6 +68,13 @@ func (l *leases) end(id string) {
 	}
 }
 
+// count is how many applications live.
+func (l *leases) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.live)
+}
+
 // endAll is for the end of the agent.
 func (l *leases) endAll() {
 	l.mu.Lock()

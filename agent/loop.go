@@ -35,20 +35,25 @@ func (a *Agent) loop(ctx context.Context) error {
 			if err := a.takeLoaded(l); err != nil {
 				return err
 			}
-		case err := <-a.synced:
-			if err != nil {
-				return fmt.Errorf("journal: %w", err)
+		case s := <-a.synced:
+			if s.err != nil {
+				return fmt.Errorf("journal: %w", s.err)
 			}
 			for _, r := range a.fence.Durable() {
 				a.obey(r)
+				a.publish(r.Records, s.first)
+				s.first += journal.LSN(len(r.Records))
 			}
 			a.drain()
 			a.evict()
 		case <-timer.C:
 		}
 		for _, uuid := range a.alarms.due(a.opts.Clock().Boot) {
+			a.view.passed(uuid)
 			a.step(txn.Timeout{UUID: uuid})
 		}
+		a.metrics.fence.Store(int64(a.fence.Waiting()))
+		a.metrics.loading.Store(int64(a.loading))
 	}
 }
 
@@ -205,13 +210,21 @@ func (a *Agent) handOver() {
 	}
 }
 
+// synced is what became of a batch.
+type synced struct {
+	first journal.LSN // of its first record
+	err   error
+}
+
 // syncer makes batches durable, one at a time, until the first failure. While
 // it syncs the loop goes on stepping, so that what comes in meanwhile becomes
 // the next batch.
 func (a *Agent) syncer() {
 	for batch := range a.batch {
-		_, err := a.journal.Append(entries(batch))
-		a.synced <- err
+		start := time.Now()
+		first, err := a.journal.Append(entries(batch))
+		a.metrics.sync.observe(time.Since(start))
+		a.synced <- synced{first, err}
 		if err != nil {
 			return
 		}
@@ -242,7 +255,7 @@ func (a *Agent) obey(r txn.Ready) {
 		a.late = a.late[1:]
 	}
 	a.obeyed++
-	a.view.apply(r.Records)
+	a.cry(a.view.apply(r.Records))
 	for _, rec := range r.Records {
 		a.log.Info("journaled", zap.Stringer("record", rec.Type()), zap.String("transaction", rec.Group()))
 	}
@@ -251,6 +264,7 @@ func (a *Agent) obey(r txn.Ready) {
 	}
 	for _, t := range r.Timers {
 		a.alarms.set(t.UUID, t.At)
+		a.view.awaits(t)
 	}
 	for _, id := range r.Ended {
 		a.leases.end(id)

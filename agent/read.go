@@ -13,11 +13,11 @@ import (
 // is durable.
 
 // find looks a transaction up in the view, then in the journal.
-func (s *api) find(uuid string) (txn.Transaction, bool, error) {
-	if t, ok := s.agent.view.get(uuid); ok {
+func (a *Agent) find(uuid string) (txn.Transaction, bool, error) {
+	if t, ok := a.view.get(uuid); ok {
 		return t, true, nil
 	}
-	l := s.agent.load(nil, []string{uuid})
+	l := a.load(nil, []string{uuid})
 	if l.err != nil {
 		return txn.Transaction{}, false, l.err
 	}
@@ -54,14 +54,14 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 	if r.URL.Query().Get("timeline") == "" {
 		return s.write(w, uuid, http.StatusOK, &txn.Answer{})
 	}
-	t, ok, err := s.find(uuid)
+	t, ok, err := s.agent.find(uuid)
 	if err != nil {
 		return newProblem(codeStopping)
 	}
 	if !ok {
 		return s.notFound(uuid)
 	}
-	out := present(&t)
+	out := s.agent.present(&t)
 	if out.Timeline, err = s.agent.timeline(uuid); err != nil {
 		return newProblem(codeStopping)
 	}
@@ -70,14 +70,14 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 }
 
 func (s *api) write(w http.ResponseWriter, uuid string, status int, ans *txn.Answer) *client.Problem {
-	t, ok, err := s.find(uuid)
+	t, ok, err := s.agent.find(uuid)
 	if err != nil {
 		return newProblem(codeStopping)
 	}
 	if !ok {
 		return s.notFound(uuid)
 	}
-	out := present(&t)
+	out := s.agent.present(&t)
 	out.Warning, out.Other = string(ans.Warning), ans.Other
 	writeJSON(w, status, out)
 	return nil
@@ -121,7 +121,7 @@ func (s *api) writeList(w http.ResponseWriter, keep func(*txn.Transaction) bool)
 	list, more := s.agent.view.list(listLimit, keep)
 	out := client.List{Transactions: []client.Transaction{}, More: more}
 	for i := range list {
-		out.Transactions = append(out.Transactions, *present(&list[i]))
+		out.Transactions = append(out.Transactions, *s.agent.present(&list[i]))
 	}
 	writeJSON(w, http.StatusOK, out)
 }
@@ -154,7 +154,17 @@ func (s *api) ready(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	return nil
 }
 
-// present gives a transaction the API's form.
+// present gives a transaction the API's form, with what it waits for.
+func (a *Agent) present(t *txn.Transaction) *client.Transaction {
+	out := present(t)
+	if w, ok := a.view.timer(t.UUID); ok && t.State.Open() && !t.Parked && !t.Stuck {
+		now := a.opts.Clock()
+		out.Waits = &client.Wait{For: w.For, Until: time.UnixMilli(now.Wall).Add(w.At - now.Boot).UTC()}
+	}
+	return out
+}
+
+// present is what is durable of it.
 func present(t *txn.Transaction) *client.Transaction {
 	out := &client.Transaction{
 		UUID: t.UUID, Type: t.Kind, State: t.State.String(), Must: must(t),

@@ -26,7 +26,7 @@ func (s *api) writeSale(w http.ResponseWriter, sale string, keep func(*txn.Trans
 	}
 	failed := false
 	tally := txn.TallySale(attempts, func(uuid string) int64 {
-		t, ok, err := s.find(uuid)
+		t, ok, err := s.agent.find(uuid)
 		failed = failed || err != nil || !ok
 		return t.Left()
 	})

@@ -129,6 +129,8 @@ func (s *api) lease(r *http.Request, w http.ResponseWriter) *client.Problem {
 		case <-over:
 			_ = line(client.LeaseLine{Session: id, Ended: true}) // it may have died at the same time
 			return nil
+		case <-s.closing:
+			return nil // with it goes the agent, and every session
 		case <-r.Context().Done():
 		}
 	}

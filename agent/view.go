@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // View is what the world may know: a fold of durable records only. API reads
@@ -13,15 +14,18 @@ type View struct {
 	mu      sync.Mutex
 	machine *txn.Machine             // used for Apply alone
 	changed map[string]chan struct{} // by UUID, closed at the next change
+	timers  map[string]txn.Timer     // by UUID: the only thing here that is not durable
 }
 
 func newView() *View {
-	return &View{machine: txn.New(), changed: map[string]chan struct{}{}}
+	return &View{machine: txn.New(), changed: map[string]chan struct{}{}, timers: map[string]txn.Timer{}}
 }
 
-func (v *View) apply(records []txn.Record) {
+// apply folds records, and lists the transactions that they are about and
+// that have or had something in front of a person.
+func (v *View) apply(records []txn.Record) (escalated []string) {
 	if len(records) == 0 {
-		return
+		return nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -31,7 +35,11 @@ func (v *View) apply(records []txn.Record) {
 			close(ch)
 			delete(v.changed, r.Group())
 		}
+		if t := v.machine.Get(r.Group()); t != nil && len(t.Items) > 0 {
+			escalated = append(escalated, t.UUID)
+		}
 	}
+	return escalated
 }
 
 func (v *View) evict(keep int) {
@@ -63,6 +71,43 @@ func (v *View) get(uuid string) (txn.Transaction, bool) {
 		return txn.Transaction{}, false
 	}
 	return *t, true
+}
+
+// awaits takes note of what a transaction waits for, passed of its end.
+func (v *View) awaits(t txn.Timer) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.timers[t.UUID] = t
+}
+
+func (v *View) passed(uuid string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.timers, uuid)
+}
+
+func (v *View) timer(uuid string) (txn.Timer, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	t, ok := v.timers[uuid]
+	return t, ok
+}
+
+// epoch is the journal's.
+func (v *View) epoch() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.machine.Epoch()
+}
+
+// terminal is whose a transaction in memory is, or "".
+func (v *View) terminal(uuid string) iso8583.TID {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if t := v.machine.Get(uuid); t != nil {
+		return t.TID
+	}
+	return ""
 }
 
 // list copies the transactions in memory for which keep is true, newest first,
