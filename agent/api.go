@@ -53,6 +53,8 @@ var routes = []route{
 	{"DELETE /v1/sessions/{session}", false, (*api).endSession},
 	{"GET /v1/recovery", false, (*api).recovery},
 	{"GET /v1/escalations", false, (*api).escalations},
+	{"GET /v1/losses", false, (*api).listLosses},
+	{"POST /v1/losses/{epoch}/resolve", true, (*api).closeLoss},
 	{"GET /v1/events", false, (*api).events},
 	{"GET /v1/journal", false, (*api).journal},
 	{"GET /v1/terminals", false, (*api).terminals},

@@ -180,7 +180,7 @@ func (rd *reader) reset(why string) error {
 	epoch := rd.agent.view.epoch()
 	return rd.send(client.Event{
 		ID: eventID(epoch, rd.at), Event: client.EventReset, LSN: uint64(rd.at), Epoch: epoch,
-		At: time.UnixMilli(rd.agent.opts.Clock().Wall).UTC(), Reason: why,
+		At: time.UnixMilli(rd.agent.clock().Wall).UTC(), Reason: why,
 	})
 }
 

@@ -23,7 +23,7 @@ func (a *Agent) loop(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		a.handOver()
-		timer.Reset(a.alarms.sleep(a.opts.Clock().Boot))
+		timer.Reset(a.alarms.sleep(a.clock().Boot))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -46,9 +46,10 @@ func (a *Agent) loop(ctx context.Context) error {
 			}
 			a.drain()
 			a.evict()
+			a.marks.moved(uint64(a.journal.Last()), a.machine.Next, a.tids)
 		case <-timer.C:
 		}
-		for _, uuid := range a.alarms.due(a.opts.Clock().Boot) {
+		for _, uuid := range a.alarms.due(a.clock().Boot) {
 			a.view.passed(uuid)
 			a.step(txn.Timeout{UUID: uuid})
 		}
@@ -67,6 +68,7 @@ const (
 	codeJournalFull txn.Code = "journal_full"
 	codeQuarantine  txn.Code = "journal_quarantine"
 	codeRetired     txn.Code = "retired"
+	codeMarkBehind  txn.Code = "mark_behind"
 )
 
 // take looks after what an event needs before it may be stepped.
@@ -83,6 +85,11 @@ func (a *Agent) take(ev txn.Event) error {
 				code = codeQuarantine
 			}
 			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: code})
+			return nil
+		}
+		if !a.marks.covers(b.TID, a.machine.Next(b.TID)) {
+			a.log.Warn("new transaction refused: the mark is too far behind", zap.Error(a.marks.Err()))
+			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeMarkBehind})
 			return nil
 		}
 	}
@@ -195,7 +202,7 @@ func (a *Agent) drain() {
 	for len(a.queued) > 0 {
 		next := a.queued[0]
 		a.queued = a.queued[1:]
-		ready := a.machine.Step(a.opts.Clock(), next)
+		ready := a.machine.Step(a.clock(), next)
 		a.stepped++
 		for _, r := range a.fence.Push(ready) {
 			a.obey(r)

@@ -47,7 +47,11 @@ var problems = map[txn.Code]problem{
 	codeQuarantine:   {http.StatusServiceUnavailable, client.RetryPoll, "the journal lost entries, and a person must accept the loss before a new transaction is taken: nothing was begun"},
 	codeRetired:      {http.StatusGone, client.RetryNever, "this transaction was here and is past the time for which entries are kept: it never runs again"},
 
-	codeLeaseHeld: {http.StatusConflict, client.RetryNever, "the session's lease is held already"},
+	codeMarkBehind: {http.StatusServiceUnavailable, client.RetrySameID, "the journal's mark cannot be written, and numbering is as far ahead of it as may be: nothing was begun"},
+
+	txn.Quarantined:     {http.StatusServiceUnavailable, client.RetryPoll, "journal entries were lost, and this acquirer cannot be shown that an epoch began: a person must close the loss first"},
+	txn.OriginalInDoubt: {http.StatusConflict, client.RetryNever, "journal entries were lost, and the original may have been voided or given back already: a person must ask the acquirer"},
+	codeLeaseHeld:       {http.StatusConflict, client.RetryNever, "the session's lease is held already"},
 
 	txn.UnknownSession:     {http.StatusGone, client.RetrySameID, "there is no such session, or it is over: begin one and ask again under it"},
 	txn.SessionUnfit:       {http.StatusConflict, client.RetrySameID, "the session does not hold this terminal: begin one that does and ask again under it"},

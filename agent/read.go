@@ -118,18 +118,22 @@ func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
 }
 
 func (s *api) writeList(w http.ResponseWriter, keep func(*txn.Transaction) bool) {
+	writeJSON(w, http.StatusOK, s.listOf(keep))
+}
+
+func (s *api) listOf(keep func(*txn.Transaction) bool) client.List {
 	list, more := s.agent.view.list(listLimit, keep)
 	out := client.List{Transactions: []client.Transaction{}, More: more}
 	for i := range list {
 		out.Transactions = append(out.Transactions, *s.agent.present(&list[i]))
 	}
-	writeJSON(w, http.StatusOK, out)
+	return out
 }
 
 func (s *api) health(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	epoch, open, escalated := s.agent.view.counts()
 	h := client.Health{
-		Status: "ok", Version: s.agent.opts.Version, Epoch: epoch, Open: open, Escalations: escalated,
+		Status: "ok", Version: s.agent.opts.Version, Epoch: epoch, Open: open, Escalations: escalated, Losses: len(s.losses(false)),
 		Terminals: []client.Terminal{}, Hosts: s.agent.hosts(),
 	}
 	for _, t := range s.agent.opts.Terminals {
@@ -158,7 +162,7 @@ func (s *api) ready(_ *http.Request, w http.ResponseWriter) *client.Problem {
 func (a *Agent) present(t *txn.Transaction) *client.Transaction {
 	out := present(t)
 	if w, ok := a.view.timer(t.UUID); ok && t.State.Open() && !t.Parked && !t.Stuck {
-		now := a.opts.Clock()
+		now := a.clock()
 		out.Waits = &client.Wait{For: w.For, Until: time.UnixMilli(now.Wall).Add(w.At - now.Boot).UTC()}
 	}
 	return out

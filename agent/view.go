@@ -129,6 +129,20 @@ func (v *View) list(limit int, keep func(*txn.Transaction) bool) (out []txn.Tran
 	return out, false
 }
 
+// mark is what of the durable state belongs into the mark.
+func (v *View) mark(entry uint64) txn.Mark {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.machine.Mark(entry)
+}
+
+// losses lists the losses of journal entries, oldest first.
+func (v *View) losses() []txn.KnownLoss {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.machine.Losses()
+}
+
 // counts says how many are open, and how many wait for a person.
 func (v *View) counts() (epoch uint64, open, escalated int) {
 	v.mu.Lock()

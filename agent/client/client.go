@@ -113,6 +113,17 @@ func (c *Client) Escalations(ctx context.Context) (*List, error) {
 	return get[List](ctx, c, http.MethodGet, "/v1/escalations", nil)
 }
 
+// Losses lists the losses of journal entries.
+func (c *Client) Losses(ctx context.Context) (*Losses, error) {
+	return get[Losses](ctx, c, http.MethodGet, "/v1/losses", nil)
+}
+
+// CloseLoss is an operator's word that the loss with which epoch began is dealt
+// with.
+func (c *Client) CloseLoss(ctx context.Context, epoch uint64, r Resolve) (*Losses, error) {
+	return get[Losses](ctx, c, http.MethodPost, fmt.Sprintf("/v1/losses/%d/resolve", epoch), r)
+}
+
 // Terminals asks how each terminal stands.
 func (c *Client) Terminals(ctx context.Context) (*Terminals, error) {
 	return get[Terminals](ctx, c, http.MethodGet, "/v1/terminals", nil)

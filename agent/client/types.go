@@ -190,8 +190,27 @@ type Moment struct {
 // List is the answer of the calls that list transactions.
 type List struct {
 	Transactions []Transaction `json:"transactions"`
-	More         bool          `json:"more"`           // the list was cut
-	Sale         *SaleView     `json:"sale,omitempty"` // with ?sale=
+	More         bool          `json:"more"`             // the list was cut
+	Sale         *SaleView     `json:"sale,omitempty"`   // with ?sale=
+	Losses       []Loss        `json:"losses,omitempty"` // of /v1/escalations: those that wait for a person
+}
+
+// Loss says that journal entries are gone: the journal was lost, or an older
+// one was put back (R15). Nothing of the epoch that ended is run again.
+type Loss struct {
+	Epoch  uint64    `json:"epoch"` // that began with it
+	Ended  uint64    `json:"ended"` // this epoch and all before it are in doubt
+	At     time.Time `json:"at"`
+	Last   uint64    `json:"last"`           // the journal's last entry
+	Mark   uint64    `json:"mark,omitempty"` // the entry up to which it is known to have been
+	What   string    `json:"what"`
+	Advice string    `json:"advice"`
+	Closed bool      `json:"closed"`
+}
+
+// Losses is the answer of GET /v1/losses.
+type Losses struct {
+	Losses []Loss `json:"losses"`
 }
 
 // SaleView is what the parts of one sale sum to. Attempts of an earlier business
@@ -216,6 +235,7 @@ type Health struct {
 	Epoch       uint64     `json:"epoch"`
 	Open        int        `json:"open"`
 	Escalations int        `json:"escalations"`
+	Losses      int        `json:"losses"` // of journal entries, that wait for a person
 	Terminals   []Terminal `json:"terminals"`
 	Hosts       []Host     `json:"hosts"`
 }

@@ -4,9 +4,20 @@ package txn
 
 // confirm is the commit point (R4): durable before it is acknowledged.
 func confirm(s *step, t *Transaction, ev Event) {
-	s.record(t.UUID, &Confirmed{})
-	s.arm(t, waitShown, s.rules(t).ShownTimeout)
+	if t.Stuck {
+		s.answer(ev.(Confirm).Req, t.UUID, Unsuitable) // a person decides
+		return
+	}
+	s.commit(t)
 	s.answer(ev.(Confirm).Req, t.UUID, OK)
+}
+
+// commit makes what somebody is going to show final, and waits for his word that
+// he did (R10).
+func (s *step) commit(t *Transaction) {
+	s.record(t.UUID, &Confirmed{})
+	s.wait(t).Paid = s.now.Boot
+	s.arm(t, waitShown, s.rules(t).ShownTimeout)
 }
 
 func confirmAgain(s *step, t *Transaction, ev Event) { s.answer(ev.(Confirm).Req, t.UUID, OK) }
@@ -109,7 +120,7 @@ func (s *step) unfit(t *Transaction, e *Resolve) Code {
 			return Unsuitable
 		}
 	case VerbOverride:
-		if t.State != StateReversing && !t.Stuck || t.Overridden {
+		if t.State != StateReversing && !t.Stuck && !s.m.InDoubt(t) || t.Overridden {
 			return Unsuitable
 		}
 	case VerbReversed, VerbDebited:

@@ -45,6 +45,7 @@ type lab struct {
 	implicit bool // every terminal's confirmation
 
 	journal []stored // what is durable
+	mark    *Mark    // kept outside of it
 	held    bool     // the disk takes its time
 	timers  map[string]time.Duration
 	order   []string              // UUIDs as they first got a timer
@@ -74,7 +75,11 @@ func (l *lab) start() {
 		l.t.Fatal(err)
 	}
 	l.evicted = false
-	l.step(l.config())
+	c := l.config()
+	c.Last, c.Mark = uint64(len(l.journal)), l.mark
+	l.step(c)
+	mark := l.m.Mark(uint64(len(l.journal)))
+	l.mark = &mark
 	for _, uuid := range l.m.Open() {
 		l.printf("  recovered %s", uuid)
 		l.step(Recovered{UUID: uuid})

@@ -59,7 +59,7 @@ func (m *Machine) suspect(term *Terminal, e *Begin, now Time) string {
 		case !same || uuid == e.Replaces || t.Overridden:
 		case uuid == e.NotDuplicateOf:
 			return ""
-		case t.doubtful(window, now):
+		case t.doubtful(window, now) || t.unshown() && m.paidWithin(uuid, window, now):
 			return uuid
 		}
 	}
@@ -77,7 +77,12 @@ func (t *Transaction) doubtful(window time.Duration, now Time) bool {
 	case t.Stuck:
 		return recent
 	}
-	return t.State == StateConfirmed && t.Shown != DeliveredYes && !t.givenBack() && recent
+	return t.unshown() && recent
+}
+
+// unshown says that t was paid, and that nobody said that it was handed over.
+func (t *Transaction) unshown() bool {
+	return t.State == StateConfirmed && t.Shown != DeliveredYes && !t.givenBack()
 }
 
 // OwesVoid says that t was paid and that its goods were not handed over: the

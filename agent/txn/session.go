@@ -155,6 +155,5 @@ func (s *step) commitImplicitly(t *Transaction) {
 		s.reverse(t, CauseOrphaned)
 		return
 	}
-	s.record(t.UUID, &Confirmed{})
-	s.arm(t, waitShown, s.rules(t).ShownTimeout)
+	s.commit(t)
 }
