@@ -2,7 +2,9 @@ package agent
 
 import (
 	"cmp"
-	"net/http"
+	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -10,49 +12,45 @@ import (
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 )
 
-// writeSale answers with every attempt at every part of a sale, newest first,
-// and with what all of them sum to. It looks into the journal too: a sum that
-// lacks what memory gave up would be wrong.
-func (s *api) writeSale(w http.ResponseWriter, sale string, keep func(*txn.Transaction) bool) *client.Problem {
-	attempts, more, err := s.attempts(sale)
+// saleView sums up every attempt at every part of a sale. It looks into the
+// journal too: a sum that lacks what memory gave up would be wrong.
+func (a *Agent) saleView(sale string) (*client.SaleView, error) {
+	attempts, err := a.attempts(sale)
 	if err != nil {
-		return newProblem(codeStopping)
+		return nil, err
 	}
-	out := client.List{Transactions: []client.Transaction{}, More: more, Sale: &client.SaleView{Reference: sale, Sums: []client.Tally{}}}
-	for i := range attempts {
-		if keep(&attempts[i]) {
-			out.Transactions = append(out.Transactions, *present(&attempts[i]))
-		}
-	}
-	failed := false
+	var failed error
 	tally := txn.TallySale(attempts, func(uuid string) int64 {
-		t, ok, err := s.agent.find(uuid)
-		failed = failed || err != nil || !ok
+		t, ok, err := a.find(uuid)
+		if err == nil && !ok {
+			err = fmt.Errorf("completion %s: %w", uuid, errNoTransaction)
+		}
+		failed = cmp.Or(failed, err)
 		return t.Left()
 	})
-	if failed {
-		return newProblem(codeStopping)
-	}
+	out := &client.SaleView{Reference: sale, Sums: []client.Tally{}}
 	for _, y := range tally {
-		out.Sale.Sums = append(out.Sale.Sums, client.Tally{Currency: y.Currency.Alpha(), Paid: y.Paid, Held: y.Held, Undecided: y.Undecided})
+		out.Sums = append(out.Sums, client.Tally{Currency: y.Currency.Alpha(), Paid: y.Paid, Held: y.Held, Undecided: y.Undecided})
 	}
-	writeJSON(w, http.StatusOK, out)
-	return nil
+	return out, failed
 }
 
+// errNoTransaction says that the journal does not have what it speaks of.
+var errNoTransaction = errors.New("not in the journal any more")
+
 // attempts finds a sale's transactions, of every merchant that this agent
-// serves, newest first, and at most listLimit of them.
-func (s *api) attempts(sale string) (out []txn.Transaction, more bool, err error) {
-	out, more = s.agent.view.list(listLimit, func(t *txn.Transaction) bool { return t.Sale == sale })
+// serves.
+func (a *Agent) attempts(sale string) ([]txn.Transaction, error) {
+	out, _ := a.view.list(math.MaxInt, func(t *txn.Transaction) bool { return t.Sale == sale })
 	var keys []string
-	for _, t := range s.agent.opts.Terminals {
+	for _, t := range a.opts.Terminals {
 		if key := txn.WholeKey(t.MID, sale); !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
-	l := s.agent.load(nil, keys)
+	l := a.load(nil, keys)
 	if l.err != nil {
-		return nil, false, l.err
+		return nil, l.err
 	}
 	seen := map[string]bool{}
 	for i := range out {
@@ -63,9 +61,5 @@ func (s *api) attempts(sale string) (out []txn.Transaction, more bool, err error
 	for _, uuid := range m.All() {
 		out = append(out, *m.Get(uuid))
 	}
-	slices.SortStableFunc(out, func(a, b txn.Transaction) int { return cmp.Compare(b.At, a.At) })
-	if len(out) > listLimit {
-		out, more = out[:listLimit], true
-	}
-	return out, more, nil
+	return out, nil
 }

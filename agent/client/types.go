@@ -192,6 +192,7 @@ type List struct {
 	Transactions []Transaction `json:"transactions"`
 	More         bool          `json:"more"`             // the list was cut
 	Sale         *SaleView     `json:"sale,omitempty"`   // with ?sale=
+	Next         string        `json:"next,omitempty"`   // of GET /v1/transactions: from=, for the next page
 	Losses       []Loss        `json:"losses,omitempty"` // of /v1/escalations: those that wait for a person
 }
 
