@@ -69,7 +69,7 @@ func (a *app) pages(ctx context.Context, socket string, q url.Values, limit int)
 			return nil, err
 		}
 		out.Transactions = append(out.Transactions, l.Transactions...)
-		out.More, out.Next = l.More, l.Next
+		out.More, out.Next, out.Sale = l.More, l.Next, l.Sale
 		if !l.More || len(out.Transactions) >= limit {
 			return out, nil
 		}
