@@ -27,6 +27,8 @@ const (
 	codeForbidden    txn.Code = "operators_only"
 	codeStopping     txn.Code = "stopping"
 	codeTimedOut     txn.Code = "no_answer_in_time"
+
+	codeHandleUnsupported txn.Code = "handle_unsupported"
 )
 
 // problems is the registry of what can go wrong: the only place where a code
@@ -53,12 +55,13 @@ var problems = map[txn.Code]problem{
 	txn.OriginalInDoubt: {http.StatusConflict, client.RetryNever, "journal entries were lost, and the original may have been voided or given back already: a person must ask the acquirer"},
 	codeLeaseHeld:       {http.StatusConflict, client.RetryNever, "the session's lease is held already"},
 
-	txn.UnknownSession:     {http.StatusGone, client.RetrySameID, "there is no such session, or it is over: begin one and ask again under it"},
-	txn.SessionUnfit:       {http.StatusConflict, client.RetrySameID, "the session does not hold this terminal: begin one that does and ask again under it"},
-	txn.SessionRequired:    {http.StatusConflict, client.RetrySameID, "this terminal commits with the approval: only under a session, whose lease says that somebody is there to show it"},
-	txn.SuspectedDuplicate: {http.StatusConflict, client.RetryNewID, "the same card, amount and terminal as a transaction whose outcome is undecided or was never shown: look at that one; if this is another purchase, say so with not_duplicate_of"},
-	txn.ReplacedUnknown:    {http.StatusUnprocessableEntity, client.RetryNewID, "there is no such attempt to replace"},
-	txn.ReplacedUnfit:      {http.StatusUnprocessableEntity, client.RetryNewID, "what is to be replaced is no attempt at this part of this sale"},
+	txn.UnknownSession:       {http.StatusGone, client.RetrySameID, "there is no such session, or it is over: begin one and ask again under it"},
+	txn.SessionUnfit:         {http.StatusConflict, client.RetrySameID, "the session does not hold this terminal: begin one that does and ask again under it"},
+	txn.SessionRequired:      {http.StatusConflict, client.RetrySameID, "this terminal commits with the approval: only under a session, whose lease says that somebody is there to show it"},
+	txn.ConfirmationRequired: {http.StatusConflict, client.RetryNewID, "this terminal commits with the approval: a card in its reader, or a partial approval, needs an application that confirms"},
+	txn.SuspectedDuplicate:   {http.StatusConflict, client.RetryNewID, "the same card, amount and terminal as a transaction whose outcome is undecided or was never shown: look at that one; if this is another purchase, say so with not_duplicate_of"},
+	txn.ReplacedUnknown:      {http.StatusUnprocessableEntity, client.RetryNewID, "there is no such attempt to replace"},
+	txn.ReplacedUnfit:        {http.StatusUnprocessableEntity, client.RetryNewID, "what is to be replaced is no attempt at this part of this sale"},
 
 	txn.UUIDReused:      {http.StatusConflict, client.RetryNewID, "this UUID belongs to a transaction with another body"},
 	txn.EpochOld:        {http.StatusGone, client.RetryNever, "the UUID was minted in another epoch of the journal: it may have run then, so it never runs again"},
@@ -80,10 +83,17 @@ var problems = map[txn.Code]problem{
 	txn.NotApproved:     {http.StatusConflict, client.RetryNever, "there is no approval to confirm"},
 	txn.BeingReversed:   {http.StatusConflict, client.RetryNever, "too late: the transaction is being reversed"},
 	txn.Committed:       {http.StatusConflict, client.RetryNever, "the transaction is confirmed: void it instead"},
-	txn.NotConfirmed:    {http.StatusConflict, client.RetryPoll, "nothing may have been shown: the transaction is not final"},
-	txn.Unsuitable:      {http.StatusConflict, client.RetryNever, "the transaction's state does not allow this"},
-	txn.ParkFirst:       {http.StatusConflict, client.RetrySameID, "reversals are still being sent: park it first"},
-	txn.TooEarly:        {http.StatusConflict, client.RetryPoll, "a reversal that was sent may still reach the host: wait for a message's longest lifetime"},
+	txn.TakenAsCancel:   {http.StatusConflict, client.RetryNever, "the card declined: this was taken as a cancel, and the transaction is being reversed"},
+
+	txn.ChipVerdictMissing: {http.StatusConflict, client.RetryPoll, "a chip is in the reader: confirm with what its second GENERATE AC gave, or cancel"},
+	txn.ChipUnexpected:     {http.StatusConflict, client.RetryPoll, "no chip was read for this transaction: confirm without a verdict, if it is the one that is meant"},
+	txn.AmountNotAgreed:    {http.StatusConflict, client.RetryPoll, "this is not the amount that was approved: confirm with approved_amount once the customer agreed to it, or cancel"},
+	codeHandleUnsupported:  {http.StatusUnprocessableEntity, client.RetryNewID, "the acquirer's dialect cannot carry this card handle"},
+
+	txn.NotConfirmed: {http.StatusConflict, client.RetryPoll, "nothing may have been shown: the transaction is not final"},
+	txn.Unsuitable:   {http.StatusConflict, client.RetryNever, "the transaction's state does not allow this"},
+	txn.ParkFirst:    {http.StatusConflict, client.RetrySameID, "reversals are still being sent: park it first"},
+	txn.TooEarly:     {http.StatusConflict, client.RetryPoll, "a reversal that was sent may still reach the host: wait for a message's longest lifetime"},
 }
 
 func (c problem) make(code txn.Code) *client.Problem {

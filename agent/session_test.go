@@ -273,6 +273,9 @@ func TestImplicit(t *testing.T) {
 	bubble(t, func(l *lab) {
 		l.refused(t, problemCase{"without a session", "PUT", "/v1/transactions/" + client.NewUUID(), l.with("", ""), 409, "session_required", client.RetrySameID, ""})
 		s := l.session(client.NewSession{})
+		part := l.under(s, "S1", 100)
+		part.Partial = "accept"
+		l.refused(t, problemCase{"a part will do", "PUT", "/v1/transactions/" + client.NewUUID(), string(mustJSON(t, part)), 409, "confirmation_required", client.RetryNewID, ""})
 		id := client.NewUUID()
 		if tx := l.begin(id, l.under(s, "S1", 100), time.Minute); tx.State != "confirmed" || tx.Must != client.MustShowApproved || !tx.Implicit {
 			t.Errorf("%+v", tx)

@@ -2,16 +2,6 @@ package txn
 
 // What the payment application and the operator ask for.
 
-// confirm is the commit point (R4): durable before it is acknowledged.
-func confirm(s *step, t *Transaction, ev Event) {
-	if t.Stuck {
-		s.answer(ev.(Confirm).Req, t.UUID, Unsuitable) // a person decides
-		return
-	}
-	s.commit(t)
-	s.answer(ev.(Confirm).Req, t.UUID, OK)
-}
-
 // commit makes what somebody is going to show final, and waits for his word that
 // he did (R10).
 func (s *step) commit(t *Transaction) {
@@ -20,16 +10,16 @@ func (s *step) commit(t *Transaction) {
 	s.arm(t, waitShown, s.rules(t).ShownTimeout)
 }
 
-func confirmAgain(s *step, t *Transaction, ev Event) { s.answer(ev.(Confirm).Req, t.UUID, OK) }
-
 func confirmEarly(s *step, t *Transaction, ev Event) { s.answer(ev.(Confirm).Req, t.UUID, NotDecided) }
 
 func confirmLate(s *step, t *Transaction, ev Event) {
-	s.answer(ev.(Confirm).Req, t.UUID, BeingReversed)
+	e := ev.(Confirm)
+	s.answer(e.Req, t.UUID, declinedAgain(t, &e, BeingReversed))
 }
 
 func confirmNothing(s *step, t *Transaction, ev Event) {
-	s.answer(ev.(Confirm).Req, t.UUID, NotApproved)
+	e := ev.(Confirm)
+	s.answer(e.Req, t.UUID, declinedAgain(t, &e, NotApproved))
 }
 
 // cancel undoes what is not confirmed.
@@ -40,8 +30,13 @@ func cancel(s *step, t *Transaction, ev Event) {
 		return
 	}
 	cause := CauseCancelled
-	if e.Reason == CancelCardDeclined || e.Reason == CancelCardRemoved {
+	switch e.Reason {
+	case CancelCardDeclined, CancelCardRemoved:
 		cause = CauseChip
+	case CancelPartialRefused:
+		if t.ApprovedMinor != 0 { // else nothing was approved yet, and the request may still be on its way
+			cause = CausePartial
+		}
 	}
 	s.reverse(t, cause)
 	s.answer(e.Req, t.UUID, OK)

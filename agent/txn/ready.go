@@ -82,12 +82,13 @@ const (
 	Unsupported     Code = "unsupported_type" // the acquirer's dialect has no such message
 	Quarantined     Code = "quarantined"      // journal entries were lost, and this acquirer cannot be shown that an epoch began
 
-	UnknownSession     Code = "unknown_session"     // never begun, or over
-	SessionUnfit       Code = "session_unfit"       // it does not hold this terminal
-	SessionRequired    Code = "session_required"    // the terminal commits with the approval: only under a lease
-	SuspectedDuplicate Code = "suspected_duplicate" // same card, amount and terminal as what is undecided or unshown
-	ReplacedUnknown    Code = "replaced_unknown"    // no such transaction here
-	ReplacedUnfit      Code = "replaced_unfit"      // no attempt at this part of this sale
+	UnknownSession       Code = "unknown_session"       // never begun, or over
+	SessionUnfit         Code = "session_unfit"         // it does not hold this terminal
+	SessionRequired      Code = "session_required"      // the terminal commits with the approval: only under a lease
+	ConfirmationRequired Code = "confirmation_required" // the terminal confirms nothing, and this must be confirmed
+	SuspectedDuplicate   Code = "suspected_duplicate"   // same card, amount and terminal as what is undecided or unshown
+	ReplacedUnknown      Code = "replaced_unknown"      // no such transaction here
+	ReplacedUnfit        Code = "replaced_unfit"        // no attempt at this part of this sale
 
 	OriginalUnknown Code = "original_unknown"  // no such transaction here
 	OriginalUnfit   Code = "original_unfit"    // of a type, merchant or currency that this cannot follow
@@ -102,8 +103,13 @@ const (
 	NotApproved   Code = "not_approved"      // confirm: declined, reversed or never sent
 	BeingReversed Code = "being_reversed"    // confirm: too late; and the warning of a new attempt
 	Committed     Code = "already_confirmed" // cancel: void it instead
-	NotConfirmed  Code = "not_confirmed"     // shown: nothing was approved
-	Unsuitable    Code = "unsuitable_state"  // resolve: the verb does not fit the state
-	ParkFirst     Code = "park_first"        // resolve: reversals are still being sent
-	TooEarly      Code = "too_early"         // resolve: a sent reversal may still arrive
+	TakenAsCancel Code = "taken_as_cancel"   // confirm: the card declined, so it is being reversed
+
+	ChipVerdictMissing Code = "chip_verdict_missing" // confirm: a contact chip's word is needed
+	ChipUnexpected     Code = "chip_unexpected"      // confirm: no chip was read
+	AmountNotAgreed    Code = "amount_not_agreed"    // confirm: not the amount that was approved
+	NotConfirmed       Code = "not_confirmed"        // shown: nothing was approved
+	Unsuitable         Code = "unsuitable_state"     // resolve: the verb does not fit the state
+	ParkFirst          Code = "park_first"           // resolve: reversals are still being sent
+	TooEarly           Code = "too_early"            // resolve: a sent reversal may still arrive
 )

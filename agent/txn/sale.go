@@ -118,7 +118,7 @@ func TallySale(attempts []Transaction, completed func(uuid string) int64) []Tall
 		}
 		switch y := &out[n]; {
 		case t.replaceable() || t.Stuck && t.State != StateConfirmed:
-			y.Undecided += t.Minor
+			y.Undecided += t.Taken()
 		case t.State != StateConfirmed:
 		case t.Kind == iso8583.Sale:
 			y.Paid += t.Left()

@@ -50,7 +50,7 @@ func (s *step) sessionBegan(e SessionBegan) {
 	s.m.sessions[e.ID] = &session{tids: slices.Clone(e.TIDs)}
 	for _, uuid := range s.m.Open() {
 		t := s.m.hot[uuid]
-		if t.Session != "" && slices.Contains(e.TIDs, t.TID) && s.m.sessions[s.wait(t).Holder] == nil {
+		if (t.Session != "" || t.NeedsVerdict()) && slices.Contains(e.TIDs, t.TID) && s.m.sessions[s.wait(t).Holder] == nil {
 			s.run(uuid, SessionTaken, e)
 		}
 	}
@@ -106,6 +106,8 @@ func (m *Machine) refuseSession(term *Terminal, e *Begin) Code {
 		return SessionUnfit
 	case e.Session == "" && term.Implicit && e.Type.NeedsConfirmation():
 		return SessionRequired
+	case term.Implicit && e.Type.NeedsConfirmation() && (e.Partial || e.Card.ReadChip() == iso8583.ChipContact):
+		return ConfirmationRequired // a card in the reader and a smaller amount need somebody's word
 	}
 	return ""
 }
@@ -138,8 +140,13 @@ func orphaned(s *step, t *Transaction, _ Event) {
 }
 
 // adopted: another application has taken the terminal, and is told of t. It has
-// what is left of the whole time.
+// what is left of the whole time. The card's word about a chip that was in the
+// reader went with the application before it, so that one is undone at once.
 func adopted(s *step, t *Transaction, ev Event) {
+	if t.NeedsVerdict() {
+		reverseFor(CauseOrphaned)(s, t, ev)
+		return
+	}
 	w := s.wait(t)
 	w.Holder, w.Orphan = ev.(SessionBegan).ID, false
 	if t.State == StateApproved && !t.Stuck {

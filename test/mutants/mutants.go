@@ -19,6 +19,7 @@ const (
 	apply    = "agent/txn/apply.go"
 	ask      = "agent/txn/ask.go"
 	begin    = "agent/txn/begin.go"
+	chip     = "agent/txn/chip.go"
 	machine  = "agent/txn/machine.go"
 	reversal = "agent/txn/reversal.go"
 	response = "agent/txn/response.go"
@@ -111,7 +112,7 @@ var mutants = []mutant{
 		"if e.Currency != \"\" && e.Currency != t.Currency.Numeric() {",
 		"if e.Currency == \"none\" {"},
 	{"a partial approval is an approval", "A: Partial approval refused", table,
-		"AnswerPartial:       {partial, undo,",
+		"AnswerPartial:       {partial, []State{StateApproved, StateReversing},",
 		"AnswerPartial:       {approved, []State{StateApproved},"},
 	{"94 to a request is a decline", "A: Response codes of the request", table,
 		"AnswerDuplicate:     {collision, []State{StateFailed},",
