@@ -40,6 +40,7 @@ func (a *app) commands() []*cobra.Command {
 	return append(out,
 		listCommand(a),
 		showCommand(a),
+		watchCommand(a),
 		recoveryCommand(a),
 		escalationsCommand(a),
 		resolveCommand(a),
