@@ -54,6 +54,7 @@ var routes = []route{
 	{"GET /v1/events", false, (*api).events},
 	{"GET /v1/journal", false, (*api).journal},
 	{"GET /v1/terminals", false, (*api).terminals},
+	{"POST /v1/terminals/{tid}/sign-on", false, (*api).signOn},
 	{"GET /v1/health", false, (*api).health},
 	{"GET /v1/ready", false, (*api).ready},
 	{"GET /v1/openapi.yaml", false, (*api).openapi},

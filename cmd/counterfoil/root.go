@@ -42,6 +42,7 @@ func (a *app) commands() []*cobra.Command {
 		showCommand(a),
 		watchCommand(a),
 		recoveryCommand(a),
+		signOnCommand(a),
 		escalationsCommand(a),
 		resolveCommand(a),
 		journalCommand(a),

@@ -39,7 +39,7 @@ type canvas struct {
 
 // line adds a line in a colour, cut to the width.
 func (c *canvas) line(colour, format string, args ...any) {
-	text := []rune(fmt.Sprintf(format, args...))
+	text := []rune(strings.Map(printable, fmt.Sprintf(format, args...)))
 	if c.width > 0 && len(text) > c.width {
 		text = append(text[:c.width-1], '…')
 	}
