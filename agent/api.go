@@ -210,6 +210,9 @@ func (s *api) begin(r *http.Request, w http.ResponseWriter) *client.Problem {
 	}
 	b, p := parseBegin(uuid, &body)
 	if p != nil {
+		if p.Field == "amount" && body.Amount == 0 && s.agent.terminals[body.Terminal].TID != "" {
+			s.agent.lookout.zero(body.Terminal, s.agent.opts.Clock().Wall)
+		}
 		return p
 	}
 	if p := s.complete(&b, &body); p != nil {
