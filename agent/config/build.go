@@ -36,6 +36,7 @@ func (c *Config) Fill(o *agent.Options) (err error) {
 			TID: iso8583.TID(t.TID), MID: iso8583.MID(t.MID), Acquirer: t.Acquirer,
 		})
 	}
+	o.Patterns = c.Patterns.build()
 	o.Push, err = c.Push.build()
 	return err
 }
