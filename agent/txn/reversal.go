@@ -15,16 +15,24 @@ func (s *step) reverse(t *Transaction, c Cause) {
 		return
 	}
 	s.lock(t) // a declined one may have let its original go
+	answered := t.State == StateApproved || c == CausePartial
 	if !reversible(r, t.Kind) {
 		s.escalate(t, CauseNotReversible)
+		if !answered {
+			s.quieten(t)
+		}
 		s.disarm(t)
 		return
 	}
-	s.record(t.UUID, &Reversing{
-		Cause: c, Reason: reason(&r.Reversal.Reasons, c),
-		Answered: t.State == StateApproved || c == CausePartial,
-	})
+	s.record(t.UUID, &Reversing{Cause: c, Reason: reason(&r.Reversal.Reasons, c), Answered: answered})
 	s.attempt(t, false)
+}
+
+// quieten puts off the acquirer's word until the request of t can reach the
+// host no more: it would be about what has not happened yet.
+func (s *step) quieten(t *Transaction) {
+	w := s.wait(t)
+	w.Quiet = max(w.Request, s.now.Boot) + time.Duration(s.rules(t).Reversal.MessageLifetime)
 }
 
 // reason is DE 39 of the reversal.

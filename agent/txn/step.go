@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"maps"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -140,6 +141,7 @@ func (s *step) configure(e Configure) {
 	if s.m.epoch == 0 {
 		s.record("epoch:", &Epoch{Number: e.Epoch})
 	}
+	s.m.terminals = maps.Clone(s.m.terminals) // copies of m share it
 	for _, term := range e.Terminals {
 		term.hash = term.Rules.Hash()
 		s.m.terminals[term.TID] = &term

@@ -9,7 +9,7 @@ import (
 
 // Exploration is what an exhaustive run found.
 type Exploration struct {
-	Schedules float64 // from the start to the end, each different
+	Schedules float64 // from the start to the end, each different; there are more, see visited
 	States    int64   // of core and world
 	Steps     int64   // between two states
 	Ends      int64   // states in which nothing has to happen any more, judged as a settlement
@@ -23,19 +23,42 @@ type Exploration struct {
 // link and host together. It branches from copies of the world, and does not
 // follow a state twice. It stops at the first violation.
 func Explore(p Personality, crashes, faults int) *Exploration {
-	e := explorer{p: p, budget: budget{crashes, faults}, seen: map[[2]uint64]float64{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
-	e.x.Schedules = e.branch(nil, action{op: opStart})
+	e := explorer{p: p, budget: budget{crashes, faults}, seen: map[[2]uint64]visited{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	e.x.Schedules = e.branch(nil, action{op: opStart}, false)
 	return &e.x
 }
 
 type explorer struct {
 	p      Personality
 	budget budget
-	seen   map[[2]uint64]float64 // schedules from that state on
+	seen   map[[2]uint64]visited
 	seeds  [2]maphash.Seed
 	buf    []byte
 	path   []turn
 	x      Exploration
+}
+
+// visited is what is known of a state of core and world. Whoever comes back to it
+// with no more crashes and faults to spend than one before him can do nothing
+// that was not tried: he turns back. His schedules are counted where the budget
+// is the same, and as one where it is smaller.
+type visited struct {
+	budgets   uint16 // a bit for each budget that is covered
+	of        budget // that schedules is of: the one that came first
+	schedules float64
+}
+
+// bit is the place of a budget of at most 3 and 3.
+func (b budget) bit() int { return b.crashes*4 + b.faults }
+
+// covers lists every budget that is no larger.
+func (b budget) covers() (bits uint16) {
+	for c := range b.crashes + 1 {
+		for f := range b.faults + 1 {
+			bits |= 1 << budget{c, f}.bit()
+		}
+	}
+	return bits
 }
 
 // turn is one step of the way to the present state.
@@ -53,8 +76,8 @@ func (e *explorer) world(c *Choices) *World {
 }
 
 // branch lets a happen in w, in every way it can, and goes on from there. It
-// returns the number of schedules.
-func (e *explorer) branch(w *World, a action) (schedules float64) {
+// returns the number of schedules. The last branch of a state may use it up.
+func (e *explorer) branch(w *World, a action, last bool) (schedules float64) {
 	c := &Choices{mode: enumerating}
 	e.path = append(e.path, turn{a, c})
 	defer func() { e.path = e.path[:len(e.path)-1] }()
@@ -63,14 +86,16 @@ func (e *explorer) branch(w *World, a action) (schedules float64) {
 		switch {
 		case w == nil:
 			n = e.world(c)
-		case a.op == opDelay:
-			n = w // it is the last one of its list, and chooses nothing
+		case last && w.certain(a):
+			n = w // nobody needs it any more
 		default:
 			n = w.clone()
 		}
 		n.c = c
 		e.x.Steps++
-		n.doAny(a)
+		if n.doAny(a); n == w && len(c.taken) > 0 {
+			panic("a certain outcome was chosen")
+		}
 		if n.broken == nil {
 			schedules += e.visit(n)
 		} else {
@@ -86,11 +111,19 @@ func (e *explorer) branch(w *World, a action) (schedules float64) {
 func (e *explorer) visit(w *World) (schedules float64) {
 	e.buf = w.shape(e.buf[:0])
 	key := [2]uint64{maphash.Bytes(e.seeds[0], e.buf), maphash.Bytes(e.seeds[1], e.buf)}
-	if n, ok := e.seen[key]; ok {
-		return n
+	now, known := *w.budget, e.seen[key]
+	switch {
+	case known.budgets == 0:
+		known.of = now
+		e.x.States++
+	case known.budgets&(1<<now.bit()) == 0:
+	case known.of == now:
+		return known.schedules
+	default:
+		return 1
 	}
-	e.seen[key] = 0
-	e.x.States++
+	known.budgets |= now.covers()
+	e.seen[key] = known
 	e.x.Depth = max(e.x.Depth, len(e.path))
 	if calm := w.listAll(); calm {
 		e.x.Ends++
@@ -101,14 +134,35 @@ func (e *explorer) visit(w *World) (schedules float64) {
 		}
 		schedules = 1
 	}
-	for _, a := range w.acts {
-		if schedules += e.branch(w, a); e.x.Broken != nil {
+	acts := w.acts
+	for i, a := range acts {
+		if schedules += e.branch(w, a, i == len(acts)-1); e.x.Broken != nil {
 			return schedules
 		}
 	}
-	e.seen[key] = schedules
+	if known = e.seen[key]; known.of == now {
+		known.schedules = schedules
+		e.seen[key] = known
+	}
 	return schedules
 }
+
+// certain says that a has one outcome: there is nothing left to choose, in it
+// or in what it sets off.
+func (w *World) certain(a action) bool {
+	switch a.op {
+	case opDelay:
+		return true
+	case opSynced, opTimer:
+		return w.budget.spent()
+	case opDeliver:
+		p := &w.net[a.arg]
+		return w.budget.spent() && (p.out == nil || p.out.Reversal())
+	}
+	return false
+}
+
+func (b *budget) spent() bool { return b.crashes == 0 && b.faults == 0 }
 
 // again goes the present way once more, and writes down what happens.
 func (e *explorer) again() *World {

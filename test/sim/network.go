@@ -19,7 +19,7 @@ type packet struct {
 // transmit gives a message to the link: it leaves or not, and the agent is told
 // what is known of that.
 func (w *World) transmit(o *txn.Outbound) {
-	t := w.named[o.UUID]
+	t := w.named(o.UUID)
 	w.onWire(t, o)
 	r := report{route: o.Route, attempt: o.Attempt, t: t, card: o.Facts.Card, after: w.now.Boot}
 	if w.fault(SlowLink, w.p.SlowLink) {

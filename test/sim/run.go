@@ -275,7 +275,7 @@ func (w *World) due() *Txn {
 func (w *World) flipOne() {
 	for route, h := range w.hosts {
 		for _, a := range h.ledger.accounts {
-			if a.flips && a.state == accountDeclined {
+			if a.flips && a.state == accountDeclined && (w.p.Lenient || a.t.original == nil || a.covered(h.ledger, a.t.typ(), a.amount)) {
 				h.flip(w, a, route)
 				return
 			}

@@ -6,16 +6,18 @@ import (
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 )
 
-// shape appends everything that decides the future of core and world.
+// shape appends everything that decides the future of core and world, but for the budget.
 func (w *World) shape(b []byte) []byte {
-	b = append(b, byte(w.budget.crashes), byte(w.budget.faults))
 	b = w.agent.m.AppendShape(b, w.now)
 	b = append(b, '/')
 	b = w.agent.view.AppendShape(b, w.now)
 	b = w.shapeOfHeld(b)
 	for _, t := range w.txns {
 		b = append(b, 'T', byte(t.left), bit(t.paid > 0), bit(t.unpaid > 0), bit(t.unknown > 0),
-			byte(t.j), bit(t.confirmed), bit(t.escalated), bit(w.ticking(t)), bit(t.undelivered), bit(t.key.stan != 0))
+			byte(t.j), bit(t.confirmed), bit(t.escalated), bit(w.ticking(t)), bit(t.undelivered), bit(t.dropped), bit(t.key.stan != 0), byte(t.errand))
+		b = append(b, t.begin.Type...)
+		b = append(b, t.begin.Original...)
+		b = binary.AppendVarint(b, t.begin.Amount.Minor)
 		b = binary.AppendVarint(b, t.net)
 	}
 	for i := range w.net {
@@ -83,7 +85,7 @@ func shapeOfPacket(b []byte, p *packet) []byte {
 }
 
 func (w *World) shapeOfApp(b []byte, a *app) []byte {
-	b = append(b, 'A', byte(a.state), bit(a.lost), bit(a.late), byte(a.sale), byte(a.attempts), bit(a.knows), bit(a.recovering), bit(a.cancelled))
+	b = append(b, 'A', byte(a.state), bit(a.lost), bit(a.late), byte(a.errand), byte(a.attempts), bit(a.knows), bit(a.recovering), bit(a.cancelled))
 	b = append(b, a.delivered...)
 	for _, t := range []*Txn{a.cur, a.left} {
 		if t != nil {
