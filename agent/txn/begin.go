@@ -118,6 +118,8 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 		return OriginalUnknown, e.Original
 	case !slices.Contains(e.Type.Originals(), o.Kind), o.MID != term.MID, o.Currency != e.Amount.Currency:
 		return OriginalUnfit, e.Original
+	case e.CardHash != "" && o.CardHash != "" && e.CardHash != o.CardHash:
+		return OtherCard, e.Original // credits and captures belong to the card that was debited or held
 	case o.State != StateConfirmed:
 		return OriginalOpen, e.Original
 	case o.Busy() != "":

@@ -86,6 +86,7 @@ const (
 	OriginalBusy    Code = "original_busy"    // another that follows it is undecided
 	OriginalUsed    Code = "original_used"    // voided, given back or completed already
 	AboveOriginal   Code = "above_original"   // more than is left of the original
+	OtherCard       Code = "other_card"       // not the original's card
 
 	NotFound      Code = "not_found"
 	NotDecided    Code = "not_decided"       // confirm: the host has not answered

@@ -18,7 +18,7 @@ func (s *step) reverse(t *Transaction, c Cause) {
 	answered := t.State == StateApproved || c == CausePartial
 	if !reversible(r, t.Kind) {
 		s.escalate(t, CauseNotReversible)
-		if !answered {
+		if t.State == StatePending && !answered {
 			s.quieten(t)
 		}
 		s.disarm(t)

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // Clone is an independent copy, volatile part included. The exhaustive run
@@ -69,7 +71,12 @@ func (t *Transaction) append(dst []byte) []byte {
 // else: states, flags and waits relative to now, without wall times and
 // evidence. The exhaustive run tells visited states by it.
 func (m *Machine) AppendShape(dst []byte, now Time) []byte {
-	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
+	tids := make([]iso8583.TID, 0, 8)
+	for tid := range m.heads { // order: sorted next
+		tids = append(tids, tid)
+	}
+	slices.Sort(tids)
+	for _, tid := range tids {
 		dst = append(append(dst, '|'), tid...)
 		dst = binary.AppendVarint(dst, int64(m.heads[tid].Next))
 	}

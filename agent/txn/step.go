@@ -143,7 +143,9 @@ func (s *step) configure(e Configure) {
 	}
 	s.m.terminals = maps.Clone(s.m.terminals) // copies of m share it
 	for _, term := range e.Terminals {
-		term.hash = term.Rules.Hash()
+		if term.hash == "" {
+			term.hash = term.Rules.Hash()
+		}
 		s.m.terminals[term.TID] = &term
 		if s.m.rules[term.hash] == nil {
 			s.record("rules:"+term.hash, &RulesUsed{Hash: term.hash, JSON: term.Rules.JSON()})

@@ -107,10 +107,16 @@ func (w *World) ownView() *txn.Machine {
 }
 
 func (w *World) configuration() txn.Configure {
+	if w.configured != nil {
+		return *w.configured
+	}
 	e := txn.Configure{Epoch: 1}
 	rules := w.p.rules(w.unit, w.agent.variant)
 	for _, tid := range tids[:w.p.Terminals] {
-		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes})
+		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes}.Hashed())
+	}
+	if w.budget != nil {
+		w.configured = &e // the only one there is
 	}
 	return e
 }

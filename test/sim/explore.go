@@ -9,7 +9,7 @@ import (
 
 // Exploration is what an exhaustive run found.
 type Exploration struct {
-	Schedules float64 // from the start to the end, each different; there are more, see visited
+	Schedules float64 // from the start to the end, each different
 	States    int64   // of core and world
 	Steps     int64   // between two states
 	Ends      int64   // states in which nothing has to happen any more, judged as a settlement
@@ -23,7 +23,7 @@ type Exploration struct {
 // link and host together. It branches from copies of the world, and does not
 // follow a state twice. It stops at the first violation.
 func Explore(p Personality, crashes, faults int) *Exploration {
-	e := explorer{p: p, budget: budget{crashes, faults}, seen: map[[2]uint64]visited{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	e := explorer{p: p, budget: budget{crashes, faults}, seen: map[[2]uint64]float64{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 	e.x.Schedules = e.branch(nil, action{op: opStart}, false)
 	return &e.x
 }
@@ -31,34 +31,11 @@ func Explore(p Personality, crashes, faults int) *Exploration {
 type explorer struct {
 	p      Personality
 	budget budget
-	seen   map[[2]uint64]visited
+	seen   map[[2]uint64]float64 // schedules from that state on
 	seeds  [2]maphash.Seed
 	buf    []byte
 	path   []turn
 	x      Exploration
-}
-
-// visited is what is known of a state of core and world. Whoever comes back to it
-// with no more crashes and faults to spend than one before him can do nothing
-// that was not tried: he turns back. His schedules are counted where the budget
-// is the same, and as one where it is smaller.
-type visited struct {
-	budgets   uint16 // a bit for each budget that is covered
-	of        budget // that schedules is of: the one that came first
-	schedules float64
-}
-
-// bit is the place of a budget of at most 3 and 3.
-func (b budget) bit() int { return b.crashes*4 + b.faults }
-
-// covers lists every budget that is no larger.
-func (b budget) covers() (bits uint16) {
-	for c := range b.crashes + 1 {
-		for f := range b.faults + 1 {
-			bits |= 1 << budget{c, f}.bit()
-		}
-	}
-	return bits
 }
 
 // turn is one step of the way to the present state.
@@ -67,12 +44,28 @@ type turn struct {
 	c      *Choices // taken within it
 }
 
-// world is a new one.
-func (e *explorer) world(c *Choices) *World {
+// world is a new one, in which as much of the plan is done as is to go well.
+func (e *explorer) world(c *Choices, tracing bool) *World {
 	left := e.budget
-	w := newWorld(e.p, c, &e.x.Stats)
-	w.unit, w.budget, w.checks = time.Microsecond, &left, true
+	w := newWorld(e.p, Replaying(nil), &e.x.Stats)
+	w.unit, w.budget, w.checks, w.tracing = time.Microsecond, &budget{}, true, tracing
+	w.calmly()
+	w.c, w.budget = c, &left
 	return w
+}
+
+// calmly does the first errands of the plan, with nothing going wrong.
+func (w *World) calmly() {
+	if w.p.Calm == 0 {
+		return
+	}
+	w.start()
+	for a := w.apps[0]; a.errand < w.p.Calm || a.state != appIdle; {
+		if w.listAll(); len(w.acts) == 0 || w.broken != nil {
+			panic("the calm part of the plan does not end: " + a.state.String())
+		}
+		w.doAny(w.acts[0])
+	}
 }
 
 // branch lets a happen in w, in every way it can, and goes on from there. It
@@ -85,7 +78,7 @@ func (e *explorer) branch(w *World, a action, last bool) (schedules float64) {
 		var n *World
 		switch {
 		case w == nil:
-			n = e.world(c)
+			n = e.world(c, false)
 		case last && w.certain(a):
 			n = w // nobody needs it any more
 		default:
@@ -111,19 +104,11 @@ func (e *explorer) branch(w *World, a action, last bool) (schedules float64) {
 func (e *explorer) visit(w *World) (schedules float64) {
 	e.buf = w.shape(e.buf[:0])
 	key := [2]uint64{maphash.Bytes(e.seeds[0], e.buf), maphash.Bytes(e.seeds[1], e.buf)}
-	now, known := *w.budget, e.seen[key]
-	switch {
-	case known.budgets == 0:
-		known.of = now
-		e.x.States++
-	case known.budgets&(1<<now.bit()) == 0:
-	case known.of == now:
-		return known.schedules
-	default:
-		return 1
+	if n, ok := e.seen[key]; ok {
+		return n
 	}
-	known.budgets |= now.covers()
-	e.seen[key] = known
+	e.seen[key] = 0
+	e.x.States++
 	e.x.Depth = max(e.x.Depth, len(e.path))
 	if calm := w.listAll(); calm {
 		e.x.Ends++
@@ -140,10 +125,7 @@ func (e *explorer) visit(w *World) (schedules float64) {
 			return schedules
 		}
 	}
-	if known = e.seen[key]; known.of == now {
-		known.schedules = schedules
-		e.seen[key] = known
-	}
+	e.seen[key] = schedules
 	return schedules
 }
 
@@ -166,8 +148,7 @@ func (b *budget) spent() bool { return b.crashes == 0 && b.faults == 0 }
 
 // again goes the present way once more, and writes down what happens.
 func (e *explorer) again() *World {
-	w := e.world(nil)
-	w.tracing = true
+	w := e.world(nil, true)
 	for _, t := range e.path {
 		w.c = Replaying(t.c.Values())
 		w.doAny(t.action)
@@ -236,6 +217,14 @@ func (w *World) listFree() {
 	}
 	if w.budget.crashes > 0 {
 		w.acts = append(w.acts, action{opAgentCrash, 0, 0})
+	}
+	if w.p.Operator == 0 || len(w.agent.held) > 0 {
+		return
+	}
+	for i, t := range w.txns {
+		if seen := w.agent.view.Get(t.uuid); seen != nil && seen.Stuck {
+			w.acts = append(w.acts, action{opOperator, i, 0})
+		}
 	}
 }
 

@@ -220,8 +220,11 @@ func (h *host) undo(w *World, a *account, f *iso8583.Facts) string {
 		if a.hidden {
 			return "25"
 		}
-		if a.undone < w.p.Refusals && w.fault(Refused, 1000) {
-			a.undone++
+		if a.undone < w.p.Refusals && (w.budget == nil || w.budget.faults > 0) {
+			if a.undone++; w.budget != nil {
+				w.budget.faults--
+			}
+			w.stats.Faults[Refused]++
 			return w.p.RefusalCode
 		}
 		if a.undone > 0 {

@@ -211,7 +211,11 @@ func (w *World) do(a action) {
 	case opAgentCrash:
 		w.crash()
 	case opOperator:
-		w.operate()
+		if w.budget != nil {
+			w.word(w.txns[a.arg])
+		} else {
+			w.operate()
+		}
 	case opStray:
 		w.stats.Faults[Strayed]++
 		w.stray()

@@ -6,8 +6,9 @@ import (
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 )
 
-// shape appends everything that decides the future of core and world, but for the budget.
+// shape appends everything that decides the future of core and world.
 func (w *World) shape(b []byte) []byte {
+	b = append(b, byte(w.budget.crashes), byte(w.budget.faults))
 	b = w.agent.m.AppendShape(b, w.now)
 	b = append(b, '/')
 	b = w.agent.view.AppendShape(b, w.now)
@@ -63,7 +64,8 @@ func (w *World) shapeOfHeld(b []byte) []byte {
 		for _, a := range r.Answers {
 			b = append(b, a.UUID...)
 			b = append(b, a.Code...)
-			b = append(b, bit(a.Req >= w.apps[a.Req>>32].first))
+			id := int(a.Req >> 32)
+			b = append(b, bit(id < len(w.apps) && a.Req >= w.apps[id].first))
 		}
 	}
 	return b

@@ -23,13 +23,14 @@ type World struct {
 	apps  []*app
 	txns  []*Txn
 
-	unit      time.Duration // what the rules count in
-	healing   bool
-	budget    *budget // of an exhaustive run
-	skew      int64   // of the wall clock, milliseconds
-	deadClock bool
-	acts      []action
-	broken    *Violation
+	unit       time.Duration // what the rules count in
+	healing    bool
+	budget     *budget // of an exhaustive run
+	configured *txn.Configure
+	skew       int64 // of the wall clock, milliseconds
+	deadClock  bool
+	acts       []action
+	broken     *Violation
 
 	tracing bool
 	trace   []string
