@@ -178,7 +178,7 @@ func (w *World) settleFollowed(t *Txn) {
 		if f.original != t {
 			continue
 		}
-		known = known || f.excused()
+		known = known || f.excused() || w.followersExcused(f)
 		if f.typ() == iso8583.Refund && f.net != 0 {
 			parts++
 		}
@@ -199,6 +199,17 @@ func (w *World) settleFollowed(t *Txn) {
 	case seen.Left() != left:
 		w.fail("P6", "of %s the agent says that %d is left, and the host holds %d", t, seen.Left(), left)
 	}
+}
+
+// followersExcused says that a person knows of something that follows t: a void
+// of a completion decides about its hold too.
+func (w *World) followersExcused(t *Txn) bool {
+	for _, f := range w.txns {
+		if f.original == t && f.excused() {
+			return true
+		}
+	}
+	return false
 }
 
 // settleInquiry judges what moves no money: it ends, and asks nobody.
