@@ -23,7 +23,7 @@ func (a *Agent) loop(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		a.handOver()
-		timer.Reset(a.alarms.sleep(a.opts.Clock().Boot))
+		timer.Reset(a.alarms.sleep(a.clock().Boot))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -35,20 +35,26 @@ func (a *Agent) loop(ctx context.Context) error {
 			if err := a.takeLoaded(l); err != nil {
 				return err
 			}
-		case err := <-a.synced:
-			if err != nil {
-				return fmt.Errorf("journal: %w", err)
+		case s := <-a.synced:
+			if s.err != nil {
+				return fmt.Errorf("journal: %w", s.err)
 			}
 			for _, r := range a.fence.Durable() {
 				a.obey(r)
+				a.publish(r.Records, s.first)
+				s.first += journal.LSN(len(r.Records))
 			}
 			a.drain()
 			a.evict()
+			a.marks.moved(uint64(a.journal.Last()), a.machine.Next, a.tids)
 		case <-timer.C:
 		}
-		for _, uuid := range a.alarms.due(a.opts.Clock().Boot) {
+		for _, uuid := range a.alarms.due(a.clock().Boot) {
+			a.view.passed(uuid)
 			a.step(txn.Timeout{UUID: uuid})
 		}
+		a.metrics.fence.Store(int64(a.fence.Waiting()))
+		a.metrics.loading.Store(int64(a.loading))
 	}
 }
 
@@ -60,6 +66,9 @@ const intentBytes = 4096
 const (
 	codeOverloaded  txn.Code = "overloaded"
 	codeJournalFull txn.Code = "journal_full"
+	codeQuarantine  txn.Code = "journal_quarantine"
+	codeRetired     txn.Code = "retired"
+	codeMarkBehind  txn.Code = "mark_behind"
 )
 
 // take looks after what an event needs before it may be stepped.
@@ -71,7 +80,16 @@ func (a *Agent) take(ev txn.Event) error {
 		}
 		if err := a.journal.Reserve(journal.ClassIntent, intentBytes); err != nil {
 			a.log.Warn("new transaction refused", zap.Error(err))
-			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeJournalFull})
+			code := codeJournalFull
+			if errors.Is(err, journal.ErrQuarantined) {
+				code = codeQuarantine
+			}
+			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: code})
+			return nil
+		}
+		if !a.marks.covers(b.TID, a.machine.Next(b.TID)) {
+			a.log.Warn("new transaction refused: the mark is too far behind", zap.Error(a.marks.Err()))
+			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeMarkBehind})
 			return nil
 		}
 	}
@@ -92,7 +110,27 @@ func (a *Agent) take(ev txn.Event) error {
 type loaded struct {
 	ev      txn.Event
 	records []txn.Record
+	retired bool // the transaction was here, and is past its time
 	err     error
+}
+
+// asked gives whom an event is about, where somebody waits for its answer.
+func asked(ev txn.Event) (req uint64, uuid string) {
+	switch e := ev.(type) {
+	case txn.Begin:
+		return e.Req, e.UUID
+	case txn.Confirm:
+		return e.Req, e.UUID
+	case txn.Cancel:
+		return e.Req, e.UUID
+	case txn.Shown:
+		return e.Req, e.UUID
+	case txn.Resolve:
+		return e.Req, e.UUID
+	case txn.Acknowledge:
+		return e.Req, e.UUID
+	}
+	return 0, ""
 }
 
 // load reads the groups that keys name, each record once: the same transaction
@@ -104,6 +142,11 @@ func (a *Agent) load(ev txn.Event, keys []string) loaded {
 		entries, err := a.journal.Lookup(key)
 		if err != nil {
 			return loaded{ev: ev, err: err}
+		}
+		if _, uuid := asked(ev); len(entries) == 0 && key == uuid {
+			if _, l.retired, err = a.journal.Retired(uuid); err != nil {
+				return loaded{ev: ev, err: err}
+			}
 		}
 		for _, e := range entries {
 			if seen[e.LSN] {
@@ -124,6 +167,11 @@ func (a *Agent) takeLoaded(l loaded) error {
 	a.loading--
 	if l.err != nil {
 		return fmt.Errorf("looking up: %w", l.err)
+	}
+	if l.retired {
+		req, uuid := asked(l.ev)
+		a.answer(txn.Answer{Req: req, UUID: uuid, Code: codeRetired})
+		return nil
 	}
 	fresh := slices.DeleteFunc(l.records, func(r txn.Record) bool { return a.machine.Get(r.Group()) != nil })
 	if len(fresh) > 0 {
@@ -154,7 +202,7 @@ func (a *Agent) drain() {
 	for len(a.queued) > 0 {
 		next := a.queued[0]
 		a.queued = a.queued[1:]
-		ready := a.machine.Step(a.opts.Clock(), next)
+		ready := a.machine.Step(a.clock(), next)
 		a.stepped++
 		for _, r := range a.fence.Push(ready) {
 			a.obey(r)
@@ -169,13 +217,21 @@ func (a *Agent) handOver() {
 	}
 }
 
+// synced is what became of a batch.
+type synced struct {
+	first journal.LSN // of its first record
+	err   error
+}
+
 // syncer makes batches durable, one at a time, until the first failure. While
 // it syncs the loop goes on stepping, so that what comes in meanwhile becomes
 // the next batch.
 func (a *Agent) syncer() {
 	for batch := range a.batch {
-		_, err := a.journal.Append(entries(batch))
-		a.synced <- err
+		start := time.Now()
+		first, err := a.journal.Append(entries(batch))
+		a.metrics.sync.observe(time.Since(start))
+		a.synced <- synced{first, err}
 		if err != nil {
 			return
 		}
@@ -206,7 +262,7 @@ func (a *Agent) obey(r txn.Ready) {
 		a.late = a.late[1:]
 	}
 	a.obeyed++
-	a.view.apply(r.Records)
+	a.cry(a.view.apply(r.Records))
 	for _, rec := range r.Records {
 		a.log.Info("journaled", zap.Stringer("record", rec.Type()), zap.String("transaction", rec.Group()))
 	}
@@ -215,6 +271,7 @@ func (a *Agent) obey(r txn.Ready) {
 	}
 	for _, t := range r.Timers {
 		a.alarms.set(t.UUID, t.At)
+		a.view.awaits(t)
 	}
 	for _, ans := range r.Answers {
 		a.answer(ans)

@@ -13,11 +13,11 @@ import (
 // is durable.
 
 // find looks a transaction up in the view, then in the journal.
-func (s *api) find(uuid string) (txn.Transaction, bool, error) {
-	if t, ok := s.agent.view.get(uuid); ok {
+func (a *Agent) find(uuid string) (txn.Transaction, bool, error) {
+	if t, ok := a.view.get(uuid); ok {
 		return t, true, nil
 	}
-	l := s.agent.load(nil, []string{uuid})
+	l := a.load(nil, []string{uuid})
 	if l.err != nil {
 		return txn.Transaction{}, false, l.err
 	}
@@ -27,6 +27,18 @@ func (s *api) find(uuid string) (txn.Transaction, bool, error) {
 		return *t, true, nil
 	}
 	return txn.Transaction{}, false, nil
+}
+
+// notFound tells what was never journaled from what has retired.
+func (s *api) notFound(uuid string) *client.Problem {
+	_, retired, err := s.agent.journal.Retired(uuid)
+	switch {
+	case err != nil:
+		return newProblem(codeStopping)
+	case retired:
+		return newProblem(codeRetired)
+	}
+	return newProblem(txn.NotFound)
 }
 
 func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
@@ -42,14 +54,14 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 	if r.URL.Query().Get("timeline") == "" {
 		return s.write(w, uuid, http.StatusOK, &txn.Answer{})
 	}
-	t, ok, err := s.find(uuid)
+	t, ok, err := s.agent.find(uuid)
 	if err != nil {
 		return newProblem(codeStopping)
 	}
 	if !ok {
-		return newProblem(txn.NotFound)
+		return s.notFound(uuid)
 	}
-	out := present(&t)
+	out := s.agent.present(&t)
 	if out.Timeline, err = s.agent.timeline(uuid); err != nil {
 		return newProblem(codeStopping)
 	}
@@ -58,14 +70,14 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 }
 
 func (s *api) write(w http.ResponseWriter, uuid string, status int, ans *txn.Answer) *client.Problem {
-	t, ok, err := s.find(uuid)
+	t, ok, err := s.agent.find(uuid)
 	if err != nil {
 		return newProblem(codeStopping)
 	}
 	if !ok {
-		return newProblem(txn.NotFound)
+		return s.notFound(uuid)
 	}
-	out := present(&t)
+	out := s.agent.present(&t)
 	out.Warning, out.Other = string(ans.Warning), ans.Other
 	writeJSON(w, status, out)
 	return nil
@@ -98,18 +110,22 @@ func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
 }
 
 func (s *api) writeList(w http.ResponseWriter, keep func(*txn.Transaction) bool) {
+	writeJSON(w, http.StatusOK, s.listOf(keep))
+}
+
+func (s *api) listOf(keep func(*txn.Transaction) bool) client.List {
 	list, more := s.agent.view.list(listLimit, keep)
 	out := client.List{Transactions: []client.Transaction{}, More: more}
 	for i := range list {
-		out.Transactions = append(out.Transactions, *present(&list[i]))
+		out.Transactions = append(out.Transactions, *s.agent.present(&list[i]))
 	}
-	writeJSON(w, http.StatusOK, out)
+	return out
 }
 
 func (s *api) health(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	epoch, open, escalated := s.agent.view.counts()
 	h := client.Health{
-		Status: "ok", Version: s.agent.opts.Version, Epoch: epoch, Open: open, Escalations: escalated,
+		Status: "ok", Version: s.agent.opts.Version, Epoch: epoch, Open: open, Escalations: escalated, Losses: len(s.agent.losses(false)),
 		Terminals: []client.Terminal{}, Hosts: s.agent.hosts(),
 	}
 	for _, t := range s.agent.opts.Terminals {
@@ -134,7 +150,17 @@ func (s *api) ready(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	return nil
 }
 
-// present gives a transaction the API's form.
+// present gives a transaction the API's form, with what it waits for.
+func (a *Agent) present(t *txn.Transaction) *client.Transaction {
+	out := present(t)
+	if w, ok := a.view.timer(t.UUID); ok && t.State.Open() && !t.Parked && !t.Stuck {
+		now := a.clock()
+		out.Waits = &client.Wait{For: w.For, Until: time.UnixMilli(now.Wall).Add(w.At - now.Boot).UTC()}
+	}
+	return out
+}
+
+// present is what is durable of it.
 func present(t *txn.Transaction) *client.Transaction {
 	out := &client.Transaction{
 		UUID: t.UUID, Type: t.Kind, State: t.State.String(), Must: must(t),

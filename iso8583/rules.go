@@ -37,6 +37,9 @@ type Rules struct {
 	Response ResponseRules `json:"response"`
 	Reversal ReversalRules `json:"reversal"`
 
+	// EpochMark is how the acquirer sees that an epoch began (R15).
+	EpochMark EpochMark `json:"epoch_mark,omitempty"`
+
 	Gate      Gate `json:"gate"`       // row "Next transaction while one is owed"
 	OwedLimit int  `json:"owed_limit"` // with GateLimit: reversals owed per TID
 }
@@ -48,6 +51,10 @@ type ResponseRules struct {
 	Partial   []string `json:"partial"`
 	Declined  []string `json:"declined"`
 	Duplicate []string `json:"duplicate"` // 94: a STAN collision on a first send
+
+	// Unsigned lists codes of a decline that are legal without a MAC, in a
+	// dialect that has one (row "When a response is accepted").
+	Unsigned []string `json:"unsigned,omitempty"`
 	// Everything else, a missing DE 39 included, is indeterminate: reverse.
 }
 
@@ -92,6 +99,9 @@ type Reasons struct {
 	Chip     string `json:"chip"`
 	Invalid  string `json:"invalid"`
 	Storage  string `json:"storage"`
+
+	// MAC is for a response whose MAC is wrong; empty in a dialect without.
+	MAC string `json:"mac,omitempty"`
 }
 
 // Gate says what a terminal may start while it owes a reversal.
@@ -101,6 +111,15 @@ type Gate string
 const (
 	GateLimit  Gate = "limit"  // at most OwedLimit owed per terminal
 	GateStrict Gate = "strict" // none
+)
+
+// EpochMark says how a new epoch shows on the wire.
+type EpochMark string
+
+// The ways there are.
+const (
+	EpochMarkSTAN EpochMark = ""     // numbering begins above the host's last
+	EpochMarkNone EpochMark = "none" // not at all: a terminal that lost its journal waits for a person
 )
 
 // Class is what a response code means for a request.
@@ -195,6 +214,8 @@ func (r *Rules) Validate() error {
 		return fmt.Errorf("rules.reversal.schedule: its last wait repeats for ever and must be above zero")
 	case r.Reversal.EscalateAfter < 1:
 		return fmt.Errorf("rules.reversal.escalate_after: want 1 or more")
+	case r.EpochMark != EpochMarkSTAN && r.EpochMark != EpochMarkNone:
+		return fmt.Errorf("rules.epoch_mark: want %q, or nothing for a STAN above the host's last", EpochMarkNone)
 	case r.Gate != GateLimit && r.Gate != GateStrict:
 		return fmt.Errorf("rules.gate: want %q or %q", GateLimit, GateStrict)
 	case r.Gate == GateLimit && r.OwedLimit < 1:

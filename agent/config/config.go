@@ -21,13 +21,16 @@ import (
 // Config is the file.
 type Config struct {
 	Socket    string     `yaml:"socket"`    // unix socket of the local API
-	Journal   string     `yaml:"journal"`   // file
+	Journal   string     `yaml:"journal"`   // directory
+	Mark      string     `yaml:"mark"`      // file, on another medium than the journal; default: the journal's path and ".mark"
 	KeyFile   string     `yaml:"key_file"`  // 32 bytes, or 64 hexadecimal digits; mode 0400 or 0600
 	Zone      string     `yaml:"zone"`      // IANA name of the terminals' zone; default UTC
+	Disk      Disk       `yaml:"disk"`      // what the journal may use
 	Operators []int      `yaml:"operators"` // uids that may resolve, beside root and the daemon's own
 	Log       Log        `yaml:"log"`
 	Acquirers []Acquirer `yaml:"acquirers"`
 	Terminals []Terminal `yaml:"terminals"`
+	Push      Push       `yaml:"push"`
 
 	path string
 }
@@ -116,12 +119,15 @@ func Read(path string) (*Config, error) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}
 	}
+	if c.Mark == "" {
+		c.Mark = c.Journal + ".mark"
+	}
 	return c, nil
 }
 
 // paths lists every path in the file.
 func (c *Config) paths() []*string {
-	out := []*string{&c.Socket, &c.Journal, &c.KeyFile}
+	out := []*string{&c.Socket, &c.Journal, &c.Mark, &c.KeyFile}
 	for i := range c.Acquirers {
 		a := &c.Acquirers[i]
 		if filepath.Ext(a.Profile) == ".json" {
@@ -131,7 +137,7 @@ func (c *Config) paths() []*string {
 			out = append(out, &a.TLS.CA, &a.TLS.Cert, &a.TLS.Key)
 		}
 	}
-	return out
+	return append(out, c.Push.paths()...)
 }
 
 // Parse reads and checks the text of a file.
@@ -168,6 +174,9 @@ func (c *Config) validate() error {
 	case len(c.Acquirers) == 0 || len(c.Terminals) == 0:
 		return errors.New("want at least one acquirer and one terminal")
 	}
+	if err := c.Disk.validate(); err != nil {
+		return err
+	}
 	names := map[string]bool{}
 	for i, a := range c.Acquirers {
 		if a.Name == "" || names[a.Name] {
@@ -177,6 +186,9 @@ func (c *Config) validate() error {
 		if err := a.validate(); err != nil {
 			return fmt.Errorf("acquirers[%d].%w", i, err)
 		}
+	}
+	if err := c.Push.validate(); err != nil {
+		return fmt.Errorf("push.%w", err)
 	}
 	return c.validateTerminals(names)
 }

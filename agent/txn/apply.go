@@ -23,6 +23,12 @@ func (m *Machine) Apply(r Record) {
 	case *Jump:
 		m.head(r.TID).Next = r.Next
 		return
+	case *TerminalHead:
+		*m.head(r.TID) = stanHead{Next: r.Next, Wrapped: r.Wrapped}
+		return
+	case *Loss, *LossClosed:
+		m.applyLoss(r)
+		return
 	case *Intent:
 		m.head(r.TID).used(r)
 		m.addIntent(r, false)
@@ -107,6 +113,7 @@ func (t *Transaction) apply(r Record) {
 	case *Escalated:
 		t.Items = append(t.Items, Item{Cause: r.Cause, At: r.At})
 		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible ||
+			r.Cause == CauseLost && t.State != StateReversing ||
 			r.Cause == CauseContradiction && t.State == StateReversed && t.Original != ""
 		t.HostRefused = t.HostRefused || r.Cause == CauseRefused || r.Cause == CauseUnknown || r.Cause == CauseDuplicate
 	case *Resolved:
@@ -164,7 +171,7 @@ func (t *Transaction) applyReversal(r Record) {
 		t.Hold = HoldWaiting
 	case *Reversed:
 		t.State, t.Final = StateReversed, r.At
-		t.closeItems(&r.Head, "", CauseParked)
+		t.closeItems(&r.Head, "", CauseParked, CauseLost)
 	}
 }
 
@@ -174,7 +181,7 @@ func (t *Transaction) resolve(r *Resolved) {
 		t.Parked = true
 	case VerbResume:
 		t.Parked = false
-		t.closeItems(&r.Head, r.Who, CauseParked)
+		t.closeItems(&r.Head, r.Who, CauseParked, CauseLost)
 	case VerbOverride:
 		t.Overridden = true
 	case VerbReversed:

@@ -29,6 +29,7 @@ const (
 	CauseNotDelivered  Cause = "not_delivered"
 	CauseParked        Cause = "parked"
 	CauseAfterDecision Cause = "after_decision"
+	CauseLost          Cause = "journal_lost"
 )
 
 // causeInfo is what people are told about a cause.
@@ -86,6 +87,9 @@ var causes = []causeInfo{
 	{CauseAfterDecision, "the host spoke after an operator had decided",
 		"Compare the host's answer with the decision. If they differ, refund or collect; then close the item.",
 		"safety.md: an operator decides while automatic reversal goes on"},
+	{CauseLost, "the journal lost entries, and some of them may have been about this: nothing is sent",
+		"Ask the acquirer whether the debit stands, and the merchant whether the goods were handed over. Resolve with the acquirer's reference: acquirer-debited or acquirer-reversed. A reversal that was owed already may be resumed instead.",
+		"R15"},
 }
 
 // Causes lists every cause.

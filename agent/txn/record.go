@@ -59,6 +59,7 @@ var recordTypes = map[RecordType]struct {
 	TypeRules:          {"rules", func() Record { return &RulesUsed{} }},
 	TypeJump:           {"stan_jump", func() Record { return &Jump{} }},
 	TypeEvidence:       {"evidence", func() Record { return &Evidence{} }},
+	TypeTerminalHead:   {"terminal_head", func() Record { return &TerminalHead{} }},
 	TypeIntent:         {"intent", func() Record { return &Intent{} }},
 	TypeRerouted:       {"rerouted", func() Record { return &Rerouted{} }},
 	TypeApproved:       {"approved", func() Record { return &Approved{} }},
@@ -78,6 +79,8 @@ var recordTypes = map[RecordType]struct {
 	TypeLate:           {"late_answer", func() Record { return &Late{} }},
 	TypeEscalated:      {"escalated", func() Record { return &Escalated{} }},
 	TypeResolved:       {"resolved", func() Record { return &Resolved{} }},
+	TypeLoss:           {"loss", func() Record { return &Loss{} }},
+	TypeLossClosed:     {"loss_closed", func() Record { return &LossClosed{} }},
 	TypeAcknowledged:   {"acknowledged", func() Record { return &Acknowledged{} }},
 }
 

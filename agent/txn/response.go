@@ -154,7 +154,7 @@ func collision(s *step, t *Transaction, ev Event) {
 	}
 	// Past the last STAN, nextSTAN decides when numbering may start anew.
 	next := min(s.m.head(t.TID).Next+stanJump, iso8583.LastSTAN+1)
-	s.record("terminal:"+string(t.TID), &Jump{TID: t.TID, Next: next})
+	s.record(groupTerminal+string(t.TID), &Jump{TID: t.TID, Next: next})
 }
 
 // stanJump is how far numbering jumps after a collision.

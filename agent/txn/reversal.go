@@ -16,8 +16,8 @@ func (s *step) reverse(t *Transaction, c Cause) {
 	}
 	s.lock(t) // a declined one may have let its original go
 	answered := t.State == StateApproved || c == CausePartial
-	if !reversible(r, t.Kind) {
-		s.escalate(t, CauseNotReversible)
+	if stuck := s.undecidable(t, r); stuck != "" {
+		s.escalate(t, stuck)
 		if t.State == StatePending && !answered {
 			s.quieten(t)
 		}
@@ -26,6 +26,17 @@ func (s *step) reverse(t *Transaction, c Cause) {
 	}
 	s.record(t.UUID, &Reversing{Cause: c, Reason: reason(&r.Reversal.Reasons, c), Answered: answered})
 	s.attempt(t, false)
+}
+
+// undecidable says why only a person can decide about t, or "".
+func (s *step) undecidable(t *Transaction, r *iso8583.Rules) Cause {
+	switch {
+	case s.m.InDoubt(t):
+		return CauseLost // what is lost may have let it stand
+	case !reversible(r, t.Kind):
+		return CauseNotReversible
+	}
+	return ""
 }
 
 // quieten puts off the acquirer's word until the request of t can reach the

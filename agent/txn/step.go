@@ -47,6 +47,8 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 		s.ask(e.Req, e.UUID, AskShown, ev)
 	case Resolve:
 		s.ask(e.Req, e.UUID, AskResolve, ev)
+	case CloseLoss:
+		s.closeLoss(e)
 	case Acknowledge:
 		s.acknowledge(e)
 	}
@@ -136,10 +138,14 @@ func (s *step) escalate(t *Transaction, c Cause) {
 }
 
 // configure makes the epoch and the terminals' rules durable where they are
-// new, and remembers the terminals for as long as the process lives.
+// new, and remembers the terminals for as long as the process lives. A journal
+// that ends before its mark lost entries: nothing goes on as if it had not.
 func (s *step) configure(e Configure) {
+	if s.m.behind(e.Mark, e.Last) {
+		s.lose(e.Mark, e.Last, "agent", "the journal ends before its mark: it was lost, or an older one was put back")
+	}
 	if s.m.epoch == 0 {
-		s.record("epoch:", &Epoch{Number: e.Epoch})
+		s.record(groupEpoch, &Epoch{Number: e.Epoch})
 	}
 	s.m.terminals = maps.Clone(s.m.terminals) // copies of m share it
 	for _, term := range e.Terminals {
@@ -148,7 +154,7 @@ func (s *step) configure(e Configure) {
 		}
 		s.m.terminals[term.TID] = &term
 		if s.m.rules[term.hash] == nil {
-			s.record("rules:"+term.hash, &RulesUsed{Hash: term.hash, JSON: term.Rules.JSON()})
+			s.record(groupRules+term.hash, &RulesUsed{Hash: term.hash, JSON: term.Rules.JSON()})
 		}
 	}
 }

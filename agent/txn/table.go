@@ -60,7 +60,7 @@ func approvedRow() map[Input]cell {
 		AnswerDuplicate:     {lateAnswer, nil, "the answer to a second copy: evidence"},
 		AnswerUnbelievable:  {contradiction, reversing, "the host said yes before: reverse and escalate"},
 		TimeUp:              {reverseFor(CauseUnconfirmed), reversing, "nobody confirmed (R9): reverse"},
-		AskConfirm:          {confirm, []State{StateConfirmed}, "the commit point (R4)"},
+		AskConfirm:          {confirm, []State{StateConfirmed}, "the commit point (R4); refused where entries about it may be lost (R15)"},
 		AskCancel:           {cancel, reversing, "reverse, with the reason given"},
 		AskShown:            {shownEarly, nil, "refused: not confirmed, so it must not have been shown"},
 		AskResolve:          {resolve, decided, "refused: the application decides; unless it is stuck"},
@@ -175,6 +175,9 @@ func restartPending(s *step, t *Transaction, ev Event) {
 }
 
 func restartApproved(s *step, t *Transaction, _ Event) {
+	if t.Stuck {
+		return
+	}
 	s.arm(t, waitConfirm, s.rules(t).ConfirmTimeout)
 }
 

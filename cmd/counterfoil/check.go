@@ -16,6 +16,7 @@ import (
 
 	"github.com/counterfoil-pos/counterfoil/agent"
 	"github.com/counterfoil-pos/counterfoil/agent/config"
+	"github.com/counterfoil-pos/counterfoil/agent/push"
 	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
@@ -89,8 +90,9 @@ func (a *app) check(ctx context.Context, file string, offline bool) []finding {
 	var opts agent.Options
 	err = cfg.Fill(&opts)
 	findings = append(findings,
-		verdict("acquirers", acquirersText(&opts), err, "mend the acquirer's part of the configuration, or its profile"),
-		checkKey(cfg), checkDirectory(cfg), checkSpace(cfg), a.checkJournal(cfg), checkSocket(cfg), checkClock(cfg, time.Now()))
+		verdict("acquirers", acquirersText(&opts), err, "mend the acquirer's part of the configuration, or its profile; or what else is named"),
+		checkKey(cfg), checkDirectory(cfg), checkSpace(cfg), a.checkJournal(cfg), a.checkMark(cfg), checkSocket(cfg), checkClock(cfg, time.Now()))
+	findings = append(findings, checkReceivers(ctx, &opts, offline)...)
 	if offline || err != nil {
 		return findings
 	}
@@ -121,6 +123,21 @@ func acquirersText(o *agent.Options) string {
 		s += fmt.Sprintf("%s: profile %s, rules %s", acq.Name, acq.Profile.Name, acq.Profile.Rules.Hash())
 	}
 	return s
+}
+
+// checkReceivers says whether people would hear of what they must decide.
+func checkReceivers(ctx context.Context, o *agent.Options, offline bool) []finding {
+	if len(o.Push.Sinks) == 0 {
+		return []finding{{"receivers", true, "none: what a person must decide is told in the log only; push: in docs/operations.md", ""}}
+	}
+	var out []finding
+	for _, sink := range o.Push.Sinks {
+		if _, remote := sink.(*push.Webhook); remote && offline {
+			continue
+		}
+		out = append(out, verdict("receiver "+sink.Name(), "can be told", sink.Check(ctx), "mend it under push: receivers: people hear of nothing by it until then"))
+	}
+	return out
 }
 
 func checkKey(cfg *config.Config) finding {
@@ -166,15 +183,20 @@ func (a *app) checkJournal(cfg *config.Config) finding {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return finding{name, true, "none yet: the daemon will make one", ""}
-	case errors.Is(err, journal.ErrLocked):
-		return finding{name, true, "in use by a running daemon, not looked into", ""}
 	case errors.Is(err, journal.ErrWrongKey):
 		return verdict(name, "", err, "give back the key that this journal was made with: without it no owed reversal can be built")
 	case err != nil:
-		return verdict(name, "", err, "keep the file as it is, and ask for help with a copy of it: it may owe reversals")
+		return verdict(name, "", err, "keep the directory as it is, and ask for help with a copy of it: it may owe reversals")
 	}
 	defer func() { _ = j.Close() }() // nothing was written
-	return finding{name, true, fmt.Sprintf("%d entries, all of them verified", j.Last()), ""}
+	if j.Info().Quarantine {
+		return finding{name, false, "in quarantine: its last entries were damaged, and no new sale is taken", "see \"counterfoil journal accept-loss --help\""}
+	}
+	entries := 0
+	if err := j.Scan(1, func(journal.Record) error { entries++; return nil }); err != nil {
+		return verdict(name, "", err, "keep the directory as it is, and see \"counterfoil journal verify --help\"")
+	}
+	return finding{name, true, fmt.Sprintf("%d entries, all of them verified", entries), ""}
 }
 
 // maxSocketPath is what the kernel takes, less the closing zero.
@@ -199,11 +221,16 @@ func checkSocket(cfg *config.Config) finding {
 // firstYear is when this program was first built: no clock can be before it.
 var firstYear = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func checkClock(cfg *config.Config, now time.Time) finding {
-	least := firstYear
-	if b := thisBuild(); b.Time.After(least) {
-		least = b.Time
+// builtAfter is a time at which this program did not exist yet.
+func builtAfter() time.Time {
+	if b := thisBuild(); b.Time.After(firstYear) {
+		return b.Time
 	}
+	return firstYear
+}
+
+func checkClock(cfg *config.Config, now time.Time) finding {
+	least := builtAfter()
 	detail := now.In(cfg.Location()).Format(dateTime + " MST")
 	if now.Before(least) {
 		return finding{"clock", false, detail + " is before this program was built", "set the clock: STANs, dates in messages and certificates depend on it"}

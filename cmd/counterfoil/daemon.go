@@ -22,7 +22,8 @@ import (
 type daemon struct {
 	cfg      *config.Config
 	log      *zap.Logger
-	journal  *journal.Bolt
+	journal  *journal.Log
+	mark     *agent.FileMark
 	agent    *agent.Agent
 	listener net.Listener
 }
@@ -39,7 +40,7 @@ const (
 // that an empty journal may have been made.
 func openDaemon(cfg *config.Config, log *zap.Logger) (_ *daemon, err error) {
 	d := &daemon{cfg: cfg, log: log}
-	opts := agent.Options{Clock: agent.SystemClock(cfg.Location()), Log: log, Version: thisBuild().Version}
+	opts := agent.Options{Clock: agent.SystemClock(cfg.Location()), Log: log, Version: thisBuild().Version, Built: builtAfter()}
 	if err := cfg.Fill(&opts); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
@@ -48,7 +49,9 @@ func openDaemon(cfg *config.Config, log *zap.Logger) (_ *daemon, err error) {
 		return nil, err
 	}
 	log.Info("recovering", zap.String("journal", cfg.Journal))
-	if d.journal, err = journal.Open(cfg.Journal, journal.Options{Key: key}); err != nil {
+	disk := journal.Options{Key: key, Final: agent.FinalState}
+	cfg.Disk.Fill(&disk)
+	if d.journal, err = journal.Open(cfg.Journal, disk); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -56,7 +59,15 @@ func openDaemon(cfg *config.Config, log *zap.Logger) (_ *daemon, err error) {
 			_ = d.journal.Close()
 		}
 	}()
-	opts.Journal = d.journal
+	if d.mark, err = agent.OpenMark(cfg.Mark); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = d.mark.Close()
+		}
+	}()
+	opts.Journal, opts.Mark = d.journal, d.mark
 	if d.agent, err = agent.New(opts); err != nil {
 		return nil, err
 	}
@@ -94,7 +105,7 @@ func (d *daemon) serve(ctx context.Context, ready func(*client.Health)) error {
 	d.shut(srv, cut)
 	stop()
 	parts.Wait()
-	return errors.Join(journalFailed(ran), serveFailed(served), err, d.journal.Close())
+	return errors.Join(journalFailed(ran), serveFailed(served), err, d.journal.Close(), d.mark.Close())
 }
 
 // answered waits until the agent answers over its own socket and has an epoch.

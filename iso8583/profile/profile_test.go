@@ -23,7 +23,7 @@ func load(t testing.TB, name string) *Profile {
 }
 
 func TestEmbeddedProfilesLoad(t *testing.T) {
-	if want := []string{"iso87-ascii", "iso87-ascii-advice"}; !slices.Equal(Names(), want) {
+	if want := []string{"iso87-ascii", "iso87-ascii-advice", "unionpay"}; !slices.Equal(Names(), want) {
 		t.Errorf("names: got %v, want %v", Names(), want)
 	}
 	for _, name := range Names() {
@@ -169,7 +169,7 @@ func TestParseRefuses(t *testing.T) {
 		{"reversing what moves no money", `"preauth_void", "completion"],`, `"balance", "completion"],`, `rules.reversal.types: "balance" moves no money`},
 		{"a follow-up that names no original", `49, 90],
         "optional": [14, 35, 37`, `49],
-        "optional": [14, 35, 37`, "wire.messages.void.fields: data element 37 or 90"},
+        "optional": [14, 35, 37`, "wire.messages.void.fields: data element 37, 61 or 90"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if !strings.Contains(string(good), tc.old) {

@@ -71,6 +71,24 @@ func TestMutants(t *testing.T) {
 	}
 }
 
+// TestMutantsFit: each replaces a text that is there once.
+func TestMutantsFit(t *testing.T) {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, names := t.TempDir(), map[string]bool{}
+	for _, m := range mutants {
+		if _, err := m.overlay(root, dir); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+		if names[m.name] {
+			t.Errorf("%s: there are two", m.name)
+		}
+		names[m.name] = true
+	}
+}
+
 var violation = regexp.MustCompile(`VIOLATION (\S+) after (\d+) transactions`)
 
 // kill runs the simulation over one mutant.

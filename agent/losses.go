@@ -1,0 +1,100 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
+// lossAdvice is what a person does about a loss of journal entries.
+const lossAdvice = "Ask the acquirer for its list of the epoch that ended, and compare it with `counterfoil list`: what it holds and the journal does not was never shown to anybody here. Then close the loss, with your name and what you found."
+
+// losses lists the losses of journal entries that wait for a person, or all.
+func (a *Agent) losses(all bool) []client.Loss {
+	out := []client.Loss{}
+	for _, l := range a.view.losses() {
+		if all || !l.Closed {
+			out = append(out, client.Loss{
+				Epoch: l.Begun, Ended: l.Ended, At: time.UnixMilli(l.When()).UTC(), Last: l.Last, Mark: l.Mark,
+				What: lossText(&l), Advice: lossAdvice, Closed: l.Closed,
+			})
+		}
+	}
+	return out
+}
+
+func lossText(l *txn.KnownLoss) string {
+	if l.Mark == 0 {
+		return fmt.Sprintf("%s, as %s says; the journal ends with entry %d", l.Why, l.Who, l.Last)
+	}
+	return fmt.Sprintf("%s: it ends with entry %d, and its mark is at %d", l.Why, l.Last, l.Mark)
+}
+
+func (s *api) listLosses(_ *http.Request, w http.ResponseWriter) *client.Problem {
+	writeJSON(w, http.StatusOK, client.Losses{Losses: s.agent.losses(true)})
+	return nil
+}
+
+// closeLoss takes an operator's word that a loss is dealt with.
+func (s *api) closeLoss(r *http.Request, w http.ResponseWriter) *client.Problem {
+	begun, err := strconv.ParseUint(r.PathValue("epoch"), 10, 64)
+	if err != nil {
+		return newProblem(txn.NotFound)
+	}
+	var body client.Resolve
+	if p := readBody(w, r, &body); p != nil {
+		return p
+	}
+	ev, p := parseResolve(&body)
+	switch {
+	case p != nil:
+		return p
+	case ev.Verb != txn.VerbClose:
+		return badField("verb", "want close: a loss is not decided, it is dealt with")
+	}
+	if _, p := s.ask(r, func(req uint64) txn.Event {
+		return txn.CloseLoss{Req: req, Begun: begun, Who: ev.Who, Why: ev.Why, Ref: ev.Ref}
+	}); p != nil {
+		return p
+	}
+	for _, l := range s.agent.losses(true) {
+		if l.Epoch == begun {
+			s.agent.cryLoss(&l, client.PushClosed, time.Now())
+		}
+	}
+	return s.listLosses(r, w)
+}
+
+// cryLosses tells every receiver of the losses that wait for a person: at the
+// start, and again and again until each is closed.
+func (a *Agent) cryLosses(ctx context.Context) {
+	every := a.opts.Push.Reminder
+	if every <= 0 {
+		every = defaultReminder
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for event := client.PushRaised; ; event = client.PushReminder {
+		for _, l := range a.losses(false) {
+			a.cryLoss(&l, event, time.Now())
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *Agent) cryLoss(l *client.Loss, event client.PushEvent, now time.Time) {
+	id := fmt.Sprintf("loss-%d/%s", l.Epoch, event)
+	if event == client.PushReminder {
+		id += fmt.Sprintf("/%d", now.UnixMilli())
+	}
+	a.broadcast(&client.Push{ID: id, Event: event, At: l.At, Loss: l}, string(txn.CauseLost))
+}
