@@ -174,13 +174,16 @@ func (a *app) look(w *World) {
 	switch {
 	case t == nil:
 		a.ask(w)
-	case t.State == txn.StatePending && t.Escalated():
+	case (t.State == txn.StatePending || t.State == txn.StateApproved) && t.Escalated():
 		w.showUnknown(a.cur)
 		a.state = appIdle
 	case t.State == txn.StatePending:
 		// the connection broke; it goes on waiting
-	case t.State == txn.StateApproved:
+	case t.State == txn.StateApproved && t.Kind.NeedsConfirmation():
 		a.decide(w)
+	case t.State == txn.StateApproved: // of a type that is not confirmed, it is all that the customer waits for
+		w.showPaid(a.cur)
+		a.state = appIdle
 	case t.State == txn.StateConfirmed:
 		w.showPaid(a.cur)
 		a.done(w)
@@ -300,6 +303,9 @@ func (a *app) hear(w *World, answer txn.Answer) {
 		case txn.BeingReversed, txn.NotApproved:
 			w.saw(ConfirmRaced)
 			a.state = appWaiting // the view says the same
+		case txn.Unsuitable:
+			w.stuck(a.cur)
+			a.state = appWaiting
 		default:
 			w.fail("answer", "confirm of the approved %s was answered %s", a.cur, answer.Code)
 		}
@@ -329,6 +335,7 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 		}
 		a.state = appWaiting
 		a.take(w.named(answer.Other))
+		w.freed(answer)
 	case txn.ReversalOwed:
 		w.saw(GateClosed)
 		a.state = appIdle

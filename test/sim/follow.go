@@ -112,8 +112,23 @@ func (w *World) followsOnWire(t *Txn, f *iso8583.Facts) {
 		w.fail("identity", "%s names another original than %s", t, o)
 	}
 	for _, other := range w.txns {
-		if other.original == o && other != t && other.j == txn.StateReversed && other.net == 0 {
+		switch {
+		case other.original != o || other == t:
+		case other.j.Open() || other.dubious:
+			w.fail("P3", "%s leaves while %s, which follows the same %s, is durably %s and undecided", t, other, o, other.j)
+		case other.j == txn.StateReversed:
 			w.saw(FollowedAgain)
+		}
+	}
+}
+
+// freed judges sale_paid: what was voided occupies its part of the sale no more.
+func (w *World) freed(answer txn.Answer) {
+	if o := w.named(answer.Other); answer.Code == txn.SalePaid {
+		for _, f := range w.txns {
+			if f.original == o && f.confirmed && f.typ() == iso8583.Void {
+				w.fail("answer", "a part of a sale is called paid by %s, which %s voided", o, f)
+			}
 		}
 	}
 }
@@ -164,6 +179,13 @@ func follows(t, o iso8583.Type) bool {
 		}
 	}
 	return false
+}
+
+// stuck judges that an approval cannot be confirmed any more: a person has it.
+func (w *World) stuck(t *Txn) {
+	if !t.escalated {
+		w.fail("answer", "the confirm of %s was refused, and nobody is asked about it", t)
+	}
 }
 
 // settleFollowed judges what is left of t at the end: what the agent says is

@@ -47,6 +47,7 @@ type Txn struct {
 	booked  int
 	ledger  int  // that it was booked in
 	flipped bool // the host said no, then yes
+	dubious bool // its approval was first heard of when its reversal was done
 	misread bool // the host booked something else than was asked for
 	heard   bool // and a late approval is durable
 }
@@ -112,7 +113,10 @@ func (w *World) journaled(r txn.Record) {
 			w.saw(DuplicateClosed)
 		}
 	case *txn.Late:
-		t.heard = t.heard || r.Class == iso8583.Approved.String()
+		if r.Class == iso8583.Approved.String() {
+			t.dubious = t.dubious || !t.heard && t.j == txn.StateReversed && t.held
+			t.heard = true
+		}
 	case *txn.Escalated:
 		t.escalated = true
 		w.raised(t, r.Cause)
@@ -156,10 +160,10 @@ func (w *World) begun(t *Txn, r *txn.Intent) {
 func (w *World) decided(t *Txn, v txn.Verb) {
 	switch v {
 	case txn.VerbReversed:
-		t.j, t.handled = txn.StateReversed, true
+		t.j, t.handled, t.dubious = txn.StateReversed, true, false
 		w.saw(OperatorReversed)
 	case txn.VerbDebited:
-		t.j, t.confirmed, t.handled = txn.StateConfirmed, true, true
+		t.j, t.confirmed, t.handled, t.dubious = txn.StateConfirmed, true, true, false
 		w.saw(OperatorDebited)
 	}
 }
@@ -167,6 +171,9 @@ func (w *World) decided(t *Txn, v txn.Verb) {
 func (w *World) raised(t *Txn, c txn.Cause) {
 	if !t.typ().MovesMoney() {
 		w.fail("balance", "a person is asked about %s, which moves no money (%s)", t, c)
+	}
+	if (c == txn.CauseNotShown || c == txn.CauseNotDelivered) && !t.typ().NeedsConfirmation() {
+		w.fail("R10", "a person is asked about goods, and none depend on the %s %s", t.typ(), t)
 	}
 	switch c {
 	case txn.CauseNotReversible:
