@@ -112,6 +112,9 @@ func (t *Transaction) appendShape(dst []byte) []byte {
 		dst = append(dst, flag(b))
 	}
 	dst = append(dst, t.Shown...)
+	if t.Chip != "" || t.Partial || t.ApprovedMinor != 0 {
+		dst = fmt.Appendf(dst, "~%s%c%d %s", t.Chip, flag(t.Partial), t.ApprovedMinor, t.ReversalEMV)
+	}
 	for _, i := range t.Items {
 		dst = append(dst, '!')
 		dst = append(dst, i.Cause...)

@@ -16,7 +16,7 @@ var follows = []mutant{
 		"\t\t\tleft -= f.Minor\n",
 		"\t\t\tleft = min(left, t.Minor)\n"},
 	{"a void in part", "P3", begin,
-		"(e.Type == iso8583.Void || e.Type == iso8583.PreAuthVoid) && e.Amount.Minor != o.Minor:",
+		"(e.Type == iso8583.Void || e.Type == iso8583.PreAuthVoid) && e.Amount.Minor != o.Taken():",
 		"e.Amount.Minor < 0:"},
 	{"what is not confirmed is followed", "P3", begin,
 		"case o.State != StateConfirmed:\n\t\treturn OriginalOpen",
