@@ -83,7 +83,7 @@ func (c *command) get(name, otherwise string) string {
 
 // commands are the words that a transcript may use.
 var commands = map[string]func(*lab, *command) error{
-	// begin u1 sale=s1 amount=12.34 [type= original= part= tid= route= digest= epoch= chip=contact|contactless partial=accept]
+	// begin u1 sale=s1 amount=12.34 [type= original= part= tid= route= digest= epoch= chip=contact|contactless partial=accept card=]
 	"begin": (*lab).begin,
 	// committed u1 type=void original=u2 …: begin, sent, answer 00; where it is needed confirm, shown yes
 	"committed": (*lab).committed,
@@ -219,6 +219,7 @@ func (l *lab) begin(c *command) error {
 	}
 	b.TID, b.Amount.Minor, b.Route, b.Epoch = iso8583.TID(c.get("tid", string(testTID))), minor, route, epoch
 	b.Part, b.Digest = c.get("part", ""), c.get("digest", b.Digest)
+	b.CardHash = c.get("card", b.CardHash)
 	b.Partial = c.get("partial", "") == "accept"
 	readChip(&b, iso8583.Chip(c.get("chip", "")))
 	l.step(b)
