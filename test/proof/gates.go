@@ -109,7 +109,7 @@ func gates() []gate {
 			name: "Pure core, exhaustive", demanded: "each type, 2 crashes and 2 faults; nightly 3/3 for sale and void",
 			change:  one(goTest("./test/sim", "^TestExhaustive$"), schedules, states),
 			nightly: one(goTest("./test/sim", "^TestExhaustive$", "-sim.deeper"), schedules, states),
-			lacks:   "sales only; 2/2 for the four main hosts, 2/1 and 1/2 for the others",
+			lacks:   "2/2 for the main hosts and types; 2/1, 1/2 and 1/1 for the others",
 		},
 		{
 			name: "Pure core, seeded", demanded: "2 M transactions, 1 M faults, 200 k crashes, 0 violations; nightly 500 M",
