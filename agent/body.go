@@ -162,6 +162,7 @@ const (
 
 var (
 	reference = regexp.MustCompile(`^[0-9A-Za-z._:#-]*$`)
+	authCode  = regexp.MustCompile(`^[0-9A-Za-z]{6}$`)
 	expiry    = regexp.MustCompile(`^[0-9]{2}(0[1-9]|1[0-2])$`)
 	entryMode = regexp.MustCompile(`^[0-9]{3}$`)
 	track2    = regexp.MustCompile(`^[0-9]{12,19}[=D][0-9]{4,24}$`) // and maxTrack2
@@ -186,14 +187,18 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 		return zero, badField("amount", "want at most %d minor units: DE 4 has 12 digits", iso8583.MaxMinor)
 	case err != nil && (b.Currency != "" || !follows):
 		return zero, badField("currency", "want an ISO 4217 code such as CNY or 156")
-	case b.Type.NeedsConfirmation() && (b.Sale == "" || len(b.Sale) > maxSale || !reference.MatchString(b.Sale)):
+	case b.Type.HandsOver() && (b.Sale == "" || len(b.Sale) > maxSale || !reference.MatchString(b.Sale)):
 		return zero, badField("sale", "want the sale's reference: 1 to %d of letters, digits and . _ : # -", maxSale)
-	case !b.Type.NeedsConfirmation() && b.Sale+b.Part != "":
+	case !b.Type.HandsOver() && b.Sale+b.Part != "":
 		return zero, badField("sale", "leave sale and part out: a %s has none of its own", b.Type)
 	case follows && !uuidForm.MatchString(b.Original):
 		return zero, badField("original", "want the UUID of the transaction that this %s follows", b.Type)
 	case !follows && b.Original != "":
 		return zero, badField("original", "leave it out: a %s follows nothing", b.Type)
+	case b.AuthCode != "" && b.Type != iso8583.Offline:
+		return zero, badField("auth_code", "leave it out: only what was approved offline brings one")
+	case b.AuthCode != "" && !authCode.MatchString(b.AuthCode):
+		return zero, badField("auth_code", "want the six letters and digits that the card or the voice gave (DE 38)")
 	case len(b.Part) > maxPart || !reference.MatchString(b.Part):
 		return zero, badField("part", "want at most %d of letters, digits and . _ : # -", maxPart)
 	case holdsPAN(b.Sale, b.Card.PAN):
@@ -209,6 +214,7 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 	out := txn.Begin{
 		UUID: uuid, Epoch: b.Epoch, TID: b.Terminal, Type: b.Type, Original: b.Original,
 		Amount: iso8583.Amount{Minor: b.Amount, Currency: currency}, Sale: b.Sale, Part: b.Part,
+		Approval: b.AuthCode,
 	}
 	if follows && b.Card == (client.Card{}) {
 		return out, nil // the original's, out of the journal

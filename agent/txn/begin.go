@@ -30,8 +30,12 @@ func (s *step) begin(e Begin) {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: code, Other: other})
 		return
 	}
-	if other := s.m.gate(e.TID, &term.Rules); other != "" {
+	if other := s.m.gate(term, e.Type); other != "" {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: ReversalOwed, Other: other})
+		return
+	}
+	if s.m.queueFull(term, e.Type) {
+		s.answer(e.Req, e.UUID, AdviceQueueFull)
 		return
 	}
 	stan, ok := s.m.nextSTAN(e.TID, s.now.Wall)
@@ -52,7 +56,8 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 		return UnknownTerminal
 	case e.UUID == "" || strings.Contains(e.UUID, ":"),
 		!e.Type.Valid(), e.Card == nil,
-		e.Type.NeedsConfirmation() == (e.Sale == ""), e.Sale == "" && e.Part != "",
+		e.Type.HandsOver() == (e.Sale == ""), e.Sale == "" && e.Part != "",
+		e.Approval != "" && e.Type != iso8583.Offline,
 		(e.Type.Originals() != nil) == (e.Original == ""),
 		e.Amount.Minor < 0 || e.Amount.Minor > iso8583.MaxMinor,
 		(e.Amount.Minor == 0) == e.Type.MovesMoney(),
@@ -69,7 +74,7 @@ func (m *Machine) conflict(term *Terminal, e *Begin, now Time) (Code, string) {
 	switch {
 	case e.Type.Originals() != nil:
 		return m.refuseOriginal(term, e)
-	case e.Type.NeedsConfirmation():
+	case e.Type.HandsOver():
 		return m.refuseSale(SaleKey(term.MID, e.Sale, e.Part), now)
 	}
 	return "", ""
@@ -88,12 +93,12 @@ func (m *Machine) refuseSale(key string, now Time) (Code, string) {
 	for _, uuid := range m.bySale[key] {
 		t := m.hot[uuid]
 		switch t.State {
-		case StatePending, StateApproved:
+		case StatePending, StateInquiring, StateApproved:
 			if !t.Overridden {
 				return SaleOpen, uuid
 			}
 			warning, other = BeingReversed, uuid
-		case StateConfirmed:
+		case StateConfirmed, StateAdvising:
 			if t.givenBack() {
 				continue
 			}
@@ -118,6 +123,8 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 		return OriginalUnknown, e.Original
 	case !slices.Contains(e.Type.Originals(), o.Kind), o.MID != term.MID, o.Currency != e.Amount.Currency:
 		return OriginalUnfit, e.Original
+	case o.State == StateAdvising:
+		return OriginalOwed, e.Original
 	case o.State != StateConfirmed:
 		return OriginalOpen, e.Original
 	case o.Busy() != "":
@@ -130,14 +137,19 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 	return "", ""
 }
 
-// gate says which owed reversal forbids a new transaction, or "".
-func (m *Machine) gate(tid iso8583.TID, rules *iso8583.Rules) string {
-	limit := rules.OwedLimit
-	if rules.Gate == iso8583.GateStrict {
+// gate says which owed reversal forbids a new transaction, or "". What is told
+// to the host adds no reversal, and is needed most when the host cannot be
+// reached, so a limit does not hold it up.
+func (m *Machine) gate(term *Terminal, typ iso8583.Type) string {
+	limit := term.Rules.OwedLimit
+	switch {
+	case term.Rules.Gate == iso8583.GateStrict:
 		limit = 1
+	case term.Rules.Advice.Covers(typ):
+		return ""
 	}
 	for _, uuid := range m.open {
-		if t := m.hot[uuid]; t.TID == tid && t.blocks() {
+		if t := m.hot[uuid]; t.TID == term.TID && t.blocks() {
 			if limit--; limit <= 0 {
 				return uuid
 			}
@@ -147,7 +159,8 @@ func (m *Machine) gate(tid iso8583.TID, rules *iso8583.Rules) string {
 }
 
 // intent makes the intent durable and sends the request: the only place that
-// does, since the card is in nobody's memory afterwards.
+// does, since the card is in nobody's memory afterwards. An advice needs no
+// more of the card than what is sealed.
 func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 	clock, date, year := localTime(s.now)
 	s.record(e.UUID, &Intent{
@@ -156,10 +169,15 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Sale: e.Sale, Part: e.Part, Digest: e.Digest,
 		PAN: e.Card.PAN.Masked(), CardHash: e.CardHash,
 		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
-		Rules: term.hash, Route: e.Route, Original: e.Original, Address: term.address(e.Route), Card: e.Card,
+		Rules: term.hash, Route: e.Route, Original: e.Original, Address: term.address(e.Route),
+		Approval: e.Approval, Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]
 	s.lock(t)
+	if term.Rules.Advice.Covers(e.Type) {
+		s.owe(t)
+		return
+	}
 	s.request(t, e.Card)
 }
 
@@ -201,16 +219,22 @@ func (s *step) unlock(t *Transaction) {
 // request sends the request of t to its present address.
 func (s *step) request(t *Transaction, card *iso8583.Card) {
 	r := s.rules(t)
-	f := t.facts(t.Kind.Kind())
-	f.Transmission = t.Transmission
+	f := s.ownFacts(t)
 	f.Card = card
+	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: t.Route, Facts: f})
+	s.arm(t, waitResponse, r.SendTimeout+r.ResponseTimeout)
+	s.wait(t).Request = s.now.Boot + time.Duration(r.SendTimeout)
+}
+
+// ownFacts is what t's own message carries: its request, or its advice.
+func (s *step) ownFacts(t *Transaction) iso8583.Facts {
+	f := t.facts(t.Kind.Kind())
+	f.Transmission, f.AuthCode = t.Transmission, t.Approval
 	if o := s.m.hot[t.Original]; o != nil {
 		f.RRN, f.AuthCode = o.RRN, o.AuthCode
 		f.Original = o.identity(s.rules(o))
 	}
-	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: t.Route, Facts: f})
-	s.arm(t, waitResponse, r.SendTimeout+r.ResponseTimeout)
-	s.wait(t).Request = s.now.Boot + time.Duration(r.SendTimeout)
+	return f
 }
 
 // facts is what every message about t carries.
@@ -234,21 +258,26 @@ func unsent(s *step, t *Transaction, ev Event) {
 	if e.Route != t.Route || t.Stuck {
 		return
 	}
-	if t.State == StateReversing {
-		// Cancelled before it left: there is nothing to reverse any more.
+	if t.State != StatePending {
+		// Given up before it left: there is nothing to ask or to reverse any more.
 		s.finish(t, &NotSent{})
 		return
 	}
-	routes := 1
-	if term := s.m.terminals[t.TID]; term != nil {
-		routes = max(term.Routes, 1)
-	}
-	if next := (t.Route + 1) % routes; next != t.FirstRoute && e.Card != nil {
+	if next := s.nextRoute(t); next != t.FirstRoute && e.Card != nil {
 		s.record(t.UUID, &Rerouted{Route: next, Address: s.m.terminals[t.TID].address(next)})
 		s.request(t, e.Card)
 		return
 	}
 	s.finish(t, &NotSent{})
+}
+
+// nextRoute is the address after t's present one.
+func (s *step) nextRoute(t *Transaction) int {
+	routes := 1
+	if term := s.m.terminals[t.TID]; term != nil {
+		routes = max(term.Routes, 1)
+	}
+	return (t.Route + 1) % routes
 }
 
 // requestSent starts the host's time.

@@ -180,6 +180,7 @@ func (r *Intent) fields(c *coder) {
 	num(c, 19, &r.Route)
 	str(c, 20, &r.Original)
 	str(c, 21, &r.Address)
+	str(c, 22, &r.Approval)
 }
 
 func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route); str(c, 3, &r.Address) }

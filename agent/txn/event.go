@@ -40,6 +40,7 @@ type Begin struct {
 	Sale     string // the merchant's reference; of a sale and a pre-authorisation
 	Part     string // of a deliberately split sale
 	Original string // UUID of what this follows; of a void, refund, completion …
+	Approval string // DE 38 that the card or a person gave; of an offline sale
 	Digest   string // of the whole body, keyed: it covers the card
 	CardHash string // keyed hash of the PAN
 	Route    int    // the address to try first
@@ -119,7 +120,8 @@ const (
 type Sent struct {
 	UUID    string
 	Route   int
-	Attempt int // 0: the request
+	Attempt int // of a reversal or an advice; 0: the request, or an inquiry
+	Inquiry int // of an inquiry
 }
 
 // Unsent says that it is certain that no byte of the message left: the connect
@@ -129,6 +131,7 @@ type Unsent struct {
 	UUID    string
 	Route   int
 	Attempt int
+	Inquiry int
 	Card    *iso8583.Card
 }
 
@@ -137,6 +140,7 @@ type InDoubt struct {
 	UUID    string
 	Route   int
 	Attempt int
+	Inquiry int
 }
 
 // Response is a well-formed message from the host, as far as the core looks at
@@ -156,6 +160,7 @@ type Response struct {
 	RRN          iso8583.RRN  // DE 37
 	AuthCode     string       // DE 38
 	Balance      string       // DE 54
+	Original     string       // DE 90
 	Text         string       // the message, masked, for the record
 }
 

@@ -47,6 +47,13 @@ const (
 	TypeLate           RecordType = 26
 	TypeEscalated      RecordType = 30
 	TypeResolved       RecordType = 31
+	TypeInquiring      RecordType = 40
+	TypeInquiry        RecordType = 41
+	TypeInquiryAnswer  RecordType = 42
+	TypeOwed           RecordType = 43
+	TypeAdviceAttempt  RecordType = 44
+	TypeAdviceAnswer   RecordType = 45
+	TypeAdvised        RecordType = 46
 )
 
 // recordTypes is the registry: the name in dumps, and a maker for decoding.
@@ -77,6 +84,13 @@ var recordTypes = map[RecordType]struct {
 	TypeLate:           {"late_answer", func() Record { return &Late{} }},
 	TypeEscalated:      {"escalated", func() Record { return &Escalated{} }},
 	TypeResolved:       {"resolved", func() Record { return &Resolved{} }},
+	TypeInquiring:      {"inquiring", func() Record { return &Inquiring{} }},
+	TypeInquiry:        {"inquiry", func() Record { return &Inquiry{} }},
+	TypeInquiryAnswer:  {"inquiry_answer", func() Record { return &InquiryAnswer{} }},
+	TypeOwed:           {"advice_owed", func() Record { return &Owed{} }},
+	TypeAdviceAttempt:  {"advice_attempt", func() Record { return &AdviceAttempt{} }},
+	TypeAdviceAnswer:   {"advice_answer", func() Record { return &AdviceAnswer{} }},
+	TypeAdvised:        {"advised", func() Record { return &Advised{} }},
 }
 
 // String is the type's name in dumps and timelines.
@@ -155,6 +169,7 @@ type Intent struct {
 	Route        int              `json:"route"`
 	Original     string           `json:"original,omitempty"` // UUID of what it follows
 	Address      string           `json:"address,omitempty"`  // acquirer and host:port of Route
+	Approval     string           `json:"approval,omitempty"` // DE 38 that the card or a person gave: of an offline sale
 
 	Card *iso8583.Card `json:"-"`
 }

@@ -17,7 +17,7 @@ func (m *Machine) Clone() *Machine {
 	c.open, c.cold = slices.Clone(m.open), slices.Clone(m.cold)
 	c.heads, c.waits, c.hot = copies(m.heads), copies(m.waits), copies(m.hot)
 	for _, t := range c.hot { // order: each on its own
-		t.Items = slices.Clone(t.Items)
+		t.Items, t.Asked = slices.Clone(t.Items), slices.Clone(t.Asked)
 	}
 	c.bySale = maps.Clone(m.bySale)
 	for key, uuids := range c.bySale { // order: each on its own
@@ -85,6 +85,11 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 			dst = append(dst, flag(b))
 		}
 		dst = append(dst, t.Shown...)
+		dst = append(dst, flag(t.Advice))
+		dst = append(dst, t.Doubt...)
+		for _, q := range t.Asked {
+			dst = binary.AppendUvarint(append(dst, '?'), uint64(q.STAN))
+		}
 		for _, i := range t.Items {
 			dst = append(dst, '!')
 			dst = append(dst, i.Cause...)
@@ -97,6 +102,9 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 		if w := m.waits[uuid]; w != nil && w.For != waitNothing {
 			dst = append(dst, '@', byte(w.For), flag(w.Unsent), byte(w.Shift))
 			dst = binary.AppendVarint(dst, int64((w.Deadline-now.Boot)/time.Second))
+			if t.State == StateInquiring && w.Until != 0 {
+				dst = binary.AppendVarint(dst, int64((w.Until-now.Boot)/time.Second))
+			}
 		}
 	}
 	return dst

@@ -12,6 +12,7 @@ type wait struct {
 	Request  time.Duration // until then, the request may still leave: the link has not said that it did
 	Attempt  time.Duration // the same of the latest attempt
 	Quiet    time.Duration // until then, something sent may still reach the host
+	Until    time.Duration // inquiring: no inquiry begins after that, where there is such a limit
 }
 
 type waitFor uint8
@@ -24,6 +25,11 @@ const (
 	waitRetry            // reversing: the time of the next attempt
 	waitHold             // reversing: the end of the hold-down
 	waitShown            // confirmed: the application's word that it showed it
+	waitAsk              // inquiring: the time of the next inquiry
+	waitFound            // inquiring: the answer to one
+	waitTaken            // advising: the answer to a send
+	waitResend           // advising: the time of the next send
+	waitTurn             // advising: another of its terminal is ahead
 )
 
 // waits describes each wait for people: STATES.md and the transcripts.
@@ -38,6 +44,11 @@ var waits = [...]struct {
 	waitRetry:    {StateReversing, "the next attempt", "the entry of `reversal.schedule` for that attempt of the series; its last one once the host has refused", "send it"},
 	waitHold:     {StateReversing, "the end of the hold-down", "`reversal.message_lifetime`, from when everything sent has left", "the first attempt of the second series"},
 	waitShown:    {StateConfirmed, "the word that it was shown", "`shown_timeout`", "escalate: not_shown"},
+	waitAsk:      {StateInquiring, "the next inquiry", "`inquiry.after`, then `inquiry.every`", "send it; after the last, or past `inquiry.within`, reverse"},
+	waitFound:    {StateInquiring, "the inquiry's answer", "`send_timeout` + `inquiry.answer_timeout`; `inquiry.answer_timeout` from the moment it has left", "the next inquiry, after its pause; after the last, reverse"},
+	waitTaken:    {StateAdvising, "the advice's answer", "`send_timeout` + `advice.answer_timeout`; `advice.answer_timeout` from the moment it has left", "the next send, after its pause"},
+	waitResend:   {StateAdvising, "the next send", "the entry of `advice.schedule` for that send; its last one for ever", "send it"},
+	waitTurn:     {StateAdvising, "its turn", "with `advice.ordered`: while another of its terminal is under way", "–"},
 }
 
 // String is what is waited for.
