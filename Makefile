@@ -1,4 +1,4 @@
-.PHONY: test race lint build demo ci
+.PHONY: test race lint build demo ci bench-journal
 
 test:  ; go test ./...
 race:  ; CGO_ENABLED=1 go test -race -short ./...
@@ -6,3 +6,7 @@ lint:  ; go vet ./... && golangci-lint run
 build: ; CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
 demo:  ; go run ./cmd/counterfoil demo
 ci:    ; .ci/run
+
+# The journal against the disk's limit and other engines: about 15 minutes on a
+# quiet machine. As root it measures on a slow disk as well. BENCH=-quick tries it.
+bench-journal: ; cd test/bench/journal && go build -o ../../../bin/bench-journal . && ../../../bin/bench-journal -out ../../../docs $(BENCH)

@@ -52,6 +52,11 @@ const (
 )
 
 func newAcquirer(a *Agent, o AcquirerOptions) (*acquirer, error) {
+	if _, signed := o.Profile.MAC(); signed {
+		// Better no daemon than sales that fail after their intent: the core
+		// knows no batches and nobody signs yet.
+		return nil, fmt.Errorf("acquirer %s: profile %s has MACs and batches, which this agent cannot work with yet", o.Name, o.Profile.Name)
+	}
 	acq := &acquirer{agent: a, opts: o, profile: o.Profile, log: a.log.With(zap.String("acquirer", o.Name))}
 	for i, h := range o.Hosts {
 		acq.status = append(acq.status, client.Host{Acquirer: o.Name, Route: i, Address: h})

@@ -116,15 +116,17 @@ func New(opts Options) (*Agent, error) {
 		}
 		a.terminals[t.TID] = t
 	}
+	a.journal.SetCarry(a.carry)
 	if err := a.recover(); err != nil {
 		return nil, err
 	}
 	return a, a.configure()
 }
 
-// recover folds the journal into the machine and the view.
+// recover folds what the journal says is open, and what came after, into the
+// machine and the view.
 func (a *Agent) recover() error {
-	err := a.journal.Scan(1, func(e journal.Record) error {
+	err := a.journal.Recover(func(e journal.Record) error {
 		r, err := decode(e)
 		if err != nil {
 			return err
@@ -181,6 +183,10 @@ func (a *Agent) configure() error {
 		})
 	}
 	records := a.machine.Step(a.opts.Clock(), c).Records
+	if errors.Is(a.journal.Reserve(journal.ClassIntent, 0), journal.ErrQuarantined) {
+		a.log.Error("the journal lost entries: nothing that is open is sent until a person decides")
+		records = append(records, a.machine.Doubt(a.opts.Clock().Wall, "agent", "the journal lost entries")...)
+	}
 	if _, err := a.journal.Append(entries(records)); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}

@@ -45,10 +45,12 @@ var routes = []route{
 	{"POST /v1/transactions/{uuid}/cancel", false, (*api).cancel},
 	{"POST /v1/transactions/{uuid}/shown", false, (*api).shown},
 	{"POST /v1/transactions/{uuid}/resolve", true, (*api).resolve},
+	{"POST /v1/transactions/{uuid}/acknowledge", true, (*api).acknowledge},
 	{"GET /v1/recovery", false, (*api).recovery},
 	{"GET /v1/escalations", false, (*api).escalations},
 	{"GET /v1/health", false, (*api).health},
 	{"GET /v1/ready", false, (*api).ready},
+	{"GET /v1/openapi.yaml", false, (*api).openapi},
 }
 
 // Bounds of the API.

@@ -182,7 +182,7 @@ func badInput(s *scene) []problemCase {
 		return problemCase{name, "PUT", fresh(), body, 400, "bad_request", client.RetryNewID, ""}
 	}
 	verb := func(name, uuid, verb, body, code string, retry client.Retry) problemCase {
-		status := map[string]int{"not_found": 404, "bad_field": 422}[code]
+		status := map[string]int{"not_found": 404, "bad_field": 422, "invalid": 422}[code]
 		if status == 0 {
 			status = 409
 		}
@@ -303,6 +303,11 @@ func badInput(s *scene) []problemCase {
 		named(verb("resolve without the acquirer's reference", s.reversing, "resolve", `{"verb":"acquirer-reversed",`+who+`}`, "bad_field", client.RetryNewID), "reference"),
 		named(verb("resolve by somebody long", s.reversing, "resolve", `{"verb":"park","why":"x","who":"`+long+`"}`, "bad_field", client.RetryNewID), "who"),
 		named(verb("resolve with a card number", s.reversing, "resolve", `{"verb":"park","who":"anna","why":"card `+testPAN+`"}`, "bad_field", client.RetryNewID), "why"),
+		verb("acknowledge of the unknown", unknown, "acknowledge", `{"item":1,"who":"anna"}`, "not_found", client.RetrySameID),
+		verb("acknowledge of what nobody has seen", s.parked, "acknowledge", `{"item":99,"who":"anna"}`, "invalid", client.RetryNewID),
+		named(verb("acknowledge by nobody", s.parked, "acknowledge", `{"item":1}`, "bad_field", client.RetryNewID), "who"),
+		named(verb("acknowledge of no item", s.parked, "acknowledge", `{"who":"anna"}`, "bad_field", client.RetryNewID), "item"),
+		named(verb("acknowledge with a card number", s.parked, "acknowledge", `{"item":1,"who":"`+testPAN+`"}`, "bad_field", client.RetryNewID), "who"),
 		named(verb("resolve with a grouped card number", s.reversing, "resolve", `{"verb":"park","who":"anna","why":"card 4111 1111 1111 1111."}`, "bad_field", client.RetryNewID), "why"),
 	}
 }
@@ -408,21 +413,23 @@ func TestJournalIsFull(t *testing.T) {
 // Every registered code is provoked by a test, or cannot be.
 func TestEveryProblemIsProvoked(t *testing.T) {
 	elsewhere := map[string]string{
-		"operators_only":    "TestOperatorsOnly",
-		"reversal_owed":     "TestGateIsClosed",
-		"stan_exhausted":    "TestSTANsAreExhausted",
-		"journal_full":      "TestJournalIsFull",
-		"overloaded":        "TestTooMuchIsHeldBack",
-		"stopping":          "TestJournalFails",
-		"no_answer_in_time": "TestJournalHangs",
-		"original_unknown":  "TestOriginalsThatDoNotFit",
-		"original_unfit":    "TestPreAuthCompletionAndVoid",
-		"original_open":     "TestOriginalsThatDoNotFit",
-		"original_busy":     "TestOriginalsThatDoNotFit",
-		"original_used":     "TestVoid",
-		"above_original":    "TestRefundsNeverExceedTheSale",
-		"unsupported_type":  "txn: TestBeginNeedsADialect",
-		"invalid":           "the core's own, for what the shell has refused as bad_field",
+		"operators_only":     "TestOperatorsOnly",
+		"reversal_owed":      "TestGateIsClosed",
+		"stan_exhausted":     "TestSTANsAreExhausted",
+		"journal_full":       "TestJournalIsFull",
+		"journal_quarantine": "TestQuarantine",
+		"retired":            "TestRetiredTransactionIsGone",
+		"overloaded":         "TestTooMuchIsHeldBack",
+		"stopping":           "TestJournalFails",
+		"no_answer_in_time":  "TestJournalHangs",
+		"original_unknown":   "TestOriginalsThatDoNotFit",
+		"original_unfit":     "TestPreAuthCompletionAndVoid",
+		"original_open":      "TestOriginalsThatDoNotFit",
+		"original_busy":      "TestOriginalsThatDoNotFit",
+		"original_used":      "TestVoid",
+		"above_original":     "TestRefundsNeverExceedTheSale",
+		"unsupported_type":   "txn: TestBeginNeedsADialect",
+		"invalid":            "the core's own, for what the shell has refused as bad_field",
 	}
 	var codes []string
 	bubble(t, func(l *lab) {

@@ -319,14 +319,22 @@ func parseResolve(r *client.Resolve) (txn.Resolve, *client.Problem) {
 		return txn.Resolve{}, badField("verb", "want park, resume, override, acquirer-reversed, acquirer-debited or close")
 	}
 	for _, f := range []struct{ name, text string }{{"who", r.Who}, {"why", r.Why}, {"reference", r.Reference}} {
-		if len(f.text) > maxNote || f.text == "" && f.name != "reference" {
-			return txn.Resolve{}, badField(f.name, "want 1 to %d characters", maxNote)
-		}
-		if digitRunPAN.MatchString(f.text) || holdsPAN(f.text, "") {
-			return txn.Resolve{}, badField(f.name, "this may hold a card number: leave it out")
+		if p := checkNote(f.name, f.text, f.name == "reference"); p != nil {
+			return txn.Resolve{}, p
 		}
 	}
 	return txn.Resolve{Verb: verb, Who: r.Who, Why: r.Why, Ref: r.Reference}, nil
+}
+
+// checkNote checks what a person wrote, which is journaled in clear.
+func checkNote(field, text string, optional bool) *client.Problem {
+	switch {
+	case len(text) > maxNote || text == "" && !optional:
+		return badField(field, "want 1 to %d characters", maxNote)
+	case digitRunPAN.MatchString(text) || holdsPAN(text, ""):
+		return badField(field, "this may hold a card number: leave it out")
+	}
+	return nil
 }
 
 // digitRunPAN finds what could be a card number in free text. An acquirer's

@@ -114,6 +114,7 @@ func (l *lab) serve() {
 	l.http = &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	srv := l.agent.Server(agent.APIOptions{PeerOf: func(net.Conn) (agent.Peer, error) { return l.peer, nil }})
+	srv.Handler = held(l.t, srv.Handler)
 	var wg sync.WaitGroup
 	var ran error
 	wg.Go(func() { ran = l.agent.Run(ctx) })

@@ -1,5 +1,10 @@
 package agent
 
+import (
+	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
 // ProblemCodes lists the registry, for tests that must miss none.
 func ProblemCodes() []string {
 	var codes []string
@@ -30,3 +35,15 @@ func (a *Agent) Folds() (machine, view []byte) {
 
 // Settled says whether nothing was held back when Run ended.
 func (a *Agent) Settled() bool { return a.fence.Waiting() == 0 && a.loading == 0 }
+
+// Routes is the registry: pattern → whether it is for operators only.
+func Routes() map[string]bool {
+	out := map[string]bool{}
+	for _, r := range routes {
+		out[r.pattern] = r.operator
+	}
+	return out
+}
+
+// Problem is what the registry says of a code.
+func Problem(code string) *client.Problem { return newProblem(txn.Code(code)) }

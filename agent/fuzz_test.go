@@ -27,7 +27,7 @@ func FuzzBody(f *testing.F) {
 	srv := l.agent.Server(agent.APIOptions{PeerOf: func(net.Conn) (agent.Peer, error) { return agent.Peer{Operator: true}, nil }})
 	ctx := srv.ConnContext(context.Background(), nil)
 
-	verbs := []string{"", "/confirm", "/cancel", "/shown", "/resolve"}
+	verbs := []string{"", "/confirm", "/cancel", "/shown", "/resolve", "/acknowledge"}
 	for _, body := range []string{
 		l.with("", ""), l.with("amount", "-1"), l.with("amount", "1e5"), l.with("amount", "1000000000000"), l.with("part", `"2"`), l.with("card.track2", `"`+testTrack+`"`),
 		l.with("card.pin_block", `"`+testPINBlock+`"`), l.with("epoch", "1"), "{}", "[]", "null", "", `{"type":"sale"}{}`,

@@ -60,6 +60,8 @@ const intentBytes = 4096
 const (
 	codeOverloaded  txn.Code = "overloaded"
 	codeJournalFull txn.Code = "journal_full"
+	codeQuarantine  txn.Code = "journal_quarantine"
+	codeRetired     txn.Code = "retired"
 )
 
 // take looks after what an event needs before it may be stepped.
@@ -71,7 +73,11 @@ func (a *Agent) take(ev txn.Event) error {
 		}
 		if err := a.journal.Reserve(journal.ClassIntent, intentBytes); err != nil {
 			a.log.Warn("new transaction refused", zap.Error(err))
-			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeJournalFull})
+			code := codeJournalFull
+			if errors.Is(err, journal.ErrQuarantined) {
+				code = codeQuarantine
+			}
+			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: code})
 			return nil
 		}
 	}
@@ -92,7 +98,27 @@ func (a *Agent) take(ev txn.Event) error {
 type loaded struct {
 	ev      txn.Event
 	records []txn.Record
+	retired bool // the transaction was here, and is past its time
 	err     error
+}
+
+// asked gives whom an event is about, where somebody waits for its answer.
+func asked(ev txn.Event) (req uint64, uuid string) {
+	switch e := ev.(type) {
+	case txn.Begin:
+		return e.Req, e.UUID
+	case txn.Confirm:
+		return e.Req, e.UUID
+	case txn.Cancel:
+		return e.Req, e.UUID
+	case txn.Shown:
+		return e.Req, e.UUID
+	case txn.Resolve:
+		return e.Req, e.UUID
+	case txn.Acknowledge:
+		return e.Req, e.UUID
+	}
+	return 0, ""
 }
 
 // load reads the groups that keys name, each record once: the same transaction
@@ -104,6 +130,11 @@ func (a *Agent) load(ev txn.Event, keys []string) loaded {
 		entries, err := a.journal.Lookup(key)
 		if err != nil {
 			return loaded{ev: ev, err: err}
+		}
+		if _, uuid := asked(ev); len(entries) == 0 && key == uuid {
+			if _, l.retired, err = a.journal.Retired(uuid); err != nil {
+				return loaded{ev: ev, err: err}
+			}
 		}
 		for _, e := range entries {
 			if seen[e.LSN] {
@@ -124,6 +155,11 @@ func (a *Agent) takeLoaded(l loaded) error {
 	a.loading--
 	if l.err != nil {
 		return fmt.Errorf("looking up: %w", l.err)
+	}
+	if l.retired {
+		req, uuid := asked(l.ev)
+		a.answer(txn.Answer{Req: req, UUID: uuid, Code: codeRetired})
+		return nil
 	}
 	fresh := slices.DeleteFunc(l.records, func(r txn.Record) bool { return a.machine.Get(r.Group()) != nil })
 	if len(fresh) > 0 {

@@ -44,6 +44,8 @@ var problems = map[txn.Code]problem{
 	codeTimedOut:     {http.StatusGatewayTimeout, client.RetrySameID, "the agent did not answer in time: what became of it is not known yet"},
 	codeOverloaded:   {http.StatusServiceUnavailable, client.RetrySameID, "too much is under way: nothing was done"},
 	codeJournalFull:  {http.StatusServiceUnavailable, client.RetrySameID, "the journal has no room for a new transaction: nothing was begun"},
+	codeQuarantine:   {http.StatusServiceUnavailable, client.RetryPoll, "the journal lost entries, and a person must accept the loss before a new transaction is taken: nothing was begun"},
+	codeRetired:      {http.StatusGone, client.RetryNever, "this transaction was here and is past the time for which entries are kept: it never runs again"},
 
 	txn.UUIDReused:      {http.StatusConflict, client.RetryNewID, "this UUID belongs to a transaction with another body"},
 	txn.EpochOld:        {http.StatusGone, client.RetryNever, "the UUID was minted in another epoch of the journal: it may have run then, so it never runs again"},

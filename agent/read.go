@@ -29,6 +29,18 @@ func (s *api) find(uuid string) (txn.Transaction, bool, error) {
 	return txn.Transaction{}, false, nil
 }
 
+// notFound tells what was never journaled from what has retired.
+func (s *api) notFound(uuid string) *client.Problem {
+	_, retired, err := s.agent.journal.Retired(uuid)
+	switch {
+	case err != nil:
+		return newProblem(codeStopping)
+	case retired:
+		return newProblem(codeRetired)
+	}
+	return newProblem(txn.NotFound)
+}
+
 func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 	uuid, p := pathUUID(r)
 	if p != nil {
@@ -47,7 +59,7 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 		return newProblem(codeStopping)
 	}
 	if !ok {
-		return newProblem(txn.NotFound)
+		return s.notFound(uuid)
 	}
 	out := present(&t)
 	if out.Timeline, err = s.agent.timeline(uuid); err != nil {
@@ -63,7 +75,7 @@ func (s *api) write(w http.ResponseWriter, uuid string, status int, ans *txn.Ans
 		return newProblem(codeStopping)
 	}
 	if !ok {
-		return newProblem(txn.NotFound)
+		return s.notFound(uuid)
 	}
 	out := present(&t)
 	out.Warning, out.Other = string(ans.Warning), ans.Other
@@ -94,11 +106,6 @@ func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
 	s.writeList(w, func(t *txn.Transaction) bool {
 		return must(t) != client.MustNothing && (tid == "" || t.TID == tid)
 	})
-	return nil
-}
-
-func (s *api) escalations(_ *http.Request, w http.ResponseWriter) *client.Problem {
-	s.writeList(w, (*txn.Transaction).Escalated)
 	return nil
 }
 
@@ -161,10 +168,6 @@ func present(t *txn.Transaction) *client.Transaction {
 	for _, f := range t.Follows {
 		out.Follows = append(out.Follows, client.Follow{UUID: f.By, Type: f.Kind, Amount: f.Minor, Open: f.Open, Done: f.Done})
 	}
-	for _, i := range t.Items {
-		out.Items = append(out.Items, client.Item{
-			Cause: string(i.Cause), At: time.UnixMilli(i.At).UTC(), Closed: i.Closed, Advice: i.Cause.Advice(),
-		})
-	}
+	out.Items = presentItems(t)
 	return out
 }

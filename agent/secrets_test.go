@@ -123,6 +123,7 @@ func TestCardDataStaysWhereItBelongs(t *testing.T) {
 			{"POST", tx + id + "/resolve", `{"verb":` + pan + `,"who":` + pan + `}`},
 			{"POST", tx + id + "/resolve", `{"verb":"park","who":"anna","why":` + track + `}`},
 			{"POST", tx + id + "/resolve", `{"verb":"park","who":` + pan + `,"why":"x"}`},
+			{"POST", tx + id + "/acknowledge", `{"item":1,"who":` + pan + `}`},
 			{"POST", tx + id + "/resolve", `{"verb":"acquirer-reversed","reference":` + pan + `,"who":"anna","why":"x"}`},
 			{"GET", tx + id + "?timeline=1", ""},
 			{"GET", "/v1/recovery", ""},

@@ -83,7 +83,9 @@ func newBed(t *testing.T, host hostsim.Config, options ...func(*bed)) *bed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.Close() })
-	b := &bed{t: t, host: h, journal: journal.NewMemory(bytes.Repeat([]byte{7}, 32)), log: &safeBuffer{}, rules: quick, api: agent.APIOptions{PeerOf: agent.PeerCredentials(nil)}}
+	disk := journal.NewMemory(bytes.Repeat([]byte{7}, 32))
+	disk.RollEvery = 4 // a restart recovers from a carry
+	b := &bed{t: t, host: h, journal: disk, log: &safeBuffer{}, rules: quick, api: agent.APIOptions{PeerOf: agent.PeerCredentials(nil)}}
 	b.socket = filepath.Join(t.TempDir(), "s")
 	for _, o := range options {
 		o(b)
@@ -139,6 +141,7 @@ func (b *bed) make() (*agent.Agent, error) {
 func (b *bed) serve(l net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	srv := b.agent.Server(b.api)
+	srv.Handler = held(b.t, srv.Handler)
 	done, served := make(chan error, 1), make(chan struct{})
 	go func() { done <- b.agent.Run(ctx) }()
 	go func() { _ = srv.Serve(l); close(served) }()

@@ -50,7 +50,7 @@ func who(t txn.RecordType) string {
 	case txn.TypeApproved, txn.TypeDeclined, txn.TypeReversalAnswer, txn.TypeLate, txn.TypeEvidence,
 		txn.TypeInquiryAnswer, txn.TypeAdviceAnswer, txn.TypeAdvised:
 		return "host"
-	case txn.TypeResolved:
+	case txn.TypeResolved, txn.TypeAcknowledged:
 		return "operator"
 	default:
 		return "agent"

@@ -40,6 +40,13 @@ func (v *View) evict(keep int) {
 	v.machine.Evict(keep)
 }
 
+// carry is what recovery needs of all that is durable.
+func (v *View) carry() (groups []string, heads []txn.Record) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.machine.Carry()
+}
+
 // load puts a transaction that had left memory back into the view.
 func (v *View) load(records []txn.Record) {
 	v.mu.Lock()

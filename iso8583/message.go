@@ -14,6 +14,7 @@ import (
 // whatever verb, masks card data.
 type Message struct {
 	MTI    MTI
+	MAC    MAC // no part of what Equal compares
 	fields map[int]string
 }
 
@@ -48,6 +49,7 @@ func (m *Message) Fields() []int {
 // Clone copies m.
 func (m *Message) Clone() *Message {
 	c := NewMessage(m.MTI)
+	c.MAC = m.MAC
 	for de, v := range m.fields {
 		c.fields[de] = v
 	}
@@ -89,6 +91,9 @@ func (m *Message) String() string {
 	b.WriteString(string(m.MTI))
 	for _, de := range m.Fields() {
 		fmt.Fprintf(&b, " %d=%s", de, m.Masked(de))
+	}
+	if m.MAC.Doubtful() {
+		fmt.Fprintf(&b, " (MAC %s)", m.MAC)
 	}
 	return b.String()
 }

@@ -50,6 +50,10 @@ type ResponseRules struct {
 	Partial   []string `json:"partial"`
 	Declined  []string `json:"declined"`
 	Duplicate []string `json:"duplicate"` // 94: a STAN collision on a first send
+
+	// Unsigned lists codes of a decline that are legal without a MAC, in a
+	// dialect that has one (row "When a response is accepted").
+	Unsigned []string `json:"unsigned,omitempty"`
 	// Everything else, a missing DE 39 included, is indeterminate: reverse.
 }
 
@@ -94,6 +98,9 @@ type Reasons struct {
 	Chip     string `json:"chip"`
 	Invalid  string `json:"invalid"`
 	Storage  string `json:"storage"`
+
+	// MAC is for a response whose MAC is wrong; empty in a dialect without.
+	MAC string `json:"mac,omitempty"`
 }
 
 // Gate says what a terminal may start while it owes a reversal.

@@ -74,6 +74,14 @@ const (
 	KindInquiry        Kind = "inquiry"
 	KindEcho           Kind = "echo"
 	KindSignOn         Kind = "sign_on"
+	KindSignOff        Kind = "sign_off"
+	KindScript         Kind = "script_result" // the issuer script's outcome on the card
+
+	// The messages that close a batch.
+	KindSettle              Kind = "settle"
+	KindUpload              Kind = "upload"                // some of the batch's transactions
+	KindUploadEnd           Kind = "upload_end"            // after a settlement that balanced
+	KindUploadEndUnbalanced Kind = "upload_end_unbalanced" // after one that did not
 )
 
 // Kinds lists every Kind.
@@ -82,7 +90,8 @@ func Kinds() []Kind {
 	for _, t := range Types() {
 		out = append(out, t.Kind())
 	}
-	return append(out, KindReversal, KindReversalRepeat, KindInquiry, KindEcho, KindSignOn)
+	return append(out, KindReversal, KindReversalRepeat, KindInquiry, KindEcho, KindSignOn, KindSignOff, KindScript,
+		KindSettle, KindUpload, KindUploadEnd, KindUploadEndUnbalanced)
 }
 
 // Facts is the meaning of one outgoing message, before a profile gives it a
@@ -107,6 +116,10 @@ type Facts struct {
 	// an inquiry asks about, or the transaction that a void, refund or completion follows. Zero: none.
 	Original Original
 
+	Batch      string      // six digits: the batch that the transaction belongs to
+	Operator   string      // who signs on or settles
+	Settlement *Settlement // of the messages that close a batch
+
 	// Card is nil on messages that carry no card data.
 	Card *Card
 }
@@ -116,6 +129,9 @@ type Original struct {
 	MTI          MTI
 	STAN         STAN
 	Transmission string // DE 7
+	Type         Type   // chooses codes where a dialect tells the void of a completion from that of a sale
+	Batch        string // six digits
+	LocalDate    string // MMDD, of the host's answer where it gave one
 }
 
 // DE90 is MTI, STAN and DE 7, then DE 32 and DE 33, which this program does not

@@ -18,22 +18,36 @@ var testKey = bytes.Repeat([]byte{0x5A}, KeyLen)
 // interface is tested here and nowhere else.
 func both(t *testing.T, test func(t *testing.T, j Journal)) {
 	t.Run("memory", func(t *testing.T) { test(t, NewMemory(testKey)) })
-	t.Run("bolt", func(t *testing.T) { test(t, openTemp(t)) })
+	t.Run("log", func(t *testing.T) { test(t, openTemp(t)) })
+	t.Run("log in small segments", func(t *testing.T) { test(t, openSmall(t)) })
 }
 
-func openTemp(t testing.TB) *Bolt {
+func openTemp(t testing.TB) *Log {
 	t.Helper()
 	return reopen(t, filepath.Join(t.TempDir(), "journal"))
 }
 
-func reopen(t testing.TB, path string) *Bolt {
+// smallSegments rolls often, and keeps all history.
+var smallSegments = Options{Key: testKey, SegmentBytes: 32 << 10, MaxBytes: 1 << 30}
+
+func openSmall(t testing.TB) *Log {
 	t.Helper()
-	b, err := Open(path, Options{Key: testKey})
+	return openWith(t, filepath.Join(t.TempDir(), "journal"), smallSegments)
+}
+
+func reopen(t testing.TB, path string) *Log {
+	t.Helper()
+	return openWith(t, path, Options{Key: testKey})
+}
+
+func openWith(t testing.TB, path string, opts Options) *Log {
+	t.Helper()
+	l, err := Open(path, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = b.Close() })
-	return b
+	t.Cleanup(func() { _ = l.Close() })
+	return l
 }
 
 func entry(group, open, sealed string, keys ...string) Entry {
@@ -77,7 +91,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatalf("first LSN %d, last %d", lsn, j.Last())
 		}
 		recs := all(t, j, 0)
-		want := Record{LSN: 1, Type: 7, Group: "g1", Keys: []string{"stan/000001", "sale/1"}, Class: ClassIntent, KeyID: 3, Clear: []byte("clear"), Sealed: recs[0].Sealed}
+		want := Record{LSN: 1, Type: 7, Group: "g1", Keys: []string{"stan/000001", "sale/1"}, Class: ClassIntent, KeyID: 3, Clear: []byte("clear"), Sealed: recs[0].Sealed, origin: recs[0].origin}
 		if !reflect.DeepEqual(recs[0], want) {
 			t.Errorf("got %+v\nwant %+v", recs[0], want)
 		}
@@ -88,7 +102,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("unseal: %v", err)
 		}
 		// Nothing sealed: no ciphertext, no key id, nil slices.
-		if want := (Record{LSN: 2, Type: 7, Group: "g2", Class: ClassIntent}); !reflect.DeepEqual(recs[1], want) {
+		if want := (Record{LSN: 2, Type: 7, Group: "g2", Class: ClassIntent, origin: recs[1].origin}); !reflect.DeepEqual(recs[1], want) {
 			t.Errorf("got %+v\nwant %+v", recs[1], want)
 		}
 		if _, err := j.Unseal(recs[1]); !errors.Is(err, ErrNotSealed) {

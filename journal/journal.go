@@ -62,6 +62,8 @@ type Record struct {
 	KeyID  uint32
 	Clear  []byte
 	Sealed []byte // ciphertext, for Unseal; empty where nothing was sealed
+
+	origin origin
 }
 
 // The errors that callers branch on. They come wrapped, with the position or
@@ -88,6 +90,12 @@ var (
 	ErrNoKey = errors.New("journal was opened without its key")
 	// ErrReadOnly: Append on a journal that was opened for reading.
 	ErrReadOnly = errors.New("journal was opened for reading only")
+	// ErrKeyDestroyed: the data key of a sealed part was destroyed, as it must
+	// be some time after settlement. Everything else of the entry is there.
+	ErrKeyDestroyed = errors.New("the key of this entry's sealed part was destroyed")
+	// ErrQuarantined: Reserve refuses intents, since recovery found damage that
+	// no power cut explains. What was kept of it waits for accept-loss.
+	ErrQuarantined = errors.New("journal is in quarantine: its last entries were damaged, and a person must accept the loss")
 	// ErrClosed: the journal was used after Close.
 	ErrClosed = errors.New("journal is closed")
 )
@@ -113,20 +121,46 @@ type Journal interface {
 	// back for the caller: two calls may be told of the same room.
 	Reserve(c Class, bytes int) error
 
-	// Scan calls fn for each entry with LSN ≥ from, in order, and stops at
-	// the first error, which it returns. It sees what was durable when it
-	// began. fn may call any other method.
+	// Recover gives what is needed to know all that is open: the newest carry,
+	// its extra entries last, and every entry behind it, in order. A carried
+	// entry has its LSN; an extra one that of the entry before its carry. Before
+	// the first carry it is the whole log. It reads the log alone, never the
+	// index, and stops at the first error, which it returns.
+	Recover(fn func(Record) error) error
+
+	// SetCarry names the function that says what a new segment begins with.
+	// It is called inside Append, before the entries of that call are written:
+	// it must describe exactly the state of all entries that were acknowledged,
+	// and it may call nothing that appends. Recovery begins at the newest
+	// segment, so what the function does not name is forgotten, though Scan and
+	// Lookup still find it. Without it nothing is carried and nothing retires.
+	SetCarry(fn func() Carry)
+
+	// Scan calls fn for each entry with LSN ≥ from that has not retired, in
+	// order, and stops at the first error, which it returns. It sees what was
+	// durable when it began. fn may call any other method.
 	Scan(from LSN, fn func(Record) error) error
 
 	// Lookup returns every entry of every group that key names, in LSN order:
 	// key is a group or one of the Keys of an entry. Nothing found is no
-	// error. It sees all that Append has acknowledged before the call.
+	// error. It sees all that Append has acknowledged before the call. A group
+	// retires as a whole: it is found entirely or not at all.
 	Lookup(key string) ([]Record, error)
 
+	// Retired says whether a group was here and is past its time: only then
+	// does nothing found mean something else than never journaled. It is true
+	// for a second, longer period, and then forgotten.
+	Retired(group string) (RetiredGroup, bool, error)
+
 	// Unseal gives the plain text of a record's sealed part, or ErrNotSealed,
-	// ErrNoKey, or ErrDamaged where it does not authenticate. The plain text
-	// is never part of an error.
+	// ErrNoKey, ErrKeyDestroyed, or ErrDamaged where it does not authenticate.
+	// The plain text is never part of an error.
 	Unseal(r Record) ([]byte, error)
+
+	// DestroyKey destroys a data key, for good: what was sealed under it is
+	// noise from then on, and history still verifies and lists. When it returns
+	// nil no later open finds the key. Appending under it fails.
+	DestroyKey(keyID uint32) error
 
 	// KeyedHash is a name for data that must not be stored, such as a PAN: 32
 	// hexadecimal digits, the same for the same label, data and sealing key,

@@ -9,12 +9,13 @@ import (
 	"os"
 )
 
-// bbolt trusts its pages: a flipped bit can make it loop, fault, or return
-// old data without a word. checkPages reads the file before bbolt maps it and
-// refuses what bbolt would stumble over. Page layout: FORMAT.md.
+// bbolt trusts its pages: a flipped bit can make it loop, fault, or run out of
+// stack, which no recover catches. checkPages refuses what bbolt would stumble
+// over: meta pages, page headers, element bounds, key order, nothing referred to
+// twice. Values are not read: the tables in them have checksums of their own.
 
 const (
-	pageSize       = 4096
+	pageSize       = blockSize
 	pageHeader     = 16
 	elementSize    = 16
 	boltMagic      = 0xED0CDAED
@@ -30,6 +31,7 @@ const (
 // pageFile is one file under check.
 type pageFile struct {
 	r    io.ReaderAt
+	deep bool   // the tables' tree too, which is as large as there are tables
 	high uint64 // pages from here on are not in use
 	seen []bool // pages that something refers to
 }
@@ -37,7 +39,7 @@ type pageFile struct {
 // boltMeta is the part of a meta page that matters here.
 type boltMeta struct{ root, freelist, high, txid uint64 }
 
-func checkPages(f *os.File) error {
+func checkPages(f *os.File, deep bool) error {
 	st, err := f.Stat()
 	switch {
 	case err != nil:
@@ -47,7 +49,7 @@ func checkPages(f *os.File) error {
 	case st.Size() < 4*pageSize:
 		return fmt.Errorf("%w: %d bytes are too few for a journal", ErrDamaged, st.Size())
 	case maxMapping != 0 && st.Size() > int64(maxMapping):
-		return fmt.Errorf("%d bytes are too many for a 32-bit system: open a copy on a 64-bit one", st.Size())
+		return fmt.Errorf("%d bytes are too many for a 32-bit system", st.Size())
 	}
 	meta, err := readMeta(f)
 	if err != nil {
@@ -56,7 +58,7 @@ func checkPages(f *os.File) error {
 	if meta.high > uint64(st.Size()/pageSize) || meta.high < 4 {
 		return fmt.Errorf("%w: the file is cut short: %d pages in use, %d there", ErrDamaged, meta.high, st.Size()/pageSize)
 	}
-	p := &pageFile{r: f, high: meta.high, seen: make([]bool, meta.high)}
+	p := &pageFile{r: f, deep: deep, high: meta.high, seen: make([]bool, meta.high)}
 	p.seen[0], p.seen[1] = true, true
 	if err := p.freelist(meta.freelist); err != nil {
 		return err
@@ -99,29 +101,49 @@ func readMeta(r io.ReaderAt) (boltMeta, error) {
 	return m[0], fmt.Errorf("%w: the meta pages are of transactions %d and %d, which do not follow each other", ErrDamaged, m[0].txid, m[1].txid)
 }
 
-// page reads page id with its overflow and marks it as referred to.
-func (p *pageFile) page(id uint64) (data []byte, flags uint16, count int, err error) {
+// page is one page with its overflow, of which only what is asked for is read.
+type page struct {
+	r     io.ReaderAt
+	id    uint64
+	size  int64
+	flags uint16
+	count int
+}
+
+// page reads a page's header and marks it as referred to.
+func (p *pageFile) page(id uint64) (*page, error) {
 	var h [pageHeader]byte
 	if err := p.mark(id); err != nil {
-		return nil, 0, 0, err
+		return nil, err
 	}
 	if _, err := p.r.ReadAt(h[:], int64(id)*pageSize); err != nil {
-		return nil, 0, 0, fmt.Errorf("page %d: %w", id, err)
+		return nil, fmt.Errorf("page %d: %w", id, err)
 	}
 	overflow := uint64(binary.LittleEndian.Uint32(h[12:]))
 	if binary.LittleEndian.Uint64(h[:]) != id || overflow > p.high-id-1 {
-		return nil, 0, 0, fmt.Errorf("page %d: %w: its page header is wrong", id, ErrDamaged)
+		return nil, fmt.Errorf("page %d: %w: its page header is wrong", id, ErrDamaged)
 	}
 	for i := range overflow {
 		if err := p.mark(id + 1 + i); err != nil {
-			return nil, 0, 0, err
+			return nil, err
 		}
 	}
-	data = make([]byte, (overflow+1)*pageSize)
-	if _, err := p.r.ReadAt(data, int64(id)*pageSize); err != nil {
-		return nil, 0, 0, fmt.Errorf("page %d: %w", id, err)
+	return &page{
+		r: io.NewSectionReader(p.r, int64(id)*pageSize, int64(overflow+1)*pageSize), id: id, size: int64(overflow+1) * pageSize,
+		flags: binary.LittleEndian.Uint16(h[8:]), count: int(binary.LittleEndian.Uint16(h[10:])),
+	}, nil
+}
+
+// bytes reads n bytes at a place in the page.
+func (p *page) bytes(at, n uint64) ([]byte, error) {
+	if at > uint64(p.size) || n > uint64(p.size)-at {
+		return nil, fmt.Errorf("page %d: %w: something reaches out of it", p.id, ErrDamaged)
 	}
-	return data, binary.LittleEndian.Uint16(h[8:]), int(binary.LittleEndian.Uint16(h[10:])), nil
+	b := make([]byte, n)
+	if _, err := p.r.ReadAt(b, int64(at)); err != nil && n > 0 {
+		return nil, fmt.Errorf("page %d: %w", p.id, err)
+	}
+	return b, nil
 }
 
 // mark refuses a page that two things refer to: a loop, or a page in use that
@@ -135,15 +157,19 @@ func (p *pageFile) mark(id uint64) error {
 }
 
 func (p *pageFile) freelist(id uint64) error {
-	data, flags, count, err := p.page(id)
+	pg, err := p.page(id)
 	if err != nil {
 		return fmt.Errorf("free list: %w", err)
 	}
-	ids, n := data[pageHeader:], uint64(count)
-	if count == 0xFFFF { // bbolt: the number itself comes first
+	ids, err := pg.bytes(pageHeader, uint64(pg.size)-pageHeader)
+	if err != nil {
+		return err
+	}
+	n := uint64(pg.count)
+	if n == 0xFFFF { // bbolt: the number itself comes first
 		n, ids = binary.LittleEndian.Uint64(ids), ids[8:]
 	}
-	if flags != flagFreelist || n > uint64(len(ids)/8) {
+	if pg.flags != flagFreelist || n > uint64(len(ids)/8) {
 		return fmt.Errorf("free list: page %d: %w: its page header is wrong", id, ErrDamaged)
 	}
 	for i := range n {
@@ -156,28 +182,26 @@ func (p *pageFile) freelist(id uint64) error {
 
 // tree checks the pages below id, whose keys lie in [from, to).
 func (p *pageFile) tree(id uint64, from, to []byte, depth int, root bool) error {
-	data, flags, count, err := p.page(id)
+	pg, err := p.page(id)
 	if err != nil {
 		return err
 	}
-	where := fmt.Sprintf("page %d", id)
 	switch {
-	case flags == flagLeaf:
-		return p.leaf(where, data, count, from, to, root)
-	case flags != flagBranch, count == 0, depth == maxDepth:
-		return fmt.Errorf("%s: %w: its page header is wrong", where, ErrDamaged)
+	case pg.flags == flagLeaf:
+		return p.leaf(pg, from, to, root)
+	case pg.flags != flagBranch, pg.count == 0, depth == maxDepth, root: // two buckets fit in a leaf
+		return fmt.Errorf("page %d: %w: its page header is wrong", id, ErrDamaged)
 	}
-	keys, err := elementKeys(where, data, count, false, from, to)
+	elements, err := pg.elements(false, from, to)
 	if err != nil {
 		return err
 	}
-	for i, k := range keys {
+	for i, e := range elements {
 		next := to
-		if i+1 < len(keys) {
-			next = keys[i+1]
+		if i+1 < len(elements) {
+			next = elements[i+1].key
 		}
-		child := binary.LittleEndian.Uint64(data[pageHeader+elementSize*i+8:])
-		if err := p.tree(child, k, next, depth+1, root); err != nil {
+		if err := p.tree(e.child, e.key, next, depth+1, false); err != nil {
 			return err
 		}
 	}
@@ -185,21 +209,24 @@ func (p *pageFile) tree(id uint64, from, to []byte, depth int, root bool) error 
 }
 
 // leaf checks a leaf page; only the root's holds buckets.
-func (p *pageFile) leaf(where string, data []byte, count int, from, to []byte, root bool) error {
-	keys, err := elementKeys(where, data, count, true, from, to)
+func (p *pageFile) leaf(pg *page, from, to []byte, root bool) error {
+	elements, err := pg.elements(true, from, to)
 	if err != nil {
 		return err
 	}
-	for i := range keys {
-		e := data[pageHeader+elementSize*i:]
-		flags := binary.LittleEndian.Uint32(e)
-		if bucket := flags == flagBucketLeaf; bucket != root || flags&^flagBucketLeaf != 0 {
-			return fmt.Errorf("%s: %w: element %d has the wrong kind", where, ErrDamaged, i)
+	for i, e := range elements {
+		if bucket := e.flags == flagBucketLeaf; bucket != root || e.flags&^flagBucketLeaf != 0 {
+			return fmt.Errorf("page %d: %w: element %d has the wrong kind", pg.id, ErrDamaged, i)
 		}
-		if root {
-			if err := p.bucket(where, value(e)); err != nil {
-				return err
-			}
+		if !root || !p.deep && bytes.Equal(e.key, bucketTables) {
+			continue
+		}
+		v, err := pg.bytes(e.value, e.length)
+		if err == nil {
+			err = p.bucket(pg.id, v)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -207,56 +234,57 @@ func (p *pageFile) leaf(where string, data []byte, count int, from, to []byte, r
 
 // bucket checks what a bucket's entry in the root leads to: a tree, or a
 // small leaf page that is part of the entry itself.
-func (p *pageFile) bucket(where string, v []byte) error {
+func (p *pageFile) bucket(in uint64, v []byte) error {
 	if len(v) < 16 {
-		return fmt.Errorf("%s: %w: a bucket is too short", where, ErrDamaged)
+		return fmt.Errorf("page %d: %w: a bucket is too short", in, ErrDamaged)
 	}
 	if id := binary.LittleEndian.Uint64(v); id != 0 {
 		return p.tree(id, nil, nil, 0, false)
 	}
 	inline := v[16:]
 	if len(inline) < pageHeader || binary.LittleEndian.Uint16(inline[8:]) != flagLeaf || binary.LittleEndian.Uint32(inline[12:]) != 0 {
-		return fmt.Errorf("%s: %w: a small bucket's page header is wrong", where, ErrDamaged)
+		return fmt.Errorf("page %d: %w: a small bucket's page header is wrong", in, ErrDamaged)
 	}
-	return p.leaf(where+" (inline)", inline, int(binary.LittleEndian.Uint16(inline[10:])), nil, nil, false)
+	pg := &page{r: bytes.NewReader(inline), id: in, size: int64(len(inline)), flags: flagLeaf, count: int(binary.LittleEndian.Uint16(inline[10:]))}
+	return p.leaf(pg, nil, nil, false)
 }
 
-// elementKeys gives the keys of a page, all of them inside it, ascending, and
+// element is one entry of a page.
+type element struct {
+	key           []byte
+	child         uint64 // of a branch
+	flags         uint32 // of a leaf
+	value, length uint64 // of a leaf: place in the page
+}
+
+// elements gives the entries of a page: all inside it, their keys ascending and
 // in [from, to).
-func elementKeys(where string, data []byte, count int, leaf bool, from, to []byte) ([][]byte, error) {
-	if pageHeader+elementSize*count > len(data) {
-		return nil, fmt.Errorf("%s: %w: more elements than fit", where, ErrDamaged)
+func (p *page) elements(leaf bool, from, to []byte) ([]element, error) {
+	b, err := p.bytes(pageHeader, uint64(elementSize*p.count))
+	if err != nil {
+		return nil, err
 	}
-	keys := make([][]byte, count)
-	for i := range keys {
-		at := pageHeader + elementSize*i
-		e, le := data[at:], binary.LittleEndian
+	out, le := make([]element, p.count), binary.LittleEndian
+	for i := range out {
+		at, e := uint64(pageHeader+elementSize*i), b[elementSize*i:]
 		pos, klen, vlen := uint64(le.Uint32(e)), uint64(le.Uint32(e[4:])), uint64(0)
 		if leaf {
 			pos, klen, vlen = uint64(le.Uint32(e[4:])), uint64(le.Uint32(e[8:])), uint64(le.Uint32(e[12:]))
+			out[i].flags = le.Uint32(e)
+		} else {
+			out[i].child = le.Uint64(e[8:])
 		}
-		if pos < uint64(elementSize*(count-i)) || pos+klen+vlen > uint64(len(e)) {
-			return nil, fmt.Errorf("%s: %w: element %d reaches out of the page", where, ErrDamaged, i)
+		if pos < uint64(elementSize*(p.count-i)) || at+pos+klen+vlen > uint64(p.size) {
+			return nil, fmt.Errorf("page %d: %w: element %d reaches out of it", p.id, ErrDamaged, i)
 		}
-		k := e[pos : pos+klen]
-		if i > 0 {
-			if bytes.Compare(keys[i-1], k) >= 0 {
-				return nil, fmt.Errorf("%s: %w: keys are out of order", where, ErrDamaged)
-			}
-		} else if from != nil && bytes.Compare(k, from) < 0 {
-			return nil, fmt.Errorf("%s: %w: keys are out of order", where, ErrDamaged)
+		out[i].value, out[i].length = at+pos+klen, vlen
+		if out[i].key, err = p.bytes(at+pos, klen); err != nil {
+			return nil, err
 		}
-		if to != nil && bytes.Compare(k, to) >= 0 {
-			return nil, fmt.Errorf("%s: %w: keys are out of order", where, ErrDamaged)
+		k := out[i].key
+		if i > 0 && bytes.Compare(out[i-1].key, k) >= 0 || i == 0 && from != nil && bytes.Compare(k, from) < 0 || to != nil && bytes.Compare(k, to) >= 0 {
+			return nil, fmt.Errorf("page %d: %w: keys are out of order", p.id, ErrDamaged)
 		}
-		keys[i] = k
 	}
-	return keys, nil
-}
-
-// value is what a leaf element that elementKeys has accepted holds.
-func value(e []byte) []byte {
-	le := binary.LittleEndian
-	at := uint64(le.Uint32(e[4:])) + uint64(le.Uint32(e[8:]))
-	return e[at : at+uint64(le.Uint32(e[12:]))]
+	return out, nil
 }

@@ -1,83 +1,117 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
-	"path/filepath"
-	"strconv"
 	"syscall"
-
-	"go.etcd.io/bbolt"
+	"time"
 )
 
-// budget is what a journal may use.
-type budget struct {
-	max     int64 // bytes of the file in use
-	reserve int64 // of max and of the disk's free bytes: outcomes only
+// isDiskFull says whether a write failed for want of space.
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// What the file may become. A 32-bit process has little address space, and
-// bbolt maps the file in powers of two: 128 MiB there, less two steps of
-// growth so that an outcome is refused by Reserve and never by bbolt, which
-// does not survive a failed growth.
+// What the budget is where Options say nothing.
 const (
-	maxMapping32 = 128 << 20
-	maxBudget32  = maxMapping32 - 2*allocBytes
+	defaultMaxBytes     = 2 << 30
+	defaultSegmentBytes = 4 << 20
+	minSegmentBytes     = 4 * blockSize
+	maxSegmentBytes     = 1 << 30
+	defaultRetain       = 18 * 30 * 24 * time.Hour
+	defaultRetired      = 5 * 365 * 24 * time.Hour
 )
 
-// maxMapping is bbolt's own limit: none on 64-bit.
-var maxMapping = map[bool]int{true: maxMapping32}[strconv.IntSize == 32]
-
-func newBudget(limit, reserve int64) (budget, error) {
-	if limit == 0 {
-		limit = 1 << 30
-		if maxMapping != 0 {
-			limit = maxBudget32
-		}
+func (o *Options) fill() error {
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = defaultSegmentBytes
 	}
-	if reserve == 0 {
-		reserve = min(limit/8, 4<<20)
+	if o.MaxBytes == 0 {
+		o.MaxBytes = defaultMaxBytes
+	}
+	if o.Retain.Age == 0 {
+		o.Retain.Age = defaultRetain
+	}
+	if o.Retain.Names == 0 {
+		o.Retain.Names = defaultRetired
 	}
 	switch {
-	case limit < 0 || reserve < 0 || reserve >= limit:
-		return budget{}, fmt.Errorf("budget: want a reserve of less than the maximum, got %d of %d bytes", reserve, limit)
-	case maxMapping != 0 && limit > maxBudget32:
-		return budget{}, fmt.Errorf("budget: at most %d bytes on a 32-bit system, got %d", maxBudget32, limit)
-	}
-	return budget{max: limit, reserve: reserve}, nil
-}
-
-// cost bounds what a batch of n bytes may add to the file: its pages, half
-// full, and new copies of the pages of the index and the free list that it
-// touches.
-func cost(n int) int64 { return 2*int64(max(n, 0)) + 64<<10 }
-
-// Reserve implements Journal. The room is the smaller of what is left of
-// Options.MaxBytes and of the file system.
-func (b *Bolt) Reserve(c Class, n int) error {
-	var used int64
-	if err := b.view("a reservation", func(tx *bbolt.Tx) error { used = tx.Size(); return nil }); err != nil {
-		return err
-	}
-	free, err := freeBytes(filepath.Dir(b.path))
-	if err != nil {
-		return fmt.Errorf("journal %s: free space: %w", b.path, err)
-	}
-	if err := b.budget.allow(c, n, used, free); err != nil {
-		return fmt.Errorf("journal %s: %w", b.path, err)
+	case o.SegmentBytes < minSegmentBytes || o.SegmentBytes > maxSegmentBytes || o.SegmentBytes%blockSize != 0:
+		return fmt.Errorf("segment size: want %d to %d bytes, a multiple of %d, got %d", minSegmentBytes, maxSegmentBytes, blockSize, o.SegmentBytes)
+	case o.MaxBytes < 4*o.SegmentBytes:
+		return fmt.Errorf("budget: want at least 4 segments of %d bytes, got %d", o.SegmentBytes, o.MaxBytes)
 	}
 	return nil
 }
 
-// allow decides over a batch of n bytes when used bytes of the file are in
-// use and the file system has free bytes.
-func (g budget) allow(c Class, n int, used, free int64) error {
-	need := cost(n)
-	if c != ClassOutcome {
-		need += g.reserve
+// cost bounds what a batch of about n bytes, and what follows from it, takes in
+// a segment: batches are padded.
+func cost(n int) int64 { return pad(int64(max(n, 0))) + 4*blockSize }
+
+// Reserve implements Journal. Intents are taken as long as, beside what they
+// need, a whole segment is left for outcomes.
+func (l *Log) Reserve(c Class, n int) error {
+	switch {
+	case l.failed.Load() != nil:
+		return l.failure()
+	case l.usable() != nil:
+		return l.usable()
+	case l.lock == nil:
+		return l.wrap(ErrReadOnly)
+	case c != ClassOutcome && l.marks.Load() > 0:
+		return l.wrap(ErrQuarantined)
 	}
-	if room := min(g.max-used, free); room < need {
-		return fmt.Errorf("%w: an %s needs %d bytes, %d are left (in use %d of %d, disk free %d)",
-			ErrNoSpace, c, need, max(room, 0), used, g.max, free)
+	need, room := cost(n), l.room.Load()
+	ready := l.spare.available()
+	enough := ready >= spares || ready == spares-1 && room >= need
+	if c == ClassOutcome {
+		enough = ready > 0 || room >= need || l.mayRetire()
+	}
+	if enough {
+		return nil
+	}
+	return l.wrap(fmt.Errorf("%w: an %s needs %d bytes; %d are left in the segment and %d segments are ready, one of them for outcomes alone (%d of %d bytes in use)",
+		ErrNoSpace, c, need, room, ready, l.bytes.Load(), l.opts.MaxBytes))
+}
+
+// retryAfter is how often a full disk is tried again.
+const retryAfter = time.Second
+
+// available counts the segments that are ready or about to be.
+func (k *keeper) available() int {
+	k.mu.Lock()
+	ready, short, again := len(k.ready), k.short, time.Since(k.tried) >= retryAfter
+	n := ready
+	if k.filling {
+		n++
+	}
+	k.mu.Unlock()
+	if n >= spares {
+		return n
+	}
+	if short == nil { // being made, as far as there is room
+		for n < spares && k.l.hasRoom(int64(n+1-ready)*k.l.opts.SegmentBytes) == nil {
+			n++
+		}
+		return n
+	}
+	if again {
+		k.wake()
+	}
+	return n
+}
+
+// overBudget says whether another n bytes are more than MaxBytes.
+func (l *Log) overBudget(n int64) bool { return l.bytes.Load()+n > l.opts.MaxBytes }
+
+// hasRoom says whether a file of n bytes may be made.
+func (l *Log) hasRoom(n int64) error {
+	free, err := l.fs.Free()
+	switch {
+	case err != nil:
+		return fmt.Errorf("free space: %w", err)
+	case l.overBudget(n) || free < n:
+		return fmt.Errorf("%w: a segment needs %d bytes, %d of %d are in use, disk free %d", ErrNoSpace, n, l.bytes.Load(), l.opts.MaxBytes, free)
 	}
 	return nil
 }
@@ -85,8 +119,13 @@ func (g budget) allow(c Class, n int, used, free int64) error {
 // freeBytes is what an unprivileged process may still write below dir.
 func freeBytes(dir string) (int64, error) {
 	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return 0, err
+	for {
+		err := syscall.Statfs(dir, &st)
+		if err == nil {
+			return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // types differ by system
+		}
+		if !errors.Is(err, syscall.EINTR) {
+			return 0, err
+		}
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // types differ by system
 }

@@ -93,6 +93,11 @@ func (c *Client) Resolve(ctx context.Context, uuid string, r Resolve) (*Transact
 	return get[Transaction](ctx, c, http.MethodPost, "/v1/transactions/"+uuid+"/resolve", r)
 }
 
+// Acknowledge takes on what a person saw of a transaction's items.
+func (c *Client) Acknowledge(ctx context.Context, uuid string, a Acknowledge) (*Transaction, error) {
+	return get[Transaction](ctx, c, http.MethodPost, "/v1/transactions/"+uuid+"/acknowledge", a)
+}
+
 // List lists transactions; query takes state, terminal and sale.
 func (c *Client) List(ctx context.Context, query url.Values) (*List, error) {
 	return get[List](ctx, c, http.MethodGet, "/v1/transactions?"+query.Encode(), nil)

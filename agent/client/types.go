@@ -60,6 +60,13 @@ type Resolve struct {
 	Reference string `json:"reference,omitempty"` // the acquirer's, with the acquirer-… verbs
 }
 
+// Acknowledge is the body of POST …/acknowledge: a named person takes on the
+// items up to one, which silences their alarm and closes nothing.
+type Acknowledge struct {
+	Item int    `json:"item"` // number of the newest item that the person saw
+	Who  string `json:"who"`
+}
+
 // Must says what the application must do next.
 type Must string
 
@@ -123,10 +130,22 @@ type Follow struct {
 
 // Item is an entry of the escalation queue.
 type Item struct {
-	Cause  string    `json:"cause"`
-	At     time.Time `json:"at"`
-	Closed bool      `json:"closed"`
-	Advice string    `json:"advice"`
+	ID        string    `json:"id"`     // the transaction's UUID, "/" and Number: the same for ever
+	Number    int       `json:"number"` // from 1, in the transaction
+	Cause     string    `json:"cause"`
+	Meaning   string    `json:"meaning"` // what happened
+	Advice    string    `json:"advice"`  // what a person should do
+	Procedure string    `json:"procedure"`
+	At        time.Time `json:"at"`
+
+	AcknowledgedBy string     `json:"acknowledged_by,omitempty"` // nobody yet: it is alarmed
+	AcknowledgedAt *time.Time `json:"acknowledged_at,omitempty"`
+
+	Closed   bool       `json:"closed"`
+	ClosedBy string     `json:"closed_by,omitempty"` // whose decision closed it
+	ClosedAt *time.Time `json:"closed_at,omitempty"`
+
+	Evidence []Moment `json:"evidence,omitempty"` // what the host said; in GET /v1/escalations
 }
 
 // Say is what to tell whom.

@@ -21,9 +21,10 @@ import (
 // Config is the file.
 type Config struct {
 	Socket    string     `yaml:"socket"`    // unix socket of the local API
-	Journal   string     `yaml:"journal"`   // file
+	Journal   string     `yaml:"journal"`   // directory
 	KeyFile   string     `yaml:"key_file"`  // 32 bytes, or 64 hexadecimal digits; mode 0400 or 0600
 	Zone      string     `yaml:"zone"`      // IANA name of the terminals' zone; default UTC
+	Disk      Disk       `yaml:"disk"`      // what the journal may use
 	Operators []int      `yaml:"operators"` // uids that may resolve, beside root and the daemon's own
 	Log       Log        `yaml:"log"`
 	Acquirers []Acquirer `yaml:"acquirers"`
@@ -167,6 +168,9 @@ func (c *Config) validate() error {
 		return fmt.Errorf("log.format: want json or console, got %.20q", c.Log.Format)
 	case len(c.Acquirers) == 0 || len(c.Terminals) == 0:
 		return errors.New("want at least one acquirer and one terminal")
+	}
+	if err := c.Disk.validate(); err != nil {
+		return err
 	}
 	names := map[string]bool{}
 	for i, a := range c.Acquirers {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/counterfoil-pos/counterfoil/agent"
 	"github.com/counterfoil-pos/counterfoil/agent/config"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,6 +28,11 @@ journal: /var/lib/counterfoil/journal
 key_file: key
 zone: Asia/Shanghai
 operators: [1001, 1002]
+disk:
+  segment_kib: 16384
+  max_mib: 4096
+  keep_days: 400
+  keep_names_days: 800
 log:
   level: debug
   format: console
@@ -65,6 +72,12 @@ func TestEveryKey(t *testing.T) {
 	}
 	if c.Location().String() != "Asia/Shanghai" || len(c.Operators) != 2 || c.Log.Level != "debug" || len(c.Terminals) != 1 {
 		t.Errorf("%+v", c)
+	}
+	var disk journal.Options
+	c.Disk.Fill(&disk)
+	want := journal.Options{SegmentBytes: 16 << 20, MaxBytes: 4 << 30, Retain: journal.Retain{Age: 400 * 24 * time.Hour, Names: 800 * 24 * time.Hour}}
+	if !reflect.DeepEqual(disk, want) {
+		t.Errorf("disk: %+v", disk)
 	}
 	c.Acquirers[0].TLS = nil // its files are not there
 	var o agent.Options
@@ -132,20 +145,25 @@ func with(t *testing.T, file, from, to string) []byte {
 func TestRefused(t *testing.T) {
 	for _, c := range []struct{ from, to, want string }{
 		{"zone: Asia", "zoen: Asia", "line 5: field zoen not found"},
-		{"  level: debug", "  levels: debug", "line 8: field levels not found"},
-		{"    profile:", "    insecure: true\n    profile:", "line 12: field insecure not found"},
-		{"      ca: ca", "      insecure_skip_verify: true\n      ca: ca", "line 15: field insecure_skip_verify not found"},
-		{"      gate: strict", "      gates: strict", "line 31: field gates not found"},
-		{"    mid: M", "    key: x\n    mid: M", "line 35: field key not found"},
+		{"  level: debug", "  levels: debug", "line 13: field levels not found"},
+		{"    profile:", "    insecure: true\n    profile:", "line 17: field insecure not found"},
+		{"      ca: ca", "      insecure_skip_verify: true\n      ca: ca", "line 20: field insecure_skip_verify not found"},
+		{"      gate: strict", "      gates: strict", "line 36: field gates not found"},
+		{"    mid: M", "    key: x\n    mid: M", "line 40: field key not found"},
 		{"operators: [1001", "operators: [anna", "line 6: cannot unmarshal !!str"},
 		{"zone: Asia/Shanghai", "zone: UTC\nzone: UTC", "already"},
-		{"response_timeout: 30s", "response_timeout: 30", `line 21: "30" is not a duration`},
-		{"response_timeout: 30s", "response_timeout: -1s", `line 21: "-1s" is not a duration`},
-		{"[0s, 1s, 5m]", "[0s, soon]", `line 26: "soon" is not a duration`},
+		{"response_timeout: 30s", "response_timeout: 30", `line 26: "30" is not a duration`},
+		{"response_timeout: 30s", "response_timeout: -1s", `line 26: "-1s" is not a duration`},
+		{"[0s, 1s, 5m]", "[0s, soon]", `line 31: "soon" is not a duration`},
 		{"socket: run/counterfoil.sock", "", "socket: missing"},
 		{"journal: /var", "#", "journal: missing"},
 		{"key_file: key", "", "key_file: missing"},
 		{"zone: Asia/Shanghai", "zone: Asia/Peking", `zone: "Asia/Peking" is no IANA time zone`},
+		{"segment_kib: 16384", "segment_kib: 32", "disk.segment_kib: want 64 to"},
+		{"segment_kib: 16384", "segment_kib: 65", "disk.segment_kib: want a multiple of 4"},
+		{"max_mib: 4096", "max_mib: 63", "disk.max_mib: want room for 4 segments of 16384 KiB"},
+		{"keep_days: 400", "keep_days: 0", "disk.keep_days: want 1 to"},
+		{"keep_names_days: 800", "keep_names_days: -1", "disk.keep_names_days: want 1 to"},
 		{"level: debug", "level: loud", "log.level: want"},
 		{"format: console", "format: xml", "log.format: want"},
 		{"name: one", `name: ""`, "acquirers[0].name: missing or used twice"},

@@ -22,6 +22,9 @@ func (m *Machine) Apply(r Record) {
 	case *Jump:
 		m.head(r.TID).Next = r.Next
 		return
+	case *TerminalHead:
+		*m.head(r.TID) = stanHead{Next: r.Next, Wrapped: r.Wrapped}
+		return
 	case *Intent:
 		m.head(r.TID).used(r.STAN, r.At)
 		m.addIntent(r, false)
@@ -118,6 +121,8 @@ func (t *Transaction) apply(r Record) {
 		t.HostRefused = t.HostRefused || r.Cause == CauseRefused || r.Cause == CauseUnknown || r.Cause == CauseDuplicate
 	case *Resolved:
 		t.resolve(r)
+	case *Acknowledged:
+		t.acknowledged(r)
 	default:
 		t.applyReversal(r)
 		t.applyInquiry(r)
@@ -142,7 +147,7 @@ func (t *Transaction) followEnded(r *FollowEnded) {
 		}
 	}
 	if t.givenBack() {
-		t.closeItems(CauseNotShown, CauseNotDelivered)
+		t.closeItems(&r.Head, "", CauseNotShown, CauseNotDelivered)
 	}
 }
 
@@ -171,7 +176,7 @@ func (t *Transaction) applyReversal(r Record) {
 		t.Hold = HoldWaiting
 	case *Reversed:
 		t.State, t.Final = StateReversed, r.At
-		t.closeItems(CauseParked)
+		t.closeItems(&r.Head, "", CauseParked)
 	}
 }
 
@@ -181,20 +186,20 @@ func (t *Transaction) resolve(r *Resolved) {
 		t.Parked = true
 	case VerbResume:
 		t.Parked, t.Stuck = false, t.Stuck && t.State != StateAdvising
-		t.closeItems(CauseParked, CauseAdviceRefused)
+		t.closeItems(&r.Head, r.Who, CauseParked, CauseAdviceRefused)
 	case VerbOverride:
 		t.Overridden = true
 	case VerbReversed:
 		t.State, t.Final, t.ByOperator, t.Parked, t.Stuck = StateReversed, r.At, true, false, false
-		t.closeItems()
+		t.closeItems(&r.Head, r.Who)
 	case VerbDebited:
 		// The debit stands by the acquirer's word; the person who says so
 		// has dealt with the customer, so nobody is asked for a screen.
 		t.State, t.Confirmed, t.Final, t.ByOperator, t.Parked, t.Stuck = StateConfirmed, r.At, r.At, true, false, false
 		t.Shown = DeliveredUnknown
-		t.closeItems()
+		t.closeItems(&r.Head, r.Who)
 	case VerbClose:
-		t.closeItems()
+		t.closeItems(&r.Head, r.Who)
 		if t.State == StateConfirmed && t.Shown == "" {
 			t.Shown = DeliveredUnknown
 		}
@@ -202,12 +207,12 @@ func (t *Transaction) resolve(r *Resolved) {
 }
 
 // closeItems closes the items with one of the causes, or all where none is
-// given.
-func (t *Transaction) closeItems(only ...Cause) {
+// given; who is the operator whose decision it was, or "".
+func (t *Transaction) closeItems(h *Head, who string, only ...Cause) {
 	t.Items = slices.Clone(t.Items)
 	for i := range t.Items {
-		if len(only) == 0 || slices.Contains(only, t.Items[i].Cause) {
-			t.Items[i].Closed = true
+		if it := &t.Items[i]; !it.Closed && (len(only) == 0 || slices.Contains(only, it.Cause)) {
+			it.Closed, it.ClosedBy, it.ClosedAt = true, who, h.At
 		}
 	}
 }

@@ -255,3 +255,5 @@ func (r *Resolved) fields(c *coder) {
 	str(c, 4, &r.Why)
 	str(c, 5, &r.Ref)
 }
+
+func (r *Acknowledged) fields(c *coder) { num(c, 2, &r.Item); str(c, 3, &r.Who) }

@@ -27,6 +27,7 @@ func sampleRecords(t testing.TB) []Record {
 		&RulesUsed{Head{UUID: "rules:h", At: start}, "0123456789abcdef", `{"profile":"p"}`},
 		&Jump{Head{UUID: "terminal:T0000001", At: start}, testTID, 1002},
 		&Evidence{Head{UUID: "evidence:", At: start}, 1, "the frame is no message", "length 3"},
+		&TerminalHead{Head{UUID: "terminal:T0000001", At: start}, testTID, 1002, start},
 		&Intent{
 			Head: h, Kind: iso8583.Sale, TID: testTID, MID: testMID, STAN: 899999, Epoch: 7,
 			Minor: 1234, Currency: 156, Sale: "s1", Part: "2", Digest: "d1", PAN: testCard(t).PAN.Masked(), CardHash: "h1",
@@ -51,6 +52,7 @@ func sampleRecords(t testing.TB) []Record {
 		&Late{h, "approved", "00", "000000600001", "A00001", 1, "0210 39=00"},
 		&Escalated{h, CauseSilence},
 		&Resolved{h, VerbReversed, "Li", "phoned", "K-17"},
+		&Acknowledged{h, 2, "Li"},
 		&Intent{Head: h, Kind: iso8583.Offline, STAN: 900, Approval: "V00001", Card: testCard(t)},
 		&Inquiring{h, CauseTimeout},
 		&Inquiry{h, 2, testTID, 901, "0314100530", "180530", "0314"},

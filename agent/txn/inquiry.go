@@ -126,7 +126,7 @@ func (t *Transaction) stans() []iso8583.STAN {
 // the rules have an inquiry for the type, else undo.
 func (s *step) doubt(t *Transaction, c Cause) {
 	q := &s.rules(t).Inquiry
-	if !q.Covers(t.Kind) || t.State != StatePending {
+	if !q.Covers(t.Kind) || t.State != StatePending || t.Parked {
 		s.reverse(t, c)
 		return
 	}
@@ -140,13 +140,13 @@ func (s *step) limitInquiry(t *Transaction) {
 	s.wait(t).Until = s.now.Boot + time.Duration(s.rules(t).Inquiry.Within)
 }
 
-// inquire asks once more, or undoes: after the last attempt, or once it is too
-// late for another. What the rules do not reverse goes to a person instead.
+// inquire asks once more, or undoes: after the last attempt, once it is too late
+// for another, or where a loss of the journal has stopped all messages. What the rules do not reverse goes to a person instead.
 func (s *step) inquire(t *Transaction) {
 	r, w := s.rules(t), s.wait(t)
 	q := &r.Inquiry
 	stan, ok := s.m.nextSTAN(t.TID, s.now.Wall)
-	if !ok || len(t.Asked) >= q.Attempts || q.Within > 0 && s.now.Boot > w.Until {
+	if !ok || t.Parked || len(t.Asked) >= q.Attempts || q.Within > 0 && s.now.Boot > w.Until {
 		s.reverse(t, t.Doubt)
 		return
 	}

@@ -110,6 +110,8 @@ func (m *Machine) Needs(ev Event) []string {
 		return m.needUUID(e.UUID)
 	case Resolve:
 		return m.needUUID(e.UUID)
+	case Acknowledge:
+		return m.needUUID(e.UUID)
 	case Response:
 		t := m.hot[m.bySTAN[STANKey(e.TID, e.STAN)]]
 		switch {

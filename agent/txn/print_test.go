@@ -120,7 +120,8 @@ func (l *lab) state(t *Transaction) string {
 	add(t.Busy() != "", "LOCKED by %s", t.Busy())
 	add(t.Shown != "", "shown %s", t.Shown)
 	for _, i := range t.Items {
-		add(!i.Closed, "ESCALATED %s", i.Cause)
+		add(i.Alarmed(), "ESCALATED %s", i.Cause)
+		add(!i.Closed && !i.Alarmed(), "ESCALATED %s, taken on by %s", i.Cause, i.AckBy)
 	}
 	add(t.LateApproval, "an approval came late or was not believed")
 	add(t.Parked && t.State.Open(), "parked")

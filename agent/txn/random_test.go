@@ -350,6 +350,10 @@ func (c *chaos) ask(t *rapid.T) {
 }
 
 func (c *chaos) resolve(t *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(t, "acknowledge") == 0 {
+		c.step(Acknowledge{Req: 4, UUID: c.uuid(t), Item: rapid.IntRange(0, 3).Draw(t, "item"), Who: rapid.SampledFrom([]string{"", "Li", "Wang"}).Draw(t, "who")})
+		return
+	}
 	verb := rapid.SampledFrom([]Verb{VerbPark, VerbResume, VerbOverride, VerbReversed, VerbDebited, VerbClose, "x"}).Draw(t, "verb")
 	c.step(Resolve{Req: 3, UUID: c.uuid(t), Verb: verb, Who: "Li", Why: "test", Ref: rapid.SampledFrom([]string{"", "K"}).Draw(t, "ref")})
 	c.waiting()

@@ -55,6 +55,7 @@ func (o *Outbound) Request() bool { return o.Attempt == 0 && o.Inquiry == 0 }
 type Timer struct {
 	UUID string
 	At   time.Duration
+	For  string // what is waited for, for people
 }
 
 // Answer goes to whoever made request Req. What it says beyond Code is read by

@@ -47,6 +47,7 @@ const (
 	TypeLate           RecordType = 26
 	TypeEscalated      RecordType = 30
 	TypeResolved       RecordType = 31
+	TypeAcknowledged   RecordType = 32
 	TypeInquiring      RecordType = 40
 	TypeInquiry        RecordType = 41
 	TypeInquiryAnswer  RecordType = 42
@@ -65,6 +66,7 @@ var recordTypes = map[RecordType]struct {
 	TypeRules:          {"rules", func() Record { return &RulesUsed{} }},
 	TypeJump:           {"stan_jump", func() Record { return &Jump{} }},
 	TypeEvidence:       {"evidence", func() Record { return &Evidence{} }},
+	TypeTerminalHead:   {"terminal_head", func() Record { return &TerminalHead{} }},
 	TypeIntent:         {"intent", func() Record { return &Intent{} }},
 	TypeRerouted:       {"rerouted", func() Record { return &Rerouted{} }},
 	TypeApproved:       {"approved", func() Record { return &Approved{} }},
@@ -84,6 +86,7 @@ var recordTypes = map[RecordType]struct {
 	TypeLate:           {"late_answer", func() Record { return &Late{} }},
 	TypeEscalated:      {"escalated", func() Record { return &Escalated{} }},
 	TypeResolved:       {"resolved", func() Record { return &Resolved{} }},
+	TypeAcknowledged:   {"acknowledged", func() Record { return &Acknowledged{} }},
 	TypeInquiring:      {"inquiring", func() Record { return &Inquiring{} }},
 	TypeInquiry:        {"inquiry", func() Record { return &Inquiry{} }},
 	TypeInquiryAnswer:  {"inquiry_answer", func() Record { return &InquiryAnswer{} }},
@@ -300,6 +303,14 @@ type Resolved struct {
 	Ref  string `json:"reference,omitempty"`
 }
 
+// Acknowledged says that a named person has taken on the items up to number
+// Item. Nothing else changes: they stay open.
+type Acknowledged struct {
+	Head
+	Item int    `json:"item"`
+	Who  string `json:"who"`
+}
+
 // Verdict is what an answer to a reversal was taken for.
 type Verdict string
 
@@ -337,3 +348,4 @@ func (*Reversed) Type() RecordType       { return TypeReversed }
 func (*Late) Type() RecordType           { return TypeLate }
 func (*Escalated) Type() RecordType      { return TypeEscalated }
 func (*Resolved) Type() RecordType       { return TypeResolved }
+func (*Acknowledged) Type() RecordType   { return TypeAcknowledged }

@@ -177,7 +177,7 @@ func collision(s *step, t *Transaction, ev Event) {
 // Past the last STAN, nextSTAN decides when numbering may start anew.
 func (s *step) jump(tid iso8583.TID) {
 	next := min(s.m.head(tid).Next+stanJump, iso8583.LastSTAN+1)
-	s.record("terminal:"+string(tid), &Jump{TID: tid, Next: next})
+	s.record(groupTerminal+string(tid), &Jump{TID: tid, Next: next})
 }
 
 // stanJump is how far numbering jumps after a collision.

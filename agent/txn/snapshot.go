@@ -94,6 +94,7 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 			dst = append(dst, '!')
 			dst = append(dst, i.Cause...)
 			dst = append(dst, flag(i.Closed))
+			dst = append(dst, i.AckBy...) // decides whether the next acknowledgement is a record
 		}
 		for _, f := range t.Follows {
 			dst = append(dst, '>', flag(f.Open), flag(f.Done))

@@ -82,7 +82,16 @@ type Item struct {
 	Cause  Cause `json:"cause"`
 	At     int64 `json:"at"`
 	Closed bool  `json:"closed"`
+
+	AckBy string `json:"ack_by"` // who took it on, and so silenced its alarm; "" nobody yet
+	AckAt int64  `json:"ack_at"`
+
+	ClosedBy string `json:"closed_by"` // whose decision closed it; "" where events did
+	ClosedAt int64  `json:"closed_at"`
 }
+
+// Alarmed says that the item is open and nobody has taken it on.
+func (i *Item) Alarmed() bool { return !i.Closed && i.AckBy == "" }
 
 // Transaction is the durable state of one transaction: a fold of its records.
 type Transaction struct {

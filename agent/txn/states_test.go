@@ -66,7 +66,7 @@ Beside its state a transaction has flags, all durable:
 
 | Flag | Meaning |
 |---|---|
-| escalated | an item is open in the queue of what a person must decide; sending goes on |
+| escalated | an item is open in the queue of what a person must decide; sending goes on. It is alarmed until a named person acknowledges it, which closes nothing |
 | stuck | undecided, and only a person can decide: nothing is sent |
 | parked | an operator stopped the sending, so that he can decide |
 | overridden | an operator lets the terminal sell although this is owed |

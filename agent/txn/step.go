@@ -46,6 +46,8 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 		s.ask(e.Req, e.UUID, AskShown, ev)
 	case Resolve:
 		s.ask(e.Req, e.UUID, AskResolve, ev)
+	case Acknowledge:
+		s.acknowledge(e)
 	}
 	return s.ready
 }
@@ -131,7 +133,7 @@ func (s *step) wait(t *Transaction) *wait {
 func (s *step) arm(t *Transaction, what waitFor, d iso8583.Duration) {
 	w := s.wait(t)
 	w.For, w.Deadline = what, s.now.Boot+time.Duration(d)
-	s.ready.Timers = append(s.ready.Timers, Timer{UUID: t.UUID, At: w.Deadline})
+	s.ready.Timers = append(s.ready.Timers, Timer{UUID: t.UUID, At: w.Deadline, For: what.String()})
 }
 
 // disarm makes t wait for nothing.
@@ -153,13 +155,13 @@ func (s *step) escalate(t *Transaction, c Cause) {
 // new, and remembers the terminals for as long as the process lives.
 func (s *step) configure(e Configure) {
 	if s.m.epoch == 0 {
-		s.record("epoch:", &Epoch{Number: e.Epoch})
+		s.record(groupEpoch, &Epoch{Number: e.Epoch})
 	}
 	for _, term := range e.Terminals {
 		term.hash = term.Rules.Hash()
 		s.m.terminals[term.TID] = &term
 		if s.m.rules[term.hash] == nil {
-			s.record("rules:"+term.hash, &RulesUsed{Hash: term.hash, JSON: term.Rules.JSON()})
+			s.record(groupRules+term.hash, &RulesUsed{Hash: term.hash, JSON: term.Rules.JSON()})
 		}
 	}
 }

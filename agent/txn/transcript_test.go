@@ -105,6 +105,13 @@ var commands = map[string]func(*lab, *command) error{
 	"cancel":  (*lab).application,
 	"shown":   (*lab).application,
 	"resolve": (*lab).application,
+	// acknowledge 1 who=…: a person takes on the items up to that number
+	"acknowledge": func(l *lab, c *command) error {
+		item, err := strconv.Atoi(c.value)
+		l.req++
+		l.step(Acknowledge{Req: l.req, UUID: l.last, Item: item, Who: c.get("who", "")})
+		return err
+	},
 	// timeout [u1]: go to the next deadline · advance 10s: let time go by
 	"timeout": func(l *lab, c *command) error {
 		uuid, _, ok := l.due(c.uuid)

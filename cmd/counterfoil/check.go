@@ -166,15 +166,20 @@ func (a *app) checkJournal(cfg *config.Config) finding {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return finding{name, true, "none yet: the daemon will make one", ""}
-	case errors.Is(err, journal.ErrLocked):
-		return finding{name, true, "in use by a running daemon, not looked into", ""}
 	case errors.Is(err, journal.ErrWrongKey):
 		return verdict(name, "", err, "give back the key that this journal was made with: without it no owed reversal can be built")
 	case err != nil:
-		return verdict(name, "", err, "keep the file as it is, and ask for help with a copy of it: it may owe reversals")
+		return verdict(name, "", err, "keep the directory as it is, and ask for help with a copy of it: it may owe reversals")
 	}
 	defer func() { _ = j.Close() }() // nothing was written
-	return finding{name, true, fmt.Sprintf("%d entries, all of them verified", j.Last()), ""}
+	if j.Info().Quarantine {
+		return finding{name, false, "in quarantine: its last entries were damaged, and no new sale is taken", "see \"counterfoil journal accept-loss --help\""}
+	}
+	entries := 0
+	if err := j.Scan(1, func(journal.Record) error { entries++; return nil }); err != nil {
+		return verdict(name, "", err, "keep the directory as it is, and see \"counterfoil journal verify --help\"")
+	}
+	return finding{name, true, fmt.Sprintf("%d entries, all of them verified", entries), ""}
 }
 
 // maxSocketPath is what the kernel takes, less the closing zero.

@@ -83,7 +83,7 @@ func TestCheckHostTalksNonsense(t *testing.T) {
 
 func TestCheckFindings(t *testing.T) {
 	dir := shortDir(t)
-	cfg := &config.Config{Zone: "Asia/Shanghai", Journal: filepath.Join(dir, "none", "journal.db"), KeyFile: filepath.Join(dir, "key")}
+	cfg := &config.Config{Zone: "Asia/Shanghai", Journal: filepath.Join(dir, "none", "journal"), KeyFile: filepath.Join(dir, "key")}
 	for name, f := range map[string]finding{
 		"directory": checkDirectory(cfg), "disk": checkSpace(cfg), "key": checkKey(cfg),
 		"long socket":       checkSocket(&config.Config{Socket: "/" + strings.Repeat("x", 120)}),

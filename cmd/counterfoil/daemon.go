@@ -22,7 +22,7 @@ import (
 type daemon struct {
 	cfg      *config.Config
 	log      *zap.Logger
-	journal  *journal.Bolt
+	journal  *journal.Log
 	agent    *agent.Agent
 	listener net.Listener
 }
@@ -48,7 +48,9 @@ func openDaemon(cfg *config.Config, log *zap.Logger) (_ *daemon, err error) {
 		return nil, err
 	}
 	log.Info("recovering", zap.String("journal", cfg.Journal))
-	if d.journal, err = journal.Open(cfg.Journal, journal.Options{Key: key}); err != nil {
+	disk := journal.Options{Key: key, Final: agent.FinalState}
+	cfg.Disk.Fill(&disk)
+	if d.journal, err = journal.Open(cfg.Journal, disk); err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +18,7 @@ const devProfile = "iso87-ascii"
 // short enough to watch.
 const devConfig = `# Made by "counterfoil dev"; made anew at its next start.
 socket: agent.sock
-journal: journal.db
+journal: journal
 key_file: journal.key
 acquirers:
   - name: simulated
@@ -45,7 +44,7 @@ terminals:
 const devMark = "made-by-counterfoil-dev"
 
 // devFiles are all that dev makes, besides the mark.
-var devFiles = []string{"agent.sock", "journal.db", "journal.key", "counterfoil.yaml", "ledger.jsonl"}
+var devFiles = []string{"agent.sock", "journal", "journal.key", "counterfoil.yaml", "ledger.jsonl"}
 
 // devDir is a directory in which dev works.
 type devDir struct {
@@ -134,11 +133,8 @@ func (d *devDir) remove() error {
 			errs = append(errs, fmt.Errorf("dev: %w", err))
 		}
 	}
-	entries, _ := os.ReadDir(d.path) // what cannot be listed cannot be left over
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), devFiles[1]+".new-") { // a journal that was being made when dev was killed
-			gone(e.Name())
-		}
+	if err := os.RemoveAll(filepath.Join(d.path, devFiles[1])); err != nil { // a directory of dev's own
+		errs = append(errs, fmt.Errorf("dev: %w", err))
 	}
 	for _, name := range append(devFiles, devMark) {
 		gone(name)

@@ -30,10 +30,10 @@ type entryView struct {
 func dumpCommand(a *app) *cobra.Command {
 	var uuid string
 	cmd := &cobra.Command{
-		Use: "dump FILE", Short: "Every record of a journal, one line each", Args: cobra.ExactArgs(1),
-		Long: `dump prints every record of a journal that no daemon is using, or of a copy of
-one. It needs no key; card numbers are masked and what is sealed stays sealed.
-With --json each line is a JSON object.`,
+		Use: "dump JOURNAL", Short: "Every record of a journal, one line each", Args: cobra.ExactArgs(1),
+		Long: `dump prints every record of a journal, which may be a copy or one that a daemon
+is using. It needs no key; card numbers are masked and what is sealed stays
+sealed. With --json each line is a JSON object; for a stable one see export.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			j, err := a.openCopy(args[0])
 			if err != nil {

@@ -17,7 +17,7 @@ import (
 type fixture struct {
 	t       *testing.T
 	path    string
-	journal *journal.Bolt
+	journal *journal.Log
 	machine *txn.Machine
 	rules   iso8583.Rules
 	now     txn.Time
@@ -31,7 +31,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, path: filepath.Join(t.TempDir(), "journal.db"), machine: txn.New(), rules: p.Rules}
+	f := &fixture{t: t, path: filepath.Join(t.TempDir(), "journal"), machine: txn.New(), rules: p.Rules}
 	f.now = txn.Time{Boot: time.Hour, Wall: time.Date(2026, 9, 28, 14, 30, 0, 0, time.UTC).UnixMilli(), Zone: 8 * 3600}
 	if f.journal, err = journal.Open(f.path, journal.Options{Key: bytes.Repeat([]byte{7}, 32)}); err != nil {
 		t.Fatal(err)

@@ -3,7 +3,10 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,15 +67,11 @@ func TestDumpJSON(t *testing.T) {
 
 func TestReplay(t *testing.T) {
 	path := everyState(t).close()
-	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := files(t, path)
 	golden(t, "journal-replay", command(t, "journal", "replay", path).String())
 	golden(t, "journal-replay-until", command(t, "journal", "replay", path, "--until", "5").String())
-	after, err := os.ReadFile(path)
-	if err != nil || string(after) != string(before) {
-		t.Errorf("the journal was changed, or cannot be read: %v", err)
+	if after := files(t, path); !maps.Equal(before, after) {
+		t.Error("the journal was changed")
 	}
 	golden(t, "journal-replay-types", command(t, "journal", "replay", everyType(t).close()).String())
 }
@@ -119,35 +118,49 @@ func replayJSON(t *testing.T, path string) replay {
 	return out
 }
 
-func copyFile(t *testing.T, from string) string {
+// files reads a journal's directory.
+func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	data, err := os.ReadFile(from)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := filepath.Join(t.TempDir(), "copy.db")
-	if err := os.WriteFile(to, data, 0o600); err != nil {
-		t.Fatal(err)
+	out := map[string]string{}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a segment may be in the making
+			t.Fatal(err)
+		}
+		out[e.Name()] = string(data)
+	}
+	return out
+}
+
+func copyDir(t *testing.T, from string) string {
+	t.Helper()
+	to := t.TempDir()
+	for name, data := range files(t, from) {
+		write(t, filepath.Join(to, name), data)
 	}
 	return to
 }
 
-// A daemon's journal cannot be opened beside it, a copy can; what replay says
-// of the copy is what the acquirer's ledger holds.
+// A daemon's journal can be read beside it, and a copy elsewhere; what replay
+// says of them is what the acquirer's ledger holds.
 func TestReplayOfCopy(t *testing.T) {
 	b := newBed(t, declining)
 	b.sale("", "12.34", "paid", "--test-card", "1", "--confirm", "yes")
 	b.sale("", "51.00", "declined", "--test-card", "2", "--confirm", "yes")
 	b.sale("", "7.00", "cancelled", "--test-card", "3", "--confirm", "no")
 	b.eventually("cancelled", func(t *client.Transaction) bool { return t.State == "reversed" })
-	path := filepath.Join(b.dir, "journal.db")
-	if r := command(t, "journal", "replay", path); r.code != exitFailed || !strings.Contains(r.errOut, "copy the file") {
-		t.Errorf("%v", r)
+	path := filepath.Join(b.dir, "journal")
+	if r := command(t, "journal", "replay", path); r.code != exitOK {
+		t.Errorf("beside the daemon: %v", r)
 	}
 	if err := b.end(); err != nil {
 		t.Fatal(err)
 	}
-	got := replayJSON(t, copyFile(t, path))
+	got := replayJSON(t, copyDir(t, path))
 	ledger := map[string]hostsim.EntryView{}
 	for _, e := range b.host.Ledger() {
 		ledger[fmt.Sprint(e.TID, e.STAN, e.Transmission)] = e
@@ -165,17 +178,14 @@ func TestReplayOfCopy(t *testing.T) {
 }
 
 func TestJournalErrors(t *testing.T) {
-	if r := command(t, "journal", "replay", filepath.Join(t.TempDir(), "none")); r.code != exitFailed || !strings.Contains(r.errOut, "name the journal's file") {
+	if r := command(t, "journal", "replay", filepath.Join(t.TempDir(), "none")); r.code != exitFailed || !strings.Contains(r.errOut, "name the journal's directory") {
 		t.Errorf("%v", r)
 	}
 	path := everyState(t).close()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	for name, data := range files(t, path) {
+		write(t, filepath.Join(path, name), strings.ReplaceAll(data, "0928143002", "0928143003"))
 	}
-	// In every copy that the file has of it: old pages are still there.
-	write(t, path, strings.ReplaceAll(string(data), "0928143002", "0928143003"))
-	if r := command(t, "journal", "dump", path); r.code != exitFailed || !strings.Contains(r.errOut, "damaged") || !strings.Contains(r.errOut, "entry") {
+	if r := command(t, "journal", "dump", path); r.code != exitFailed || !strings.Contains(r.errOut, "damaged") || !strings.Contains(r.errOut, "segment 1, offset") {
 		t.Errorf("%v", r)
 	}
 }

@@ -56,22 +56,6 @@ showed the outcome: what a restarted application asks for first.`,
 	return cmd
 }
 
-func escalationsCommand(a *app) *cobra.Command {
-	var socket string
-	cmd := &cobra.Command{
-		Use: "escalations", Short: "What a person must decide, with advice", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := call(cmd.Context(), socket, func(ctx context.Context, c *client.Client) (*client.List, error) { return c.Escalations(ctx) })
-			if err != nil {
-				return err
-			}
-			return a.printList(l, "nothing waits for a person", a.escalationList)
-		},
-	}
-	a.socketFlag(cmd, &socket)
-	return cmd
-}
-
 func (a *app) printList(l *client.List, none string, print func([]client.Transaction) error) error {
 	if a.json {
 		return a.printJSON(l)
@@ -109,21 +93,6 @@ func (a *app) recoveryTable(list []client.Transaction) error {
 				t.UUID, t.Type, t.Terminal, orDash(amount(t)), orDash(saleOf(t)+t.Original), stateOf(t), t.Must, a.text(t.Say.Cashier))
 		}
 	})
-}
-
-func (a *app) escalationList(list []client.Transaction) error {
-	for i := range list {
-		t := &list[i]
-		a.printf("%s\n", joined("  ", t.UUID, "terminal "+string(t.Terminal), "STAN "+t.STAN, sum(t.Type, amount(t)), concerns(t), stateOf(t)))
-		for _, item := range t.Items {
-			if !item.Closed {
-				a.printf("  since %s: %s\n  %s\n", a.time(item.At), item.Cause, item.Advice)
-			}
-		}
-		a.printf("\n")
-	}
-	a.printf("Decide with \"counterfoil resolve UUID VERB --who NAME --why REASON\"; \"counterfoil show UUID\" has the whole story.\n")
-	return nil
 }
 
 func saleOf(t *client.Transaction) string { return saleAndPart(t.Sale, t.Part) }

@@ -37,6 +37,10 @@ func TestDay(t *testing.T) {
 	b.sale("", "1.00", "left", "--test-card", "1", "--confirm", "leave")
 	b.list("recovery", "recovery")
 
+	b.list("escalations-ack", "escalations", "ack", uuid, "--who", "Li Na")
+	b.list("escalations-ack-json", "escalations", "ack", uuid, "--who", "Li Na", "--json")
+	b.list("escalations-taken-on", "escalations")
+	b.list("escalations-ack-nobody", "escalations", "ack", uuid)
 	b.list("resolve-too-early", "resolve", uuid, "acquirer-reversed", "--who", "Li Na", "--why", "phoned", "--reference", "R1")
 	b.list("resolve-no-reference", "resolve", uuid, "acquirer-reversed", "--who", "Li Na", "--why", "phoned")
 	b.list("resolve-park", "resolve", uuid, "park", "--who", "Li Na", "--why", "asking the acquirer")

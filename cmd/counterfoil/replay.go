@@ -54,11 +54,11 @@ type replayed struct {
 func replayCommand(a *app) *cobra.Command {
 	var until uint64
 	cmd := &cobra.Command{
-		Use: "replay FILE", Short: "What the agent knew, and what it would do next", Args: cobra.ExactArgs(1),
+		Use: "replay JOURNAL", Short: "What the agent knew, and what it would do next", Args: cobra.ExactArgs(1),
 		Long: `replay runs a journal through the core that the daemon runs, without network and
 without the key, and shows for each transaction what the agent knew and what it
-would do next if it were started now. The journal is not changed. It must be a
-copy, or one that no daemon is using.
+would do next if it were started now. The journal is not changed; it may be a
+copy, or one that a daemon is using.
 
 With --until LSN it stops after that entry: what was known at that moment.`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -90,10 +90,10 @@ type fold struct {
 	wall    int64 // of the last entry
 }
 
-func (a *app) fold(j journal.Journal, until journal.LSN) (*fold, error) {
+func (a *app) fold(j *journal.Log, until journal.LSN) (*fold, error) {
 	f := &fold{machine: txn.New()}
 	p := a.progress("replaying")
-	err := j.Scan(1, func(e journal.Record) error {
+	err := j.History(func(e journal.Record) error {
 		p.at(int(e.LSN))
 		if until > 0 && e.LSN > until {
 			return nil
@@ -115,7 +115,7 @@ func (a *app) fold(j journal.Journal, until journal.LSN) (*fold, error) {
 	return f, f.machine.Check()
 }
 
-func (a *app) replay(j journal.Journal, until journal.LSN) (*replay, error) {
+func (a *app) replay(j *journal.Log, until journal.LSN) (*replay, error) {
 	f, err := a.fold(j, until)
 	if err != nil {
 		return nil, err

@@ -167,7 +167,7 @@ func TestRun(t *testing.T) {
 			if _, err := os.Stat(c.Socket); err == nil {
 				t.Error("the socket is still there")
 			}
-			if r := command(t, "journal", "replay", filepath.Join(filepath.Dir(file), "journal.db")); r.code != exitOK {
+			if r := command(t, "journal", "replay", filepath.Join(filepath.Dir(file), "journal")); r.code != exitOK {
 				t.Errorf("%v", r)
 			}
 		})

@@ -133,6 +133,9 @@ func laneOf(t *client.Transaction, m client.Moment) lane {
 		return lane{agent: "evidence only", host: "← what is not its answer"}
 	case "escalated":
 		return lane{agent: "! for a person: " + get("cause")}
+	case "acknowledged":
+		_, who, _ := strings.Cut(m.Detail, "who=") // the last one: it may hold spaces
+		return lane{agent: "operator: " + who + " has taken it on"}
 	case "resolved":
 		return lane{agent: "operator: " + get("verb") + ", reference " + orNone(get("reference"))}
 	default:

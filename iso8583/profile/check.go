@@ -56,6 +56,82 @@ func (p *Profile) checkComplete() error {
 	return nil
 }
 
+// checkCodes holds conditions, functions and what goes with a PIN block.
+func (p *Profile) checkCodes() error {
+	w := &p.doc.Wire
+	for key, codes := range map[string]map[string]string{"conditions": w.Conditions, "functions": w.Functions} {
+		for t, code := range codes {
+			if !iso8583.Type(t).Valid() && t != completionVoid {
+				return fmt.Errorf("wire.%s.%s: want a transaction type or %s", key, t, completionVoid)
+			}
+			if len(code) != 2 || !isNumber(code) {
+				return fmt.Errorf("wire.%s.%s: want two digits", key, t)
+			}
+		}
+	}
+	for k, m := range w.Messages {
+		if err := p.checkCoded(k, m); err != nil {
+			return err
+		}
+	}
+	for de, v := range w.WithPIN {
+		if err := p.checkValue(de, v); err != nil {
+			return fmt.Errorf("wire.with_pin.%d: %w", de, err)
+		}
+		if !slices.Contains(w.Stripped, de) {
+			return fmt.Errorf("wire.with_pin.%d: wire.stripped must hold it, since a reversal has no PIN block", de)
+		}
+	}
+	if w.Capability != "" && !isNumber(w.Capability) {
+		return fmt.Errorf("wire.capability: want digits")
+	}
+	return nil
+}
+
+// checkCoded says whether every type that a message of kind k can speak of has
+// the codes that DE 25 and DE 60 need.
+func (p *Profile) checkCoded(k iso8583.Kind, m message) error {
+	w := &p.doc.Wire
+	has := func(de int) bool { return slices.Contains(m.Fields, de) || slices.Contains(m.Optional, de) }
+	layout60 := has(60) && w.Layouts[60] == "unionpay-60"
+	if layout60 != (m.Network != "") {
+		return fmt.Errorf("wire.messages.%s.network: wanted with the layout unionpay-60 in data element 60, and with it only", k)
+	}
+	if m.Network != "" && (len(m.Network) != 3 || !isNumber(m.Network)) {
+		return fmt.Errorf("wire.messages.%s.network: want three digits", k)
+	}
+	var variants []string
+	switch {
+	case iso8583.Type(k).Valid():
+		variants = []string{string(k)}
+	case k == iso8583.KindReversal:
+		for _, t := range p.Rules.Reversal.Types {
+			variants = append(variants, string(t))
+		}
+	}
+	if _, completes := w.Messages[iso8583.Completion.Kind()]; completes && slices.Contains(variants, string(iso8583.Void)) {
+		variants = append(variants, completionVoid)
+	}
+	for _, v := range variants {
+		if has(25) && w.Conditions[v] == "" {
+			return fmt.Errorf("wire.conditions.%s: missing; wire.messages.%s sends data element 25", v, k)
+		}
+		if layout60 && w.Functions[v] == "" {
+			return fmt.Errorf("wire.functions.%s: missing; wire.messages.%s sends data element 60", v, k)
+		}
+	}
+	return nil
+}
+
+func isNumber(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
 func (p *Profile) checkMessage(k iso8583.Kind, m message) error {
 	if m.MTI.Response() == "" {
 		return fmt.Errorf("mti: %q is not the MTI of a request", m.MTI)
@@ -89,15 +165,16 @@ func (p *Profile) checkMessage(k iso8583.Kind, m message) error {
 			return fmt.Errorf("constants.%d: %w", de, err)
 		}
 	}
-	if !slices.Contains(m.Fields, 11) {
+	// An echo may go without: what matters is that something comes back.
+	if k != iso8583.KindEcho && !slices.Contains(m.Fields, 11) {
 		return fmt.Errorf("fields: data element 11 is missing; no answer could be matched")
 	}
 	t := iso8583.Type(k)
 	if (t.Valid() || k == iso8583.KindReversal || k == iso8583.KindInquiry) && !slices.Contains(m.Fields, 41) {
 		return fmt.Errorf("fields: data element 41 is missing; no answer could be matched")
 	}
-	if (t.Originals() != nil || k == iso8583.KindInquiry) && !slices.ContainsFunc([]int{37, 90}, func(de int) bool { return slices.Contains(m.Fields, de) }) {
-		return fmt.Errorf("fields: data element 37 or 90 is missing; the host could not find what a %s follows or asks about", k)
+	if (t.Originals() != nil || k == iso8583.KindInquiry) && !slices.ContainsFunc([]int{37, 61, 90}, func(de int) bool { return slices.Contains(m.Fields, de) }) {
+		return fmt.Errorf("fields: data element 37, 61 or 90 is missing; the host could not find what a %s follows or asks about", k)
 	}
 	return nil
 }
@@ -107,7 +184,8 @@ func (p *Profile) checkFilled(k iso8583.Kind, de int, seen map[int]bool) error {
 	switch {
 	case seen[de]:
 		return fmt.Errorf("data element %d is listed twice", de)
-	case fillers[de] == nil:
+	case de == macElement && p.doc.Wire.MAC != nil:
+	case fillers[de] == nil && layouts[p.doc.Wire.Layouts[de]].fill == nil:
 		return fmt.Errorf("data element %d has no meaning this program can fill in; make it a constant", de)
 	}
 	seen[de] = true
@@ -159,9 +237,20 @@ func (p *Profile) checkRules() error {
 		}
 	}
 	r := p.Rules.Reversal.Reasons
+	if (r.MAC != "") != (p.doc.Wire.MAC != nil) {
+		return fmt.Errorf("rules.reversal.reasons.mac: wanted with wire.mac, and with it only")
+	}
+	for _, code := range p.Rules.Response.Unsigned {
+		if p.doc.Wire.MAC == nil || !slices.Contains(p.Rules.Response.Declined, code) {
+			return fmt.Errorf("rules.response.unsigned: %q: want codes of declined, in a dialect with wire.mac", code)
+		}
+	}
 	for _, c := range []struct{ key, code string }{
-		{"timeout", r.Timeout}, {"customer", r.Customer}, {"chip", r.Chip}, {"invalid", r.Invalid}, {"storage", r.Storage},
+		{"timeout", r.Timeout}, {"customer", r.Customer}, {"chip", r.Chip}, {"invalid", r.Invalid}, {"storage", r.Storage}, {"mac", r.MAC},
 	} {
+		if c.key == "mac" && c.code == "" {
+			continue
+		}
 		if err := p.checkValue(39, c.code); err != nil || len(c.code) != 2 {
 			return fmt.Errorf("rules.reversal.reasons.%s: want two characters of DE 39", c.key)
 		}

@@ -6,6 +6,7 @@ import (
 
 	moov "github.com/moov-io/iso8583"
 	moverr "github.com/moov-io/iso8583/errors"
+	"github.com/moov-io/iso8583/field"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
@@ -22,9 +23,13 @@ func (p *Profile) Pack(m *iso8583.Message) ([]byte, error) {
 	if _, err := iso8583.ParseMTI(string(m.MTI)); err != nil {
 		return nil, fmt.Errorf("packing: %w", err)
 	}
-	w := moov.NewMessage(p.spec) // fresh each time: a reused one keeps old elements
+	if m.MAC == iso8583.MACWanted { // Codec.Pack signs
+		return nil, fmt.Errorf("packing %s: %w", m.MTI, ErrUnsigned)
+	}
+	des := m.Fields()
+	w := p.fresh(des)
 	w.MTI(string(m.MTI))
-	for _, de := range m.Fields() {
+	for _, de := range des {
 		e, ok := p.doc.Spec.Elements[de]
 		if !ok {
 			return nil, fmt.Errorf("packing %s: profile %s has no data element %d", m.MTI, p.Name, de)
@@ -59,16 +64,17 @@ func (p *Profile) Unpack(b []byte) (m *iso8583.Message, err error) {
 			m, err = nil, fmt.Errorf("%w: the codec gave up", ErrMalformed)
 		}
 	}()
-	r := moov.NewMessage(p.spec)
+	des := p.announced(b)
+	r := p.fresh(des)
 	if err := r.Unpack(b); err != nil {
 		return nil, fmt.Errorf("%w: %s cannot be read", ErrMalformed, where(err))
 	}
-	if m, err = p.read(r); err != nil {
+	if m, err = p.read(r, des); err != nil {
 		return nil, err
 	}
-	again, err := p.Pack(m)
-	if err != nil { // names the element only
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	again, err := r.Pack()
+	if err != nil {
+		return nil, fmt.Errorf("%w: it cannot be written again", ErrMalformed)
 	}
 	if err := same(again, b); err != nil {
 		return nil, err
@@ -76,8 +82,22 @@ func (p *Profile) Unpack(b []byte) (m *iso8583.Message, err error) {
 	return m, nil
 }
 
+// fresh is a message of the codec library that can hold these elements. A
+// reused one would keep old elements, and one that can hold all of them costs
+// more to make than to fill.
+func (p *Profile) fresh(des []int) *moov.Message {
+	fields := make(map[int]field.Field, len(des)+2)
+	fields[0], fields[1] = p.spec.Fields[0], p.spec.Fields[1]
+	for _, de := range des {
+		if f, ok := p.spec.Fields[de]; ok {
+			fields[de] = f
+		}
+	}
+	return moov.NewMessage(&moov.MessageSpec{Fields: fields})
+}
+
 // read takes the elements out of the library's message and checks each.
-func (p *Profile) read(r *moov.Message) (*iso8583.Message, error) {
+func (p *Profile) read(r *moov.Message, des []int) (*iso8583.Message, error) {
 	s, err := r.GetMTI()
 	if err != nil {
 		return nil, fmt.Errorf("%w: no MTI", ErrMalformed)
@@ -87,15 +107,13 @@ func (p *Profile) read(r *moov.Message) (*iso8583.Message, error) {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	m := iso8583.NewMessage(mti)
-	for de := range r.GetFields() {
-		if de < 2 {
-			continue
-		}
-		v, err := r.GetString(de)
+	for _, de := range des {
+		b, err := r.GetBytes(de)
 		if err != nil {
 			return nil, fmt.Errorf("%w: data element %d cannot be read", ErrMalformed, de)
 		}
 		e := p.doc.Spec.Elements[de]
+		v := e.text(b)
 		if err := e.check(v); err != nil {
 			return nil, fmt.Errorf("%w: data element %d: %w", ErrMalformed, de, err)
 		}

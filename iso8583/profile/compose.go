@@ -24,6 +24,7 @@ var fillers = map[int]func(p *Profile, f *iso8583.Facts) string{
 	13: func(_ *Profile, f *iso8583.Facts) string { return f.LocalDate },
 	14: func(_ *Profile, f *iso8583.Facts) string { return card(f).Expiry },
 	22: func(_ *Profile, f *iso8583.Facts) string { return card(f).EntryMode },
+	25: func(p *Profile, f *iso8583.Facts) string { return p.doc.Wire.Conditions[variant(f)] },
 	35: func(_ *Profile, f *iso8583.Facts) string { return card(f).Track2.Reveal() },
 	37: func(_ *Profile, f *iso8583.Facts) string { return string(f.RRN) },
 	38: func(_ *Profile, f *iso8583.Facts) string { return f.AuthCode },
@@ -38,6 +39,18 @@ var fillers = map[int]func(p *Profile, f *iso8583.Facts) string{
 	},
 	52: func(_ *Profile, f *iso8583.Facts) string { return strings.ToUpper(card(f).PINBlock.Reveal()) },
 	90: originalData,
+}
+
+// completionVoid is what conditions and functions call the void of a
+// completion, where a dialect tells it from that of a sale.
+const completionVoid = "completion_void"
+
+// variant is the type of a message, in the words of conditions and functions.
+func variant(f *iso8583.Facts) string {
+	if f.Type == iso8583.Void && f.Original.Type == iso8583.Completion {
+		return completionVoid
+	}
+	return string(f.Type)
 }
 
 func card(f *iso8583.Facts) *iso8583.Card {
@@ -79,7 +92,14 @@ func (p *Profile) Compose(f iso8583.Facts) (*iso8583.Message, error) {
 		m.MTI = spec.RepeatMTI
 	}
 	fill := func(de int) error {
-		v := fillers[de](p, &f)
+		if de == macElement {
+			m.MAC = iso8583.MACWanted
+			return nil
+		}
+		v, err := p.fill(de, &spec, &f)
+		if err != nil {
+			return fmt.Errorf("composing %s %s: data element %d: %w", f.Kind, m.MTI, de, err)
+		}
 		if v == "" {
 			return nil
 		}
@@ -93,7 +113,7 @@ func (p *Profile) Compose(f iso8583.Facts) (*iso8583.Message, error) {
 		if err := fill(de); err != nil {
 			return nil, err
 		}
-		if !m.Has(de) {
+		if !m.Has(de) && de != macElement {
 			return nil, fmt.Errorf("composing %s %s: data element %d is mandatory and not known", f.Kind, m.MTI, de)
 		}
 	}
@@ -105,5 +125,19 @@ func (p *Profile) Compose(f iso8583.Facts) (*iso8583.Message, error) {
 	for de, v := range spec.Constants {
 		m.Set(de, v)
 	}
+	if m.Has(52) {
+		for de, v := range p.doc.Wire.WithPIN {
+			m.Set(de, v)
+		}
+	}
 	return m, nil
+}
+
+// fill gives the value of one data element: by the layout that the profile
+// names for it, else by what it means everywhere.
+func (p *Profile) fill(de int, m *message, f *iso8583.Facts) (string, error) {
+	if l := layouts[p.doc.Wire.Layouts[de]]; l.fill != nil {
+		return l.fill(p, m, f)
+	}
+	return fillers[de](p, f), nil
 }

@@ -14,7 +14,9 @@ import (
 // spec is the part of a profile that says how elements are written.
 type spec struct {
 	// Encoding is "ascii": text as ASCII, length prefixes as ASCII digits,
-	// bitmap and binary elements as upper-case ASCII hexadecimal.
+	// bitmap and binary elements as upper-case ASCII hexadecimal; or "bcd": MTI,
+	// n, z and length prefixes as packed decimal, bitmap and binary elements as
+	// they are, other text as ASCII.
 	Encoding string          `json:"encoding"`
 	Elements map[int]element `json:"elements"`
 }
@@ -24,43 +26,75 @@ type element struct {
 	Type   string `json:"type"`   // n, an, ans, z, b
 	Length int    `json:"length"` // characters, or bytes of a b; with LL or LLL the most there may be
 	Prefix string `json:"prefix"` // fixed, LL, LLL
+
+	// Align is where an odd number of packed digits begins: "left", so that a
+	// zero follows, or "right", so that one precedes. It is set exactly where
+	// an n or z of a bcd dialect can have an odd number of digits.
+	Align string `json:"align"`
 }
 
-var prefixes = map[string]struct {
-	pref  prefix.Prefixer
-	limit int
-}{
-	"fixed": {prefix.ASCII.Fixed, 999},
-	"LL":    {prefix.ASCII.LL, 99},
-	"LLL":   {prefix.ASCII.LLL, 999},
+// The encodings there are.
+const (
+	encodingASCII = "ascii"
+	encodingBCD   = "bcd"
+)
+
+// limits is the longest element that a prefix can announce.
+var limits = map[string]int{"fixed": 999, "LL": 99, "LLL": 999}
+
+// prefixes are the length prefixes of each encoding.
+var prefixes = map[string]map[string]prefix.Prefixer{
+	encodingASCII: {"fixed": prefix.ASCII.Fixed, "LL": prefix.ASCII.LL, "LLL": prefix.ASCII.LLL},
+	encodingBCD:   {"fixed": prefix.Binary.Fixed, "LL": packedLL, "LLL": packedLLL},
 }
 
 // alphabets says which bytes may stand in an element of each type. A b is
 // checked in its hexadecimal form.
-var alphabets = map[string]func(c byte) bool{
-	"n":   isDigit,
-	"an":  func(c byte) bool { return isDigit(c) || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == ' ' },
-	"ans": func(c byte) bool { return c >= ' ' && c <= '~' },
-	"z":   func(c byte) bool { return isDigit(c) || c == '=' || c == 'D' },
-	"b":   func(c byte) bool { return isDigit(c) || c >= 'A' && c <= 'F' },
+var alphabets = map[string]*[256]bool{
+	"n":   alphabet("0123456789"),
+	"an":  alphabet("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz "),
+	"ans": alphabet(printable()),
+	"z":   alphabet("0123456789=D"),
+	"b":   alphabet("0123456789ABCDEF"),
+}
+
+func alphabet(letters string) *[256]bool {
+	var a [256]bool
+	for i := range len(letters) {
+		a[letters[i]] = true
+	}
+	return &a
+}
+
+// printable is ASCII from space to tilde.
+func printable() string {
+	var b []byte
+	for c := byte(' '); c <= '~'; c++ {
+		b = append(b, c)
+	}
+	return string(b)
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// build makes the codec library's form of s. Elements are String or Hex, never
+// build makes the codec library's form of s. Elements are String or Binary, never
 // Numeric, which would accept "-100"; the bitmap is eight bytes and grows by
 // itself, so that bit 1 is set where there is a second one.
 func (s spec) build() (*moov.MessageSpec, error) {
-	if s.Encoding != "ascii" {
-		return nil, fmt.Errorf("spec.encoding: want \"ascii\", got %q", s.Encoding)
-	}
-	fields := map[int]field.Field{
-		0: field.NewString(&field.Spec{Length: 4, Enc: encoding.ASCII, Pref: prefix.ASCII.Fixed}),
-		1: field.NewBitmap(&field.Spec{Length: 8, Enc: encoding.BytesToASCIIHex, Pref: prefix.Hex.Fixed}),
+	fields := map[int]field.Field{}
+	switch s.Encoding {
+	case encodingASCII:
+		fields[0] = field.NewString(&field.Spec{Length: 4, Enc: encoding.ASCII, Pref: prefix.ASCII.Fixed})
+		fields[1] = field.NewBitmap(&field.Spec{Length: 8, Enc: encoding.BytesToASCIIHex, Pref: prefix.Hex.Fixed})
+	case encodingBCD:
+		fields[0] = field.NewString(&field.Spec{Length: 4, Enc: packedRight, Pref: prefix.Binary.Fixed})
+		fields[1] = field.NewBitmap(&field.Spec{Length: 8, Enc: encoding.Binary, Pref: prefix.Binary.Fixed})
+	default:
+		return nil, fmt.Errorf("spec.encoding: want %q or %q, got %q", encodingASCII, encodingBCD, s.Encoding)
 	}
 	for de, e := range s.Elements {
 		at := fmt.Sprintf("spec.elements.%d", de)
-		p, ok := prefixes[e.Prefix]
+		pref, ok := prefixes[s.Encoding][e.Prefix]
 		switch {
 		case de < 2 || de > 128 || de == 65:
 			return nil, fmt.Errorf("%s: data elements are 2 to 64 and 66 to 128", at)
@@ -68,16 +102,55 @@ func (s spec) build() (*moov.MessageSpec, error) {
 			return nil, fmt.Errorf("%s.prefix: want fixed, LL or LLL, got %q", at, e.Prefix)
 		case alphabets[e.Type] == nil:
 			return nil, fmt.Errorf("%s.type: want n, an, ans, z or b, got %q", at, e.Type)
-		case e.Length < 1 || e.Length > p.limit:
-			return nil, fmt.Errorf("%s.length: want 1 to %d with prefix %s, got %d", at, p.limit, e.Prefix, e.Length)
+		case e.Length < 1 || e.Length > limits[e.Prefix]:
+			return nil, fmt.Errorf("%s.length: want 1 to %d with prefix %s, got %d", at, limits[e.Prefix], e.Prefix, e.Length)
+		}
+		if err := s.checkAlign(e); err != nil {
+			return nil, fmt.Errorf("%s.align: %w", at, err)
 		}
 		if e.Type == "b" {
-			fields[de] = field.NewHex(&field.Spec{Length: e.Length, Enc: encoding.BytesToASCIIHex, Pref: p.pref})
+			fields[de] = field.NewBinary(&field.Spec{Length: e.Length, Enc: s.encoder(e), Pref: pref})
 		} else {
-			fields[de] = field.NewString(&field.Spec{Length: e.Length, Enc: encoding.ASCII, Pref: p.pref})
+			fields[de] = field.NewString(&field.Spec{Length: e.Length, Enc: s.encoder(e), Pref: pref})
 		}
 	}
 	return &moov.MessageSpec{Fields: fields}, nil
+}
+
+// packed says whether the digits of e go two to a byte.
+func (s spec) packed(e element) bool {
+	return s.Encoding == encodingBCD && (e.Type == "n" || e.Type == "z")
+}
+
+func (s spec) checkAlign(e element) error {
+	needed := s.packed(e) && (e.Prefix != "fixed" || e.Length%2 != 0)
+	switch {
+	case needed && e.Align != "left" && e.Align != "right":
+		return fmt.Errorf("want left or right, since the number of digits can be odd; got %q", e.Align)
+	case !needed && e.Align != "":
+		return fmt.Errorf("leave it out: the element has no half byte to fill up")
+	}
+	return nil
+}
+
+// encoder is how the value of e is written.
+func (s spec) encoder(e element) encoding.Encoder {
+	switch {
+	case s.packed(e) && e.Type == "z" && e.Align == "left":
+		return packedTrack
+	case s.packed(e) && e.Type == "z":
+		return packedTrackRight
+	case s.packed(e) && e.Align == "left":
+		return packedLeft
+	case s.packed(e):
+		return packedRight
+	case e.Type == "b" && s.Encoding == encodingBCD:
+		return encoding.Binary
+	case e.Type == "b":
+		return encoding.BytesToASCIIHex
+	default:
+		return encoding.ASCII
+	}
 }
 
 // isText says whether trailing spaces of the element are padding.
@@ -119,7 +192,7 @@ func (e element) check(v string) error {
 	}
 	ok := alphabets[e.Type]
 	for i := range len(v) {
-		if !ok(v[i]) {
+		if !ok[v[i]] {
 			return fmt.Errorf("character %d is not of type %s", i+1, e.Type)
 		}
 	}
@@ -133,4 +206,12 @@ func (e element) bytes(v string) []byte {
 	}
 	b, _ := hex.DecodeString(v)
 	return b
+}
+
+// text is the inverse of bytes.
+func (e element) text(b []byte) string {
+	if e.Type != "b" {
+		return string(b)
+	}
+	return strings.ToUpper(hex.EncodeToString(b))
 }

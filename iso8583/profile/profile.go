@@ -17,6 +17,7 @@ import (
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 	"github.com/counterfoil-pos/counterfoil/iso8583/frame"
+	"github.com/counterfoil-pos/counterfoil/iso8583/mac"
 )
 
 // Profile is one acquirer's dialect. It is immutable and safe for use by
@@ -27,8 +28,9 @@ type Profile struct {
 	Frame frame.Format
 	Link  LinkSettings
 
-	doc  document
-	spec *moov.MessageSpec
+	doc    document
+	spec   *moov.MessageSpec
+	signed map[iso8583.MTI]bool // answers that must have a MAC
 }
 
 // LinkSettings say how connections to the acquirer are kept (row "Connection").
@@ -60,11 +62,21 @@ type document struct {
 }
 
 type wire struct {
-	Frame      frameDocument            `json:"frame"`
-	Link       LinkSettings             `json:"link"`
-	Processing map[iso8583.Type]string  `json:"processing"` // DE 3 by type
-	Stripped   []int                    `json:"stripped"`   // what a reversal never carries
-	Messages   map[iso8583.Kind]message `json:"messages"`
+	Frame      frameDocument           `json:"frame"`
+	Link       LinkSettings            `json:"link"`
+	Processing map[iso8583.Type]string `json:"processing"` // DE 3 by type
+	Stripped   []int                   `json:"stripped"`   // what a reversal never carries
+
+	// What only some dialects have. A key of conditions and functions is a type,
+	// or "completion_void": the void of a completion.
+	Conditions map[string]string `json:"conditions"` // DE 25 by type
+	Functions  map[string]string `json:"functions"`  // message type code by type, for a layout
+	Capability string            `json:"capability"` // what the terminal can read, for a layout
+	WithPIN    map[int]string    `json:"with_pin"`   // constants of a message that carries DE 52
+	Layouts    map[int]string    `json:"layouts"`    // data elements that hold several, by the name of their layout
+	MAC        *mac.Method       `json:"mac"`        // how DE 64 is made; messages that list 64 have one
+
+	Messages map[iso8583.Kind]message `json:"messages"`
 }
 
 type frameDocument struct {
@@ -82,7 +94,11 @@ type message struct {
 	Fields    []int          `json:"fields"`    // mandatory
 	Optional  []int          `json:"optional"`  // sent when known
 	Constants map[int]string `json:"constants"` // sent as they are
+	Network   string         `json:"network"`   // network management code, for a layout
 }
+
+// wantsMAC says whether the message is signed.
+func (m *message) wantsMAC() bool { return slices.Contains(m.Fields, macElement) }
 
 //go:embed profiles/*.json
 var embedded embed.FS
@@ -157,8 +173,10 @@ func (p *Profile) build() (err error) {
 	if err := p.Link.validate(); err != nil {
 		return err
 	}
-	if err := p.checkMessages(); err != nil {
-		return err
+	for _, check := range []func() error{p.checkLayouts, p.checkMAC, p.checkCodes, p.checkMessages} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
 	return p.checkRules()
 }

@@ -39,6 +39,9 @@ func decodeValue(path string, raw json.RawMessage, v reflect.Value) error {
 		return atKey(path, json.Unmarshal(raw, v.Addr().Interface()))
 	}
 	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		return decodeValue(path, raw, v.Elem())
 	case reflect.Struct:
 		return eachMember(path, raw, func(key, at string, raw json.RawMessage) error {
 			for i := range v.NumField() {

@@ -102,7 +102,7 @@ func walk(t *testing.T, fn func(path string, content []byte)) {
 			}
 			return nil
 		}
-		if ext := filepath.Ext(path); !d.Type().IsRegular() || ext == ".test" || ext == ".out" {
+		if ext := filepath.Ext(path); !d.Type().IsRegular() || d.Name() == ".git" || ext == ".test" || ext == ".out" {
 			return nil
 		}
 		content, err := os.ReadFile(path)

@@ -217,11 +217,7 @@ func (v *verdict) violations() (out []string) {
 func (s *station) replayAgrees(t *testing.T, word map[string]*client.Transaction) (violations []string) {
 	t.Helper()
 	s.down().kill()
-	data, err := os.ReadFile(s.path("journal"))
-	if err == nil {
-		err = os.WriteFile(s.path("copy"), data, 0o600)
-	}
-	if err != nil {
+	if err := errors.Join(os.RemoveAll(s.path("copy")), os.CopyFS(s.path("copy"), os.DirFS(s.path("journal")))); err != nil {
 		return []string{err.Error()}
 	}
 	out, stderr, err := command(s.exe, "journal", "replay", s.path("copy"), "--json")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,10 +99,7 @@ func TestReadOnlyJournal(t *testing.T) {
 	if code := s.down().stop(); code != 0 {
 		t.Fatalf("exit code %d: %s", code, s.tail())
 	}
-	before, err := os.ReadFile(s.path("journal"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := contents(t, s.path("journal"))
 	var adjust func(*exec.Cmd)
 	if os.Geteuid() == 0 { // root writes everywhere: let somebody else try
 		adjust = func(c *exec.Cmd) {
@@ -111,29 +109,62 @@ func TestReadOnlyJournal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, mode := range map[string]fs.FileMode{"file": 0o777, "file and directory": 0o555} {
-		t.Run(name, func(t *testing.T) {
-			if err := errors.Join(os.Chmod(s.path("journal"), 0o444), os.Chmod(s.dir, 0o755)); err != nil {
-				t.Fatal(err)
+	for _, c := range []struct {
+		name                 string
+		dir, lock, log, rest fs.FileMode
+	}{
+		{"nothing can be written", 0o555, 0o444, 0o444, 0o444},
+		{"files cannot", 0o777, 0o444, 0o444, 0o444},
+		{"the log cannot", 0o777, 0o666, 0o444, 0o666},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for name := range before {
+				mode := c.rest
+				switch {
+				case name == "lock":
+					mode = c.lock
+				case strings.HasSuffix(name, ".seg"):
+					mode = c.log
+				}
+				if err := os.Chmod(filepath.Join(s.path("journal"), name), mode); err != nil {
+					t.Fatal(err)
+				}
 			}
-			code, words := refusedStart(t, s, func(text string) string { return text }, func(c *exec.Cmd) {
-				_ = os.Chmod(s.dir, mode)
+			code, words := refusedStart(t, s, func(text string) string { return text }, func(cmd *exec.Cmd) {
+				_ = errors.Join(os.Chmod(s.path("journal"), c.dir), os.Chmod(s.dir, 0o777))
 				if adjust != nil {
-					adjust(c)
+					adjust(cmd)
 				}
 			})
-			if err := os.Chmod(s.dir, 0o755); err != nil {
+			if err := errors.Join(os.Chmod(s.path("journal"), 0o700), os.Chmod(s.dir, 0o755)); err != nil {
 				t.Fatal(err)
 			}
 			if code != 1 || !strings.Contains(words, "journal") || !strings.Contains(words, "permission denied") {
 				t.Errorf("exit code %d: %s", code, words)
 			}
+			if after := contents(t, s.path("journal")); !reflect.DeepEqual(before, after) {
+				t.Error("the journal changed")
+			}
 		})
 	}
-	after, err := os.ReadFile(s.path("journal"))
-	if err != nil || !bytes.Equal(before, after) {
-		t.Errorf("the journal changed: %v", err)
+}
+
+// contents reads every file of a directory.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
+	out := map[string]string{}
+	for _, n := range names {
+		data, err := os.ReadFile(filepath.Join(dir, n.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[n.Name()] = string(data)
+	}
+	return out
 }
 
 // C.2, disk full, on a real file system: near its end new sales are refused and
@@ -155,11 +186,8 @@ func TestFullFileSystem(t *testing.T) {
 		}
 	}
 
-	fill(t, s, 3<<20)
-	late := newNote("T0000002", "late", 2000, plan{conduct: confirms, scenario: &scenarios[0]})
-	if err := late.pay(s); client.AsProblem(err) == nil || client.AsProblem(err).Code != "journal_full" {
-		t.Errorf("a new sale on a disk that is almost full: %v", err)
-	}
+	fill(t, s, 64<<10) // less than a segment
+	sold := untilFull(t, s)
 	heal(t, s, owed[0].amount)
 	untilReversed(t, s, owed[:1])
 
@@ -177,9 +205,30 @@ func TestFullFileSystem(t *testing.T) {
 	}
 	heal(t, s, 0)
 	untilReversed(t, s, owed)
-	if sum, err := s.ledger(); err != nil || sum.NetTotal != 0 || len(sum.Entries) != len(owed) {
+	if sum, err := s.ledger(); err != nil || sum.NetTotal != int64(sold)*lateAmount || len(sum.Entries) != sold+len(owed) {
 		t.Errorf("the ledger holds %d in %d entries, %v", sum.NetTotal, len(sum.Entries), err)
 	}
+}
+
+const lateAmount = 2000
+
+// untilFull sells until a new sale is refused for want of room, and says how
+// many were paid before.
+func untilFull(t *testing.T, s *station) (sold int) {
+	t.Helper()
+	const most = 200
+	for ; sold < most; sold++ {
+		n := newNote("T0000002", fmt.Sprintf("late-%d", sold), lateAmount, plan{conduct: confirms, scenario: &scenarios[0]})
+		err := n.pay(s)
+		if p := client.AsProblem(err); p != nil && p.Code == "journal_full" {
+			return sold
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Fatalf("%d sales on a disk that is almost full, and none was refused", most)
+	return 0
 }
 
 // useTmpfs gives the station's journal a small file system of its own.
@@ -188,7 +237,7 @@ func useTmpfs(t *testing.T, s *station) {
 	disk := s.path("disk")
 	text, err := os.ReadFile(s.path("config.yaml"))
 	if err == nil {
-		text = bytes.Replace(text, []byte("journal: journal\n"), []byte("journal: disk/journal\n"), 1)
+		text = bytes.Replace(text, []byte("journal: journal\n"), []byte("journal: disk/journal\ndisk: {segment_kib: 128}\n"), 1)
 		err = errors.Join(os.WriteFile(s.path("config.yaml"), text, 0o600), os.Mkdir(disk, 0o755))
 	}
 	if err != nil {

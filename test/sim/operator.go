@@ -40,7 +40,9 @@ func (w *World) operate() {
 
 // confused: a verb that may not fit.
 func (w *World) confused(g *Txn) {
-	switch w.c.Intn(4) {
+	switch w.c.Intn(5) {
+	case 4:
+		w.takeOn(g)
 	case 0:
 		w.decide(g, txn.VerbPark)
 	case 1:
@@ -86,6 +88,16 @@ const (
 func (w *World) decide(g *Txn, v txn.Verb) {
 	w.tell("operator %s %s", v, g)
 	w.step(txn.Resolve{Req: operatorID << 32, UUID: g.uuid, Verb: v, Who: "clerk", Why: "the acquirer was asked", Ref: "R1"})
+}
+
+// takeOn acknowledges what the person saw, or thinks to have seen.
+func (w *World) takeOn(g *Txn) {
+	item := 1
+	if t := w.agent.view.Get(g.uuid); t != nil {
+		item = max(len(t.Items), 1)
+	}
+	w.tell("operator acknowledges item %d of %s", item, g)
+	w.step(txn.Acknowledge{Req: operatorID << 32, UUID: g.uuid, Item: item, Who: "clerk"})
 }
 
 func (w *World) toOperator(answer txn.Answer) {

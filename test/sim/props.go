@@ -92,6 +92,12 @@ func (w *World) journaled(r txn.Record) {
 	case *txn.Escalated:
 		t.escalated = true
 		w.raised(r.Cause)
+	case *txn.Acknowledged:
+		// It is made only for what is open, and the queue is what people see.
+		w.saw(TakenOn)
+		if shown := w.agent.view.Get(t.uuid); shown != nil && !shown.Escalated() {
+			w.fail("P5", "a person took on an item of %s, and it left the queue undecided", t)
+		}
 	case *txn.Resolved:
 		w.decided(t, r.Verb)
 	}

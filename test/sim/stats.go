@@ -83,6 +83,7 @@ const (
 	GoneWithDebit
 	SilenceRaised
 	ConfirmedTwice
+	TakenOn
 	sometimes
 )
 
@@ -100,6 +101,7 @@ var sometimeNames = [sometimes]string{
 	"a host spoke after an operator", "a cold transaction was loaded", "a contradiction was raised",
 	"an unbelievable answer was raised", "a partial approval was reversed",
 	"an application left for ever with its sale paid", "silence was raised", "a confirm was asked for twice",
+	"an item was acknowledged",
 }
 
 // saw counts one of the things that must happen.

@@ -1,0 +1,62 @@
+package txn
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// TypeTerminalHead is said anew at the beginning of each journal segment.
+const TypeTerminalHead RecordType = 5
+
+// TerminalHead is where a terminal's numbering stands: what the fold of all
+// that came before would say. It stands in carries only.
+type TerminalHead struct {
+	Head
+	TID     iso8583.TID  `json:"tid"`
+	Next    iso8583.STAN `json:"next"`
+	Wrapped int64        `json:"wrapped"` // wall time of the latest start at 000001
+}
+
+// Type makes it a Record.
+func (*TerminalHead) Type() RecordType { return TypeTerminalHead }
+
+func (r *TerminalHead) fields(c *coder) {
+	str(c, 2, &r.TID)
+	num(c, 3, &r.Next)
+	c.int64(4, &r.Wrapped)
+}
+
+// Carry says what recovery needs of everything folded so far: the groups whose
+// records must stay, and what is said anew. Folding those groups' records, then
+// heads, then whatever comes later gives the same open transactions, heads,
+// epoch and rules as folding everything. Settled transactions are left out: they
+// are loaded when something asks for them.
+func (m *Machine) Carry() (groups []string, heads []Record) {
+	if m.epoch != 0 {
+		groups = append(groups, groupEpoch)
+	}
+	for _, hash := range slices.Sorted(maps.Keys(m.rules)) {
+		groups = append(groups, groupRules+hash)
+	}
+	for _, uuid := range m.open {
+		groups = append(groups, uuid)
+		if o := m.hot[uuid].Original; o != "" && !slices.Contains(groups, o) && !slices.Contains(m.open, o) {
+			groups = append(groups, o) // settled, and what follows it is not
+		}
+	}
+	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
+		if h := m.heads[tid]; h.Next != 0 {
+			heads = append(heads, &TerminalHead{Head: Head{UUID: groupTerminal + string(tid)}, TID: tid, Next: h.Next, Wrapped: h.Wrapped})
+		}
+	}
+	return groups, heads
+}
+
+// The groups of records that belong to no transaction; none has a UUID's form.
+const (
+	groupEpoch    = "epoch:"
+	groupRules    = "rules:"
+	groupTerminal = "terminal:"
+)
