@@ -38,6 +38,9 @@ type Config struct {
 	NoOriginal       string  `yaml:"no_original"`
 	RefusedCode      string  `yaml:"refused_code"`
 
+	AdviceRepeat string    `yaml:"advice_repeat"`
+	Inquiry      Inquiries `yaml:"inquiry"`
+
 	ProcessingDelay iso8583.Duration `yaml:"processing_delay"` // how long an authorisation is pending
 	OpeningBalance  int64            `yaml:"opening_balance"`  // of each card, minor units; default 1,000,000
 	Declines        []DeclineRule    `yaml:"declines"`
@@ -165,6 +168,7 @@ func (c *Config) policy() (Policy, error) {
 		Tombstones: c.Tombstones, UnknownOriginal: c.UnknownOriginal, AlreadyReversed: c.AlreadyReversed,
 		DeclinedOriginal: c.DeclinedOriginal, AmountDiffers: c.AmountDiffers, OtherDay: c.OtherDay,
 		Find: c.Find, RewriteSTAN: c.RewriteSTAN, NoOriginal: c.NoOriginal, Refused: c.RefusedCode,
+		AdviceRepeat: c.AdviceRepeat, Inquiry: c.Inquiry,
 		Hold: c.ProcessingDelay > 0, OpeningBalance: c.OpeningBalance, Declines: c.Declines, Partials: c.Partials,
 	}
 	p = p.over(own).over(defaultPolicy)
