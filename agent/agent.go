@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/counterfoil-pos/counterfoil/agent/push"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 	"github.com/counterfoil-pos/counterfoil/journal"
@@ -26,6 +27,7 @@ type Options struct {
 	Clock     Clock       // nil: SystemClock in UTC
 	Log       *zap.Logger // nil: none
 	Version   string
+	Push      PushOptions
 }
 
 // TerminalOptions names a terminal and its acquirer.
@@ -61,6 +63,7 @@ type Agent struct {
 	synced chan error        // from the syncer
 
 	view    *View
+	criers  []*crier // one per receiver of the escalation queue
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
 
@@ -115,6 +118,9 @@ func New(opts Options) (*Agent, error) {
 			return nil, fmt.Errorf("terminal %s: configured twice", t.TID)
 		}
 		a.terminals[t.TID] = t
+	}
+	for _, sink := range append([]push.Sink{logSink{a.log}}, opts.Push.Sinks...) {
+		a.criers = append(a.criers, newCrier(a, sink, opts.Push.Reminder))
 	}
 	a.journal.SetCarry(a.carry)
 	if err := a.recover(); err != nil {
@@ -231,6 +237,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(a.syncer)
+	for _, c := range a.criers {
+		wg.Go(func() { c.run(ctx) })
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.acquirers)) {
 		a.acquirers[name].link.Start()
 	}

@@ -175,7 +175,7 @@ func (s *api) ask(r *http.Request, event func(req uint64) txn.Event) (txn.Answer
 	}
 	p := newProblem(ans.Code)
 	p.Other = ans.Other
-	if t, ok, _ := s.find(ans.UUID); ok {
+	if t, ok, _ := s.agent.find(ans.UUID); ok {
 		p.Must = must(&t)
 	}
 	return ans, p
@@ -236,7 +236,7 @@ func (s *api) complete(b *txn.Begin, body *client.Begin) *client.Problem {
 // fromOriginal fills in what a follow-up may leave out: the currency, a void's
 // amount, and the card, which is read back from the original's sealed part.
 func (s *api) fromOriginal(b *txn.Begin) *client.Problem {
-	o, ok, err := s.find(b.Original)
+	o, ok, err := s.agent.find(b.Original)
 	switch {
 	case err != nil:
 		return newProblem(codeStopping)

@@ -38,6 +38,7 @@ type lab struct {
 	dial    func(context.Context, int, string) (net.Conn, error)
 	hosts   []string
 	tids    []iso8583.TID
+	opts    func(*agent.Options)
 	setup   func(*agent.Agent) // before Run
 	check   func()             // after Run
 	quiet   bool               // no log
@@ -99,6 +100,9 @@ func (l *lab) start() {
 	}
 	for _, tid := range l.tids {
 		opts.Terminals = append(opts.Terminals, agent.TerminalOptions{TID: tid, MID: "M00000000000001", Acquirer: "sim"})
+	}
+	if l.opts != nil {
+		l.opts(&opts)
 	}
 	var err error
 	if l.agent, err = agent.New(opts); err != nil {

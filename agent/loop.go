@@ -242,7 +242,7 @@ func (a *Agent) obey(r txn.Ready) {
 		a.late = a.late[1:]
 	}
 	a.obeyed++
-	a.view.apply(r.Records)
+	a.cry(a.view.apply(r.Records))
 	for _, rec := range r.Records {
 		a.log.Info("journaled", zap.Stringer("record", rec.Type()), zap.String("transaction", rec.Group()))
 	}

@@ -13,11 +13,11 @@ import (
 // is durable.
 
 // find looks a transaction up in the view, then in the journal.
-func (s *api) find(uuid string) (txn.Transaction, bool, error) {
-	if t, ok := s.agent.view.get(uuid); ok {
+func (a *Agent) find(uuid string) (txn.Transaction, bool, error) {
+	if t, ok := a.view.get(uuid); ok {
 		return t, true, nil
 	}
-	l := s.agent.load(nil, []string{uuid})
+	l := a.load(nil, []string{uuid})
 	if l.err != nil {
 		return txn.Transaction{}, false, l.err
 	}
@@ -54,7 +54,7 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 	if r.URL.Query().Get("timeline") == "" {
 		return s.write(w, uuid, http.StatusOK, &txn.Answer{})
 	}
-	t, ok, err := s.find(uuid)
+	t, ok, err := s.agent.find(uuid)
 	if err != nil {
 		return newProblem(codeStopping)
 	}
@@ -70,7 +70,7 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 }
 
 func (s *api) write(w http.ResponseWriter, uuid string, status int, ans *txn.Answer) *client.Problem {
-	t, ok, err := s.find(uuid)
+	t, ok, err := s.agent.find(uuid)
 	if err != nil {
 		return newProblem(codeStopping)
 	}

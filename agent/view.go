@@ -19,9 +19,11 @@ func newView() *View {
 	return &View{machine: txn.New(), changed: map[string]chan struct{}{}}
 }
 
-func (v *View) apply(records []txn.Record) {
+// apply folds records, and lists the transactions that they are about and
+// that have or had something in front of a person.
+func (v *View) apply(records []txn.Record) (escalated []string) {
 	if len(records) == 0 {
-		return
+		return nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -31,7 +33,11 @@ func (v *View) apply(records []txn.Record) {
 			close(ch)
 			delete(v.changed, r.Group())
 		}
+		if t := v.machine.Get(r.Group()); t != nil && len(t.Items) > 0 {
+			escalated = append(escalated, t.UUID)
+		}
 	}
+	return escalated
 }
 
 func (v *View) evict(keep int) {

@@ -26,8 +26,8 @@ func (c *Config) Location() *time.Location {
 	return loc
 }
 
-// Fill adds acquirers and terminals to the agent's options.
-func (c *Config) Fill(o *agent.Options) error {
+// Fill adds what is configured to the agent's options.
+func (c *Config) Fill(o *agent.Options) (err error) {
 	for _, a := range c.Acquirers {
 		acq, err := a.build()
 		if err != nil {
@@ -40,7 +40,8 @@ func (c *Config) Fill(o *agent.Options) error {
 			TID: iso8583.TID(t.TID), MID: iso8583.MID(t.MID), Acquirer: t.Acquirer,
 		})
 	}
-	return nil
+	o.Push, err = c.Push.build()
+	return err
 }
 
 func (a *Acquirer) build() (agent.AcquirerOptions, error) {

@@ -29,6 +29,7 @@ type Config struct {
 	Log       Log        `yaml:"log"`
 	Acquirers []Acquirer `yaml:"acquirers"`
 	Terminals []Terminal `yaml:"terminals"`
+	Push      Push       `yaml:"push"`
 
 	path string
 }
@@ -132,7 +133,7 @@ func (c *Config) paths() []*string {
 			out = append(out, &a.TLS.CA, &a.TLS.Cert, &a.TLS.Key)
 		}
 	}
-	return out
+	return append(out, c.Push.paths()...)
 }
 
 // Parse reads and checks the text of a file.
@@ -181,6 +182,9 @@ func (c *Config) validate() error {
 		if err := a.validate(); err != nil {
 			return fmt.Errorf("acquirers[%d].%w", i, err)
 		}
+	}
+	if err := c.Push.validate(); err != nil {
+		return fmt.Errorf("push.%w", err)
 	}
 	return c.validateTerminals(names)
 }

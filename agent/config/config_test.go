@@ -316,6 +316,7 @@ func FuzzParse(f *testing.F) {
 				return
 			}
 		}
+		c.Push = config.Push{}
 		var o agent.Options
 		if c.Fill(&o) == nil && (len(o.Acquirers) == 0 || len(o.Terminals) == 0 || o.Acquirers[0].Profile == nil) {
 			t.Fatalf("%+v", o)

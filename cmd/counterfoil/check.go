@@ -16,6 +16,7 @@ import (
 
 	"github.com/counterfoil-pos/counterfoil/agent"
 	"github.com/counterfoil-pos/counterfoil/agent/config"
+	"github.com/counterfoil-pos/counterfoil/agent/push"
 	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
@@ -89,8 +90,9 @@ func (a *app) check(ctx context.Context, file string, offline bool) []finding {
 	var opts agent.Options
 	err = cfg.Fill(&opts)
 	findings = append(findings,
-		verdict("acquirers", acquirersText(&opts), err, "mend the acquirer's part of the configuration, or its profile"),
+		verdict("acquirers", acquirersText(&opts), err, "mend the acquirer's part of the configuration, or its profile; or what else is named"),
 		checkKey(cfg), checkDirectory(cfg), checkSpace(cfg), a.checkJournal(cfg), checkSocket(cfg), checkClock(cfg, time.Now()))
+	findings = append(findings, checkReceivers(ctx, &opts, offline)...)
 	if offline || err != nil {
 		return findings
 	}
@@ -121,6 +123,21 @@ func acquirersText(o *agent.Options) string {
 		s += fmt.Sprintf("%s: profile %s, rules %s", acq.Name, acq.Profile.Name, acq.Profile.Rules.Hash())
 	}
 	return s
+}
+
+// checkReceivers says whether people would hear of what they must decide.
+func checkReceivers(ctx context.Context, o *agent.Options, offline bool) []finding {
+	if len(o.Push.Sinks) == 0 {
+		return []finding{{"receivers", true, "none: what a person must decide is told in the log only; push: in docs/operations.md", ""}}
+	}
+	var out []finding
+	for _, sink := range o.Push.Sinks {
+		if _, remote := sink.(*push.Webhook); remote && offline {
+			continue
+		}
+		out = append(out, verdict("receiver "+sink.Name(), "can be told", sink.Check(ctx), "mend it under push: receivers: people hear of nothing by it until then"))
+	}
+	return out
 }
 
 func checkKey(cfg *config.Config) finding {

@@ -7,6 +7,8 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -39,7 +41,7 @@ func TestCheck(t *testing.T) {
 		OK       bool
 		Findings []finding
 	}
-	if err := json.Unmarshal([]byte(r.out), &got); err != nil || got.OK || r.code != exitFailed || len(got.Findings) != 9 || r.errOut != "" {
+	if err := json.Unmarshal([]byte(r.out), &got); err != nil || got.OK || r.code != exitFailed || len(got.Findings) != 10 || r.errOut != "" {
 		t.Errorf("%v: %v", err, r)
 	}
 	// The journal was not changed by anybody's looking, and another key is noticed.
@@ -174,5 +176,43 @@ func TestCheckTLS(t *testing.T) {
 		if r := command(t, "check", "--config", d.config()); !strings.Contains(r.out, want) || (r.code == exitOK) != (ca == cert) {
 			t.Errorf("want %q: %v", want, r)
 		}
+	}
+}
+
+// Receivers are tried, and told nothing.
+func TestCheckReceivers(t *testing.T) {
+	dir := shortDir(t)
+	b := newBed(t, declining)
+	opts := func(section string) []finding {
+		file := filepath.Join(dir, "c.yaml")
+		write(t, file, strings.ReplaceAll(fmt.Sprintf(devConfig, devProfile, b.host.Addr(0)), "journal.key", filepath.Join(b.dir, "journal.key"))+section)
+		var out []finding
+		for _, f := range (&app{stderr: io.Discard}).check(t.Context(), file, false) {
+			if strings.HasPrefix(f.Name, "receiver") {
+				out = append(out, f)
+			}
+		}
+		return out
+	}
+	good := opts("push: {receivers: [{name: a, file: items}, {name: b, command: [cat]}, {name: c, webhook: 'http://" + b.host.Addr(0) + "'}]}\n")
+	if len(good) != 3 {
+		t.Fatalf("%+v", good)
+	}
+	for _, f := range good {
+		if !f.OK {
+			t.Errorf("%+v", f)
+		}
+	}
+	bad := opts("push: {receivers: [{name: a, file: none/items}, {name: b, command: [/nonexistent]}, {name: c, webhook: 'http://127.0.0.1:1/'}]}\n")
+	if len(bad) != 3 {
+		t.Fatalf("%+v", bad)
+	}
+	for _, f := range bad {
+		if f.OK || f.Fix == "" {
+			t.Errorf("%+v", f)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "items")); err == nil {
+		t.Error("check left a file behind")
 	}
 }
