@@ -61,6 +61,10 @@ func newAcquirer(a *Agent, o AcquirerOptions) (*acquirer, error) {
 	for i, h := range o.Hosts {
 		acq.status = append(acq.status, client.Host{Acquirer: o.Name, Route: i, Address: h})
 	}
+	if o.TLS != nil { // a dead clock must not make every certificate one of the future
+		o.TLS = o.TLS.Clone()
+		o.TLS.Time = func() time.Time { return time.UnixMilli(a.clock().Wall) }
+	}
 	r := &o.Profile.Rules
 	cfg := link.Config{
 		Addresses: o.Hosts, TLS: o.TLS, Dial: o.Dial, Format: o.Profile.Frame, Persistent: o.Profile.Link.Persistent,
@@ -135,7 +139,7 @@ func (q *acquirer) network(k iso8583.Kind) ([]byte, error) {
 	q.trace = q.trace%uint32(iso8583.LastSTAN) + 1
 	stan := iso8583.STAN(q.trace)
 	q.mu.Unlock()
-	wall := time.UnixMilli(q.agent.opts.Clock().Wall).UTC()
+	wall := time.UnixMilli(q.agent.clock().Wall).UTC()
 	m, err := q.profile.Compose(iso8583.Facts{Kind: k, STAN: stan, Transmission: wall.Format("0102150405")})
 	if err != nil {
 		return nil, err

@@ -22,11 +22,13 @@ import (
 // Options is what an Agent is made of.
 type Options struct {
 	Journal   journal.Journal
+	Mark      Mark // outside of the journal; nil: its loss is not noticed
 	Acquirers []AcquirerOptions
 	Terminals []TerminalOptions
 	Clock     Clock       // nil: SystemClock in UTC
 	Log       *zap.Logger // nil: none
 	Version   string
+	Built     time.Time // no clock is before it; zero: not known
 	Push      PushOptions
 }
 
@@ -46,6 +48,7 @@ type Agent struct {
 	journal   journal.Journal
 	acquirers map[string]*acquirer
 	terminals map[iso8583.TID]TerminalOptions
+	tids      []iso8583.TID // of them, in the configuration's order
 
 	machine *txn.Machine // the loop's own
 	fence   txn.Fence    // the loop's own
@@ -60,10 +63,14 @@ type Agent struct {
 	events chan txn.Event
 	loaded chan loaded
 	batch  chan []txn.Record // to the syncer: one at a time
-	synced chan error        // from the syncer
+	synced chan synced       // from the syncer
 
+	clock   Clock // opts.Clock, with a dead battery seen through
+	marks   *marks
 	view    *View
+	feed    *feed
 	criers  []*crier // one per receiver of the escalation queue
+	metrics *metrics
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
 
@@ -93,11 +100,11 @@ func New(opts Options) (*Agent, error) {
 		opts.Clock = SystemClock(time.UTC)
 	}
 	a := &Agent{
-		opts: opts, log: opts.Log, journal: opts.Journal,
+		opts: opts, clock: opts.Clock, log: opts.Log, journal: opts.Journal,
 		acquirers: map[string]*acquirer{}, terminals: map[iso8583.TID]TerminalOptions{},
-		machine: txn.New(), alarms: newAlarms(), view: newView(), hot: hotLimit,
+		machine: txn.New(), alarms: newAlarms(), view: newView(), feed: newFeed(), metrics: newMetrics(), hot: hotLimit,
 		events: make(chan txn.Event, eventQueue), loaded: make(chan loaded, lookups),
-		batch: make(chan []txn.Record, 1), synced: make(chan error, 1),
+		batch: make(chan []txn.Record, 1), synced: make(chan synced, 1),
 		stopped: make(chan struct{}),
 	}
 	for _, o := range opts.Acquirers {
@@ -118,21 +125,25 @@ func New(opts Options) (*Agent, error) {
 			return nil, fmt.Errorf("terminal %s: configured twice", t.TID)
 		}
 		a.terminals[t.TID] = t
+		a.tids = append(a.tids, t.TID)
 	}
+	a.marks = newMarks(opts.Mark, opts.Log, func() txn.Mark { return a.view.mark(uint64(a.journal.Last())) })
 	for _, sink := range append([]push.Sink{logSink{a.log}}, opts.Push.Sinks...) {
 		a.criers = append(a.criers, newCrier(a, sink, opts.Push.Reminder))
 	}
 	a.journal.SetCarry(a.carry)
-	if err := a.recover(); err != nil {
+	last, err := a.recover()
+	if err != nil {
 		return nil, err
 	}
+	a.clock = opts.Clock.alive(opts.Built, last)
 	return a, a.configure()
 }
 
 // recover folds what the journal says is open, and what came after, into the
-// machine and the view.
-func (a *Agent) recover() error {
-	err := a.journal.Recover(func(e journal.Record) error {
+// machine and the view. It gives the wall time of the newest entry.
+func (a *Agent) recover() (last int64, err error) {
+	err = a.journal.Recover(func(e journal.Record) error {
 		r, err := decode(e)
 		if err != nil {
 			return err
@@ -140,6 +151,7 @@ func (a *Agent) recover() error {
 		if err := a.recall(r, e.LSN); err != nil {
 			return err
 		}
+		last = max(last, r.When())
 		a.machine.Apply(r)
 		a.view.machine.Apply(r)
 		a.machine.Evict(a.hot)
@@ -147,9 +159,9 @@ func (a *Agent) recover() error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return a.machine.Check()
+	return last, a.machine.Check()
 }
 
 // recall brings back the transaction of r where it has been evicted already:
@@ -181,22 +193,33 @@ func (a *Agent) recall(r txn.Record, at journal.LSN) error {
 
 // configure makes known to the core, durably where it is new, what there is.
 func (a *Agent) configure() error {
-	c := txn.Configure{Epoch: uint64(max(a.opts.Clock().Wall/1000, 1))} // a dead clock starts in 1970
+	mark, err := a.marks.read()
+	if err != nil {
+		return err
+	}
+	// A dead clock starts in 1970.
+	c := txn.Configure{Epoch: uint64(max(a.clock().Wall/1000, 1)), Last: uint64(a.journal.Last()), Mark: mark}
+	losses := len(a.machine.Losses())
 	for _, t := range a.opts.Terminals {
 		acq := a.acquirers[t.Acquirer]
 		c.Terminals = append(c.Terminals, txn.Terminal{
 			TID: t.TID, MID: t.MID, Rules: acq.profile.Rules, Routes: len(acq.opts.Hosts), Addresses: acq.addresses(),
 		})
 	}
-	records := a.machine.Step(a.opts.Clock(), c).Records
+	records := a.machine.Step(a.clock(), c).Records
 	if errors.Is(a.journal.Reserve(journal.ClassIntent, 0), journal.ErrQuarantined) {
 		a.log.Error("the journal lost entries: nothing that is open is sent until a person decides")
-		records = append(records, a.machine.Doubt(a.opts.Clock().Wall, "agent", "the journal lost entries")...)
+		records = append(records, a.machine.Doubt(a.clock().Wall, "agent", "the journal lost entries")...)
 	}
 	if _, err := a.journal.Append(entries(records)); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	a.view.apply(records)
+	if l := a.machine.Losses(); len(l) > losses {
+		a.log.Error("journal entries were lost: a person must compare with the acquirer", zap.Uint64("epoch", l[losses].Begun), zap.String("why", l[losses].Why))
+	}
+	a.marks.write()
+	a.feed.begin(a.journal.Last())
 	return a.sameHosts()
 }
 
@@ -237,6 +260,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(a.syncer)
+	wg.Go(func() { a.marks.run(a.stopped) })
 	for _, c := range a.criers {
 		wg.Go(func() { c.run(ctx) })
 	}

@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -48,9 +49,15 @@ var routes = []route{
 	{"POST /v1/transactions/{uuid}/acknowledge", true, (*api).acknowledge},
 	{"GET /v1/recovery", false, (*api).recovery},
 	{"GET /v1/escalations", false, (*api).escalations},
+	{"GET /v1/losses", false, (*api).listLosses},
+	{"POST /v1/losses/{epoch}/resolve", true, (*api).closeLoss},
+	{"GET /v1/events", false, (*api).events},
+	{"GET /v1/journal", false, (*api).journal},
+	{"GET /v1/terminals", false, (*api).terminals},
 	{"GET /v1/health", false, (*api).health},
 	{"GET /v1/ready", false, (*api).ready},
 	{"GET /v1/openapi.yaml", false, (*api).openapi},
+	{"GET /metrics", false, (*api).openMetrics},
 }
 
 // Bounds of the API.
@@ -68,6 +75,8 @@ type api struct {
 	opts  APIOptions
 	slots chan struct{}
 	held  chan struct{}
+
+	closing chan struct{} // closed when the server shuts down
 }
 
 type peerKey struct{}
@@ -75,12 +84,12 @@ type peerKey struct{}
 // Server makes the HTTP server of the local API. It is served on any
 // listener; who may do what is told by opts.PeerOf.
 func (a *Agent) Server(opts APIOptions) *http.Server {
-	s := &api{agent: a, opts: opts, slots: make(chan struct{}, maxRequests), held: make(chan struct{}, maxHeld)}
+	s := &api{agent: a, opts: opts, slots: make(chan struct{}, maxRequests), held: make(chan struct{}, maxHeld), closing: make(chan struct{})}
 	mux := http.NewServeMux()
 	for _, r := range routes {
 		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.serve(r, w, req) })
 	}
-	return &http.Server{
+	srv := &http.Server{
 		Handler:           nativeErrors(mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       readWithin,
@@ -96,6 +105,8 @@ func (a *Agent) Server(opts APIOptions) *http.Server {
 			return context.WithValue(ctx, peerKey{}, peer)
 		},
 	}
+	srv.RegisterOnShutdown(sync.OnceFunc(func() { close(s.closing) }))
+	return srv
 }
 
 // nativeErrors gives the mux's own refusals the form of all others. A path
@@ -136,6 +147,7 @@ func (s *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	default:
+		s.agent.metrics.refused.add(string(codeOverloaded))
 		writeProblem(w, newProblem(codeOverloaded))
 		return
 	}
@@ -144,6 +156,7 @@ func (s *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if p := rt.handle(s, r, w); p != nil {
+		s.agent.metrics.refused.add(p.Code)
 		writeProblem(w, p)
 	}
 }

@@ -11,6 +11,7 @@ import (
 // an Append, and the batch before that one has been obeyed by then: the view is
 // just what is durable.
 func (a *Agent) carry() journal.Carry {
+	a.marks.rolled.Store(true)
 	groups, heads := a.view.carry()
 	return journal.Carry{Groups: groups, Extra: entries(heads)}
 }
@@ -33,9 +34,10 @@ func FinalState(group []journal.Record) []byte {
 }
 
 // AcceptLoss writes what follows from entries that are gone, as one batch: a new
-// epoch, and every open transaction in front of a person. It gives the epoch and
-// those transactions. The journal must be used by nobody else.
-func AcceptLoss(j journal.Journal, now time.Time, who, why string) (epoch uint64, inDoubt []string, err error) {
+// epoch, and every open transaction in front of a person. mark is what is known
+// from outside, or nil. It gives the epoch and those transactions. The journal
+// must be used by nobody else.
+func AcceptLoss(j journal.Journal, mark *txn.Mark, now time.Time, who, why string) (epoch uint64, inDoubt []string, err error) {
 	m := txn.New()
 	err = j.Recover(func(e journal.Record) error {
 		r, err := decode(e)
@@ -49,7 +51,7 @@ func AcceptLoss(j journal.Journal, now time.Time, who, why string) (epoch uint64
 	}
 	groups, heads := m.Carry() // of what is durable: nothing is written yet
 	j.SetCarry(func() journal.Carry { return journal.Carry{Groups: groups, Extra: entries(heads)} })
-	records := append(m.Renew(now.UnixMilli()), m.Doubt(now.UnixMilli(), who, why)...)
+	records := m.Lose(now.UnixMilli(), mark, uint64(j.Last()), who, why)
 	if _, err := j.Append(entries(records)); err != nil {
 		return 0, nil, err
 	}

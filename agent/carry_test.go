@@ -67,7 +67,7 @@ func TestNothingIsSentInQuarantine(t *testing.T) {
 	b.journal = lossy{b.journal.(*journal.Memory).Reopen()}
 	b.start()
 	tx, err := b.client.Get(b.ctx(), uuid, 0)
-	if err != nil || !tx.Parked || len(tx.Items) != 1 || tx.Items[0].Cause != "parked" {
+	if err != nil || tx.Must != client.MustCall || len(tx.Items) != 1 || tx.Items[0].Cause != "journal_lost" {
 		t.Fatalf("%+v, %v", tx, err)
 	}
 }

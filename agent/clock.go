@@ -26,6 +26,25 @@ func SystemClock(zone *time.Location) Clock {
 	}
 }
 
+// alive is the clock with a dead battery seen through. A terminal that lost power
+// for long starts in 1970: a wall clock before built, which no clock can show, is
+// replaced by the latest that is known, built or the journal's last entry, and
+// what has gone by since then. A clock that is merely wrong is believed: a moment
+// in the future that was journaled once must not stop the terminal for years.
+func (c Clock) alive(built time.Time, journaled int64) Clock {
+	if built.IsZero() {
+		return c
+	}
+	floor, from := max(built.UnixMilli(), journaled), c().Boot
+	return func() txn.Time {
+		t := c()
+		if t.Wall < built.UnixMilli() {
+			t.Wall = floor + (t.Boot - from).Milliseconds()
+		}
+		return t
+	}
+}
+
 // alarms is when which transaction must be looked at again. It is the loop's
 // own.
 type alarms struct {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
 )
 
 // Alarms against the plainest thing that does the same: a map.
@@ -51,6 +53,34 @@ func TestSystemClock(t *testing.T) {
 	a, b := clock(), clock()
 	if a.Boot <= 0 || b.Boot < a.Boot || b.Wall < a.Wall || a.Zone != 8*3600 {
 		t.Errorf("%+v then %+v", a, b)
+	}
+}
+
+// C.20: a wall clock before the program was built is replaced by the latest that
+// is known, and what has gone by since; any other is believed.
+func TestClockWithADeadBattery(t *testing.T) {
+	built := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	now := txn.Time{Boot: time.Minute, Wall: 5000, Zone: 3600}
+	clock := Clock(func() txn.Time { return now })
+	for _, c := range []struct {
+		what      string
+		built     time.Time
+		journaled int64
+		wall      int64 // as the clock says, a minute later
+		want      int64
+	}{
+		{"1970, and the journal knows better", built, built.UnixMilli() + 7000, 65_000, built.UnixMilli() + 67_000},
+		{"1970, and the journal knows nothing", built, 0, 65_000, built.UnixMilli() + 60_000},
+		{"set right meanwhile", built, built.UnixMilli() + 7000, built.UnixMilli() + 1, built.UnixMilli() + 1},
+		{"set back, but not before the program was built", built, built.UnixMilli() + 1<<40, built.UnixMilli() + 1, built.UnixMilli() + 1},
+		{"nobody knows when it was built", time.Time{}, built.UnixMilli(), 65_000, 65_000},
+	} {
+		now.Boot, now.Wall = time.Minute, 5000
+		alive := clock.alive(c.built, c.journaled)
+		now.Boot, now.Wall = 2*time.Minute, c.wall
+		if got := alive(); got.Wall != c.want || got.Boot != now.Boot || got.Zone != now.Zone {
+			t.Errorf("%s: %+v, want wall %d", c.what, got, c.want)
+		}
 	}
 }
 

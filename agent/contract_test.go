@@ -215,7 +215,7 @@ func TestContractBites(t *testing.T) {
 		r.body.WriteString(body)
 		return r
 	}
-	const health, problem = `{"status":"ok","version":"v","epoch":1,"open":0,"escalations":0,"terminals":[],"hosts":[]}`,
+	const health, problem = `{"status":"ok","version":"v","epoch":1,"open":0,"escalations":0,"losses":0,"terminals":[],"hosts":[]}`,
 		`{"type":"about:blank","title":"t","status":404,"code":"not_found","retry":"same-id"}`
 	for _, c := range []struct {
 		name, pattern, asked string

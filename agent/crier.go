@@ -330,7 +330,7 @@ func (c *crier) message(k *telling, event client.PushEvent) (push.Message, error
 	if err != nil {
 		return push.Message{ID: p.ID}, err
 	}
-	p.Transaction = present(&t)
+	p.Transaction = c.agent.present(&t)
 	p.Item, p.Transaction.Items = &p.Transaction.Items[k.number-1], nil
 	p.Item.Evidence = said
 	return message(&p, string(k.item.Cause))

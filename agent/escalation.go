@@ -60,7 +60,7 @@ func (a *Agent) evidence(uuid string) ([]client.Moment, error) {
 
 // presentWithEvidence is present with what the host said at each open item.
 func (a *Agent) presentWithEvidence(t *txn.Transaction) (*client.Transaction, error) {
-	out := present(t)
+	out := a.present(t)
 	said, err := a.evidence(t.UUID)
 	for i := range out.Items {
 		if !out.Items[i].Closed {
@@ -72,7 +72,7 @@ func (a *Agent) presentWithEvidence(t *txn.Transaction) (*client.Transaction, er
 
 func (s *api) escalations(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	list, more := s.agent.view.list(listLimit, (*txn.Transaction).Escalated)
-	out := client.List{Transactions: []client.Transaction{}, More: more}
+	out := client.List{Transactions: []client.Transaction{}, More: more, Losses: s.losses(false)}
 	for i := range list {
 		t, err := s.agent.presentWithEvidence(&list[i])
 		if err != nil {

@@ -23,7 +23,7 @@ func (a *Agent) loop(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		a.handOver()
-		timer.Reset(a.alarms.sleep(a.opts.Clock().Boot))
+		timer.Reset(a.alarms.sleep(a.clock().Boot))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -35,20 +35,26 @@ func (a *Agent) loop(ctx context.Context) error {
 			if err := a.takeLoaded(l); err != nil {
 				return err
 			}
-		case err := <-a.synced:
-			if err != nil {
-				return fmt.Errorf("journal: %w", err)
+		case s := <-a.synced:
+			if s.err != nil {
+				return fmt.Errorf("journal: %w", s.err)
 			}
 			for _, r := range a.fence.Durable() {
 				a.obey(r)
+				a.publish(r.Records, s.first)
+				s.first += journal.LSN(len(r.Records))
 			}
 			a.drain()
 			a.evict()
+			a.marks.moved(uint64(a.journal.Last()), a.machine.Next, a.tids)
 		case <-timer.C:
 		}
-		for _, uuid := range a.alarms.due(a.opts.Clock().Boot) {
+		for _, uuid := range a.alarms.due(a.clock().Boot) {
+			a.view.passed(uuid)
 			a.step(txn.Timeout{UUID: uuid})
 		}
+		a.metrics.fence.Store(int64(a.fence.Waiting()))
+		a.metrics.loading.Store(int64(a.loading))
 	}
 }
 
@@ -62,6 +68,7 @@ const (
 	codeJournalFull txn.Code = "journal_full"
 	codeQuarantine  txn.Code = "journal_quarantine"
 	codeRetired     txn.Code = "retired"
+	codeMarkBehind  txn.Code = "mark_behind"
 )
 
 // take looks after what an event needs before it may be stepped.
@@ -78,6 +85,11 @@ func (a *Agent) take(ev txn.Event) error {
 				code = codeQuarantine
 			}
 			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: code})
+			return nil
+		}
+		if !a.marks.covers(b.TID, a.machine.Next(b.TID)) {
+			a.log.Warn("new transaction refused: the mark is too far behind", zap.Error(a.marks.Err()))
+			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeMarkBehind})
 			return nil
 		}
 	}
@@ -190,7 +202,7 @@ func (a *Agent) drain() {
 	for len(a.queued) > 0 {
 		next := a.queued[0]
 		a.queued = a.queued[1:]
-		ready := a.machine.Step(a.opts.Clock(), next)
+		ready := a.machine.Step(a.clock(), next)
 		a.stepped++
 		for _, r := range a.fence.Push(ready) {
 			a.obey(r)
@@ -205,13 +217,21 @@ func (a *Agent) handOver() {
 	}
 }
 
+// synced is what became of a batch.
+type synced struct {
+	first journal.LSN // of its first record
+	err   error
+}
+
 // syncer makes batches durable, one at a time, until the first failure. While
 // it syncs the loop goes on stepping, so that what comes in meanwhile becomes
 // the next batch.
 func (a *Agent) syncer() {
 	for batch := range a.batch {
-		_, err := a.journal.Append(entries(batch))
-		a.synced <- err
+		start := time.Now()
+		first, err := a.journal.Append(entries(batch))
+		a.metrics.sync.observe(time.Since(start))
+		a.synced <- synced{first, err}
 		if err != nil {
 			return
 		}
@@ -251,6 +271,7 @@ func (a *Agent) obey(r txn.Ready) {
 	}
 	for _, t := range r.Timers {
 		a.alarms.set(t.UUID, t.At)
+		a.view.awaits(t)
 	}
 	for _, ans := range r.Answers {
 		a.answer(ans)

@@ -47,6 +47,10 @@ var problems = map[txn.Code]problem{
 	codeQuarantine:   {http.StatusServiceUnavailable, client.RetryPoll, "the journal lost entries, and a person must accept the loss before a new transaction is taken: nothing was begun"},
 	codeRetired:      {http.StatusGone, client.RetryNever, "this transaction was here and is past the time for which entries are kept: it never runs again"},
 
+	codeMarkBehind: {http.StatusServiceUnavailable, client.RetrySameID, "the journal's mark cannot be written, and numbering is as far ahead of it as may be: nothing was begun"},
+
+	txn.Quarantined:     {http.StatusServiceUnavailable, client.RetryPoll, "journal entries were lost, and this acquirer cannot be shown that an epoch began: a person must close the loss first"},
+	txn.OriginalInDoubt: {http.StatusConflict, client.RetryNever, "journal entries were lost, and the original may have been voided or given back already: a person must ask the acquirer"},
 	txn.UUIDReused:      {http.StatusConflict, client.RetryNewID, "this UUID belongs to a transaction with another body"},
 	txn.EpochOld:        {http.StatusGone, client.RetryNever, "the UUID was minted in another epoch of the journal: it may have run then, so it never runs again"},
 	txn.UnknownTerminal: {http.StatusUnprocessableEntity, client.RetryNewID, "this agent has no such terminal"},

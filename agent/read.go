@@ -61,7 +61,7 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 	if !ok {
 		return s.notFound(uuid)
 	}
-	out := present(&t)
+	out := s.agent.present(&t)
 	if out.Timeline, err = s.agent.timeline(uuid); err != nil {
 		return newProblem(codeStopping)
 	}
@@ -77,7 +77,7 @@ func (s *api) write(w http.ResponseWriter, uuid string, status int, ans *txn.Ans
 	if !ok {
 		return s.notFound(uuid)
 	}
-	out := present(&t)
+	out := s.agent.present(&t)
 	out.Warning, out.Other = string(ans.Warning), ans.Other
 	writeJSON(w, status, out)
 	return nil
@@ -110,18 +110,22 @@ func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
 }
 
 func (s *api) writeList(w http.ResponseWriter, keep func(*txn.Transaction) bool) {
+	writeJSON(w, http.StatusOK, s.listOf(keep))
+}
+
+func (s *api) listOf(keep func(*txn.Transaction) bool) client.List {
 	list, more := s.agent.view.list(listLimit, keep)
 	out := client.List{Transactions: []client.Transaction{}, More: more}
 	for i := range list {
-		out.Transactions = append(out.Transactions, *present(&list[i]))
+		out.Transactions = append(out.Transactions, *s.agent.present(&list[i]))
 	}
-	writeJSON(w, http.StatusOK, out)
+	return out
 }
 
 func (s *api) health(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	epoch, open, escalated := s.agent.view.counts()
 	h := client.Health{
-		Status: "ok", Version: s.agent.opts.Version, Epoch: epoch, Open: open, Escalations: escalated,
+		Status: "ok", Version: s.agent.opts.Version, Epoch: epoch, Open: open, Escalations: escalated, Losses: len(s.losses(false)),
 		Terminals: []client.Terminal{}, Hosts: s.agent.hosts(),
 	}
 	for _, t := range s.agent.opts.Terminals {
@@ -146,7 +150,17 @@ func (s *api) ready(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	return nil
 }
 
-// present gives a transaction the API's form.
+// present gives a transaction the API's form, with what it waits for.
+func (a *Agent) present(t *txn.Transaction) *client.Transaction {
+	out := present(t)
+	if w, ok := a.view.timer(t.UUID); ok && t.State.Open() && !t.Parked && !t.Stuck {
+		now := a.clock()
+		out.Waits = &client.Wait{For: w.For, Until: time.UnixMilli(now.Wall).Add(w.At - now.Boot).UTC()}
+	}
+	return out
+}
+
+// present is what is durable of it.
 func present(t *txn.Transaction) *client.Transaction {
 	out := &client.Transaction{
 		UUID: t.UUID, Type: t.Kind, State: t.State.String(), Must: must(t),

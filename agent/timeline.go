@@ -109,6 +109,9 @@ func (a *Agent) notReady() []string {
 	if err := a.journal.Reserve(journal.ClassIntent, intentBytes); err != nil {
 		why = append(why, err.Error())
 	}
+	if err := a.marks.Err(); err != nil {
+		why = append(why, "the journal's mark cannot be written: "+err.Error())
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.acquirers)) {
 		acq := a.acquirers[name]
 		if !acq.profile.Link.Persistent {

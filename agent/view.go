@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // View is what the world may know: a fold of durable records only. API reads
@@ -13,10 +14,11 @@ type View struct {
 	mu      sync.Mutex
 	machine *txn.Machine             // used for Apply alone
 	changed map[string]chan struct{} // by UUID, closed at the next change
+	timers  map[string]txn.Timer     // by UUID: the only thing here that is not durable
 }
 
 func newView() *View {
-	return &View{machine: txn.New(), changed: map[string]chan struct{}{}}
+	return &View{machine: txn.New(), changed: map[string]chan struct{}{}, timers: map[string]txn.Timer{}}
 }
 
 // apply folds records, and lists the transactions that they are about and
@@ -71,6 +73,43 @@ func (v *View) get(uuid string) (txn.Transaction, bool) {
 	return *t, true
 }
 
+// awaits takes note of what a transaction waits for, passed of its end.
+func (v *View) awaits(t txn.Timer) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.timers[t.UUID] = t
+}
+
+func (v *View) passed(uuid string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.timers, uuid)
+}
+
+func (v *View) timer(uuid string) (txn.Timer, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	t, ok := v.timers[uuid]
+	return t, ok
+}
+
+// epoch is the journal's.
+func (v *View) epoch() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.machine.Epoch()
+}
+
+// terminal is whose a transaction in memory is, or "".
+func (v *View) terminal(uuid string) iso8583.TID {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if t := v.machine.Get(uuid); t != nil {
+		return t.TID
+	}
+	return ""
+}
+
 // list copies the transactions in memory for which keep is true, newest first,
 // at most limit of them; more says that there were others.
 func (v *View) list(limit int, keep func(*txn.Transaction) bool) (out []txn.Transaction, more bool) {
@@ -88,6 +127,20 @@ func (v *View) list(limit int, keep func(*txn.Transaction) bool) (out []txn.Tran
 		out = append(out, *t)
 	}
 	return out, false
+}
+
+// mark is what of the durable state belongs into the mark.
+func (v *View) mark(entry uint64) txn.Mark {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.machine.Mark(entry)
+}
+
+// losses lists the losses of journal entries, oldest first.
+func (v *View) losses() []txn.KnownLoss {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.machine.Losses()
 }
 
 // counts says how many are open, and how many wait for a person.

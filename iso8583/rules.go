@@ -39,6 +39,9 @@ type Rules struct {
 	Inquiry  InquiryRules  `json:"inquiry,omitzero"` // absent: none
 	Advice   AdviceRules   `json:"advice,omitzero"`  // absent: none
 
+	// EpochMark is how the acquirer sees that an epoch began (R15).
+	EpochMark EpochMark `json:"epoch_mark,omitempty"`
+
 	Gate      Gate `json:"gate"`       // row "Next transaction while one is owed"
 	OwedLimit int  `json:"owed_limit"` // with GateLimit: reversals owed per TID
 }
@@ -110,6 +113,15 @@ type Gate string
 const (
 	GateLimit  Gate = "limit"  // at most OwedLimit owed per terminal
 	GateStrict Gate = "strict" // none
+)
+
+// EpochMark says how a new epoch shows on the wire.
+type EpochMark string
+
+// The ways there are.
+const (
+	EpochMarkSTAN EpochMark = ""     // numbering begins above the host's last
+	EpochMarkNone EpochMark = "none" // not at all: a terminal that lost its journal waits for a person
 )
 
 // Class is what a response code means for a request.
@@ -204,6 +216,8 @@ func (r *Rules) Validate() error {
 		return fmt.Errorf("rules.reversal.schedule: its last wait repeats for ever and must be above zero")
 	case r.Reversal.EscalateAfter < 1:
 		return fmt.Errorf("rules.reversal.escalate_after: want 1 or more")
+	case r.EpochMark != EpochMarkSTAN && r.EpochMark != EpochMarkNone:
+		return fmt.Errorf("rules.epoch_mark: want %q, or nothing for a STAN above the host's last", EpochMarkNone)
 	case r.Gate != GateLimit && r.Gate != GateStrict:
 		return fmt.Errorf("rules.gate: want %q or %q", GateLimit, GateStrict)
 	case r.Gate == GateLimit && r.OwedLimit < 1:

@@ -113,6 +113,36 @@ func (c *Client) Escalations(ctx context.Context) (*List, error) {
 	return get[List](ctx, c, http.MethodGet, "/v1/escalations", nil)
 }
 
+// Losses lists the losses of journal entries.
+func (c *Client) Losses(ctx context.Context) (*Losses, error) {
+	return get[Losses](ctx, c, http.MethodGet, "/v1/losses", nil)
+}
+
+// CloseLoss is an operator's word that the loss with which epoch began is dealt
+// with.
+func (c *Client) CloseLoss(ctx context.Context, epoch uint64, r Resolve) (*Losses, error) {
+	return get[Losses](ctx, c, http.MethodPost, fmt.Sprintf("/v1/losses/%d/resolve", epoch), r)
+}
+
+// Terminals asks how each terminal stands.
+func (c *Client) Terminals(ctx context.Context) (*Terminals, error) {
+	return get[Terminals](ctx, c, http.MethodGet, "/v1/terminals", nil)
+}
+
+// Journal asks how the journal stands.
+func (c *Client) Journal(ctx context.Context) (*Journal, error) {
+	return get[Journal](ctx, c, http.MethodGet, "/v1/journal", nil)
+}
+
+// Text asks for what is no JSON object by itself, such as /metrics.
+func (c *Client) Text(ctx context.Context, path string) (string, error) {
+	res, err := c.do(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return "", err
+	}
+	return string(res), nil
+}
+
 // Health asks how the agent is.
 func (c *Client) Health(ctx context.Context) (*Health, error) {
 	return get[Health](ctx, c, http.MethodGet, "/v1/health", nil)
@@ -128,6 +158,18 @@ func waitQuery(d time.Duration) string {
 // get makes one call. What is no success is a *Problem; what is no answer at
 // all leaves the outcome unknown: ask again with the same UUID.
 func get[T any](ctx context.Context, c *Client, method, path string, body any) (*T, error) {
+	answer, err := c.do(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	out := new(T)
+	if err := json.Unmarshal(answer, out); err != nil {
+		return nil, fmt.Errorf("agent: reading the answer: %w", err)
+	}
+	return out, nil
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body any) ([]byte, error) {
 	var r io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -157,11 +199,7 @@ func get[T any](ctx context.Context, c *Client, method, path string, body any) (
 		}
 		return nil, p
 	}
-	out := new(T)
-	if err := json.Unmarshal(answer, out); err != nil {
-		return nil, fmt.Errorf("agent: reading the answer: %w", err)
-	}
-	return out, nil
+	return answer, nil
 }
 
 // AsProblem gives the Problem in err, or nil.

@@ -112,11 +112,19 @@ type Transaction struct {
 	Overridden   bool         `json:"overridden,omitempty"`
 	Shown        string       `json:"shown,omitempty"`
 	Items        []Item       `json:"items,omitempty"`
+	Waits        *Wait        `json:"waits,omitempty"` // of an open one; after a restart it begins anew
 	Began        time.Time    `json:"began"`
 	Say          Say          `json:"say"`
 	Warning      string       `json:"warning,omitempty"`  // of a request that was accepted all the same
 	Other        string       `json:"other,omitempty"`    // the transaction that the warning is about
 	Timeline     []Moment     `json:"timeline,omitempty"` // with ?timeline=1
+}
+
+// Wait is what an open transaction waits for, and until when. At its end the
+// agent acts by itself.
+type Wait struct {
+	For   string    `json:"for"`
+	Until time.Time `json:"until"`
 }
 
 // Follow is a transaction that follows another.
@@ -172,7 +180,26 @@ type Moment struct {
 // List is the answer of the calls that list transactions.
 type List struct {
 	Transactions []Transaction `json:"transactions"`
-	More         bool          `json:"more"` // the list was cut
+	More         bool          `json:"more"`             // the list was cut
+	Losses       []Loss        `json:"losses,omitempty"` // of /v1/escalations: those that wait for a person
+}
+
+// Loss says that journal entries are gone: the journal was lost, or an older
+// one was put back (R15). Nothing of the epoch that ended is run again.
+type Loss struct {
+	Epoch  uint64    `json:"epoch"` // that began with it
+	Ended  uint64    `json:"ended"` // this epoch and all before it are in doubt
+	At     time.Time `json:"at"`
+	Last   uint64    `json:"last"`           // the journal's last entry
+	Mark   uint64    `json:"mark,omitempty"` // the entry up to which it is known to have been
+	What   string    `json:"what"`
+	Advice string    `json:"advice"`
+	Closed bool      `json:"closed"`
+}
+
+// Losses is the answer of GET /v1/losses.
+type Losses struct {
+	Losses []Loss `json:"losses"`
 }
 
 // Health is the answer of GET /v1/health.
@@ -182,6 +209,7 @@ type Health struct {
 	Epoch       uint64     `json:"epoch"`
 	Open        int        `json:"open"`
 	Escalations int        `json:"escalations"`
+	Losses      int        `json:"losses"` // of journal entries, that wait for a person
 	Terminals   []Terminal `json:"terminals"`
 	Hosts       []Host     `json:"hosts"`
 }
@@ -191,6 +219,56 @@ type Terminal struct {
 	TID      iso8583.TID `json:"tid"`
 	MID      iso8583.MID `json:"mid"`
 	Acquirer string      `json:"acquirer"`
+}
+
+// Terminals is the answer of GET /v1/terminals.
+type Terminals struct {
+	Terminals []TerminalStatus `json:"terminals"`
+}
+
+// TerminalStatus is how a terminal stands.
+type TerminalStatus struct {
+	TID         iso8583.TID `json:"tid"`
+	MID         iso8583.MID `json:"mid"`
+	Acquirer    string      `json:"acquirer"`
+	Profile     string      `json:"profile"`
+	Rules       string      `json:"rules"` // hash of the profile's rules as they are configured
+	Gate        string      `json:"gate"`  // strict: one owed reversal blocks; limit: owed_limit of them do
+	OwedLimit   int         `json:"owed_limit"`
+	Open        int         `json:"open"`
+	Owed        int         `json:"owed"` // reversals
+	HoldDowns   int         `json:"hold_downs"`
+	Escalations int         `json:"escalations"`
+	SignOn      *SignOn     `json:"sign_on,omitempty"` // the latest of this process
+}
+
+// SignOn is what became of a sign-on.
+type SignOn struct {
+	At       time.Time `json:"at"`
+	Route    int       `json:"route"`
+	Address  string    `json:"address"`
+	Accepted bool      `json:"accepted"`
+	Code     string    `json:"response_code,omitempty"` // DE 39
+	Error    string    `json:"error,omitempty"`         // why there is no answer
+}
+
+// Journal is the answer of GET /v1/journal.
+type Journal struct {
+	Position   uint64  `json:"position"` // LSN of the newest durable entry
+	Told       uint64  `json:"told"`     // up to where events have been told
+	Epoch      uint64  `json:"epoch"`
+	Intents    string  `json:"intents"`  // taken, or why they are refused
+	Outcomes   string  `json:"outcomes"` // taken, or why not
+	Syncs      uint64  `json:"syncs"`    // of this process
+	SyncMean   float64 `json:"sync_mean_seconds"`
+	First      uint64  `json:"first,omitempty"` // the oldest entry that is kept
+	Bytes      int64   `json:"bytes,omitempty"`
+	MaxBytes   int64   `json:"max_bytes,omitempty"`
+	Segments   int     `json:"segments,omitempty"`
+	Prepared   int     `json:"prepared,omitempty"` // segments that are ready to be written
+	Retired    int     `json:"retired,omitempty"`  // segments of which only the names are left
+	Index      string  `json:"index,omitempty"`    // disk; memory: rebuilt at each start
+	Quarantine bool    `json:"quarantine"`         // no new transaction until a person accepts a loss
 }
 
 // Host is one address of an acquirer.

@@ -22,6 +22,7 @@ import (
 type Config struct {
 	Socket    string     `yaml:"socket"`    // unix socket of the local API
 	Journal   string     `yaml:"journal"`   // directory
+	Mark      string     `yaml:"mark"`      // file, on another medium than the journal; default: the journal's path and ".mark"
 	KeyFile   string     `yaml:"key_file"`  // 32 bytes, or 64 hexadecimal digits; mode 0400 or 0600
 	Zone      string     `yaml:"zone"`      // IANA name of the terminals' zone; default UTC
 	Disk      Disk       `yaml:"disk"`      // what the journal may use
@@ -118,12 +119,15 @@ func Read(path string) (*Config, error) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}
 	}
+	if c.Mark == "" {
+		c.Mark = c.Journal + ".mark"
+	}
 	return c, nil
 }
 
 // paths lists every path in the file.
 func (c *Config) paths() []*string {
-	out := []*string{&c.Socket, &c.Journal, &c.KeyFile}
+	out := []*string{&c.Socket, &c.Journal, &c.Mark, &c.KeyFile}
 	for i := range c.Acquirers {
 		a := &c.Acquirers[i]
 		if filepath.Ext(a.Profile) == ".json" {

@@ -105,6 +105,7 @@ func (m *Machine) queueFull(term *Terminal, typ iso8583.Type) bool {
 // owe commits t and lets it be sent.
 func (s *step) owe(t *Transaction) {
 	s.record(t.UUID, &Owed{})
+	s.wait(t).Paid = s.now.Boot
 	s.line(t)
 }
 
@@ -228,7 +229,7 @@ func adviceAnswer(s *step, t *Transaction, ev Event) {
 		s.tellLater(t)
 	case VerdictDuplicate:
 		s.escalate(t, CauseCollision)
-		s.jump(t.TID)
+		s.skip(t.TID)
 		s.leave(t)
 	case VerdictRefused:
 		s.escalate(t, CauseAdviceRefused)

@@ -25,6 +25,9 @@ func (m *Machine) Apply(r Record) {
 	case *TerminalHead:
 		*m.head(r.TID) = stanHead{Next: r.Next, Wrapped: r.Wrapped}
 		return
+	case *Loss, *LossClosed:
+		m.applyLoss(r)
+		return
 	case *Intent:
 		m.head(r.TID).used(r.STAN, r.At)
 		m.addIntent(r, false)
@@ -117,6 +120,7 @@ func (t *Transaction) apply(r Record) {
 	case *Escalated:
 		t.Items = append(t.Items, Item{Cause: r.Cause, At: r.At})
 		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible || r.Cause == CauseAdviceRefused ||
+			r.Cause == CauseLost && t.State != StateReversing ||
 			r.Cause == CauseContradiction && t.State == StateReversed && t.Original != ""
 		t.HostRefused = t.HostRefused || r.Cause == CauseRefused || r.Cause == CauseUnknown || r.Cause == CauseDuplicate
 	case *Resolved:
@@ -176,7 +180,7 @@ func (t *Transaction) applyReversal(r Record) {
 		t.Hold = HoldWaiting
 	case *Reversed:
 		t.State, t.Final = StateReversed, r.At
-		t.closeItems(&r.Head, "", CauseParked)
+		t.closeItems(&r.Head, "", CauseParked, CauseLost)
 	}
 }
 
@@ -186,7 +190,7 @@ func (t *Transaction) resolve(r *Resolved) {
 		t.Parked = true
 	case VerbResume:
 		t.Parked, t.Stuck = false, t.Stuck && t.State != StateAdvising
-		t.closeItems(&r.Head, r.Who, CauseParked, CauseAdviceRefused)
+		t.closeItems(&r.Head, r.Who, CauseParked, CauseAdviceRefused, CauseLost)
 	case VerbOverride:
 		t.Overridden = true
 	case VerbReversed:

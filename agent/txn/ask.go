@@ -4,7 +4,12 @@ package txn
 
 // confirm is the commit point (R4): durable before it is acknowledged.
 func confirm(s *step, t *Transaction, ev Event) {
+	if t.Stuck {
+		s.answer(ev.(Confirm).Req, t.UUID, Unsuitable) // a person decides
+		return
+	}
 	s.record(t.UUID, &Confirmed{})
+	s.wait(t).Paid = s.now.Boot
 	s.arm(t, waitShown, s.rules(t).ShownTimeout)
 	s.answer(ev.(Confirm).Req, t.UUID, OK)
 }
@@ -110,7 +115,7 @@ func (s *step) unfit(t *Transaction, e *Resolve) Code {
 			return Unsuitable
 		}
 	case VerbOverride:
-		if t.State != StateReversing && !t.Stuck || t.Overridden || t.Advice {
+		if t.State != StateReversing && !t.Stuck && !s.m.InDoubt(t) || t.Overridden || t.State == StateAdvising {
 			return Unsuitable
 		}
 	case VerbReversed, VerbDebited:

@@ -65,6 +65,8 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 		return Invalid
 	case !term.Rules.Supports(e.Type):
 		return Unsupported
+	case term.Rules.EpochMark == iso8583.EpochMarkNone && m.openLoss():
+		return Quarantined
 	}
 	return ""
 }
@@ -104,7 +106,7 @@ func (m *Machine) refuseSale(key string, now Time) (Code, string) {
 			}
 			_, date, year := localTime(now)
 			near := now.Wall - t.Confirmed
-			if t.LocalDate == date && t.Year == year || near < saleAgain {
+			if t.LocalDate == date && t.Year == year || near < saleAgain || m.paidLately(uuid, now) {
 				return SalePaid, uuid
 			}
 		case StateReversing:
@@ -112,6 +114,13 @@ func (m *Machine) refuseSale(key string, now Time) (Code, string) {
 		}
 	}
 	return warning, other
+}
+
+// paidLately says that this process saw the confirmation less than saleAgain ago,
+// whatever the wall clock did since: one that comes back from 1970 makes no day.
+func (m *Machine) paidLately(uuid string, now Time) bool {
+	w := m.waits[uuid]
+	return w != nil && w.Paid != 0 && now.Boot-w.Paid < time.Duration(saleAgain)*time.Millisecond
 }
 
 // refuseOriginal is what P3 asks of credits and completions: one that follows
@@ -127,6 +136,8 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 		return OriginalOwed, e.Original
 	case o.State != StateConfirmed:
 		return OriginalOpen, e.Original
+	case m.InDoubt(o) && !o.Overridden:
+		return OriginalInDoubt, e.Original
 	case o.Busy() != "":
 		return OriginalBusy, o.Busy()
 	case o.Left() == 0, e.Type != iso8583.Refund && o.Left() != o.Minor:

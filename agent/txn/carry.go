@@ -7,11 +7,12 @@ import (
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
-// TypeTerminalHead is said anew at the beginning of each journal segment.
+// TypeTerminalHead is said anew at the beginning of each journal segment, and
+// where numbering jumps because entries were lost.
 const TypeTerminalHead RecordType = 5
 
 // TerminalHead is where a terminal's numbering stands: what the fold of all
-// that came before would say. It stands in carries only.
+// that came before would say, or what begins behind a loss.
 type TerminalHead struct {
 	Head
 	TID     iso8583.TID  `json:"tid"`
@@ -37,6 +38,9 @@ func (m *Machine) Carry() (groups []string, heads []Record) {
 	if m.epoch != 0 {
 		groups = append(groups, groupEpoch)
 	}
+	for _, l := range m.losses {
+		groups = append(groups, l.Group())
+	}
 	for _, hash := range slices.Sorted(maps.Keys(m.rules)) {
 		groups = append(groups, groupRules+hash)
 	}
@@ -46,12 +50,20 @@ func (m *Machine) Carry() (groups []string, heads []Record) {
 			groups = append(groups, o) // settled, and what follows it is not
 		}
 	}
+	for _, h := range m.headRecords() {
+		heads = append(heads, h)
+	}
+	return groups, heads
+}
+
+// headRecords says where each terminal's numbering stands, by TID.
+func (m *Machine) headRecords() (heads []*TerminalHead) {
 	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
 		if h := m.heads[tid]; h.Next != 0 {
 			heads = append(heads, &TerminalHead{Head: Head{UUID: groupTerminal + string(tid)}, TID: tid, Next: h.Next, Wrapped: h.Wrapped})
 		}
 	}
-	return groups, heads
+	return heads
 }
 
 // The groups of records that belong to no transaction; none has a UUID's form.
@@ -59,4 +71,5 @@ const (
 	groupEpoch    = "epoch:"
 	groupRules    = "rules:"
 	groupTerminal = "terminal:"
+	groupLoss     = "loss:"
 )

@@ -29,6 +29,7 @@ const (
 	CauseNotDelivered  Cause = "not_delivered"
 	CauseParked        Cause = "parked"
 	CauseAfterDecision Cause = "after_decision"
+	CauseLost          Cause = "journal_lost"
 	CauseAdviceRefused Cause = "advice_refused"
 	CauseAdviceSilence Cause = "advice_unanswered"
 )
@@ -88,6 +89,9 @@ var causes = []causeInfo{
 	{CauseAfterDecision, "the host spoke after an operator had decided",
 		"Compare the host's answer with the decision. If they differ, refund or collect; then close the item.",
 		"safety.md: an operator decides while automatic reversal goes on"},
+	{CauseLost, "the journal lost entries, and some of them may have been about this: nothing is sent",
+		"Ask the acquirer whether the debit stands, and the merchant whether the goods were handed over. Resolve with the acquirer's reference: acquirer-debited or acquirer-reversed. A reversal that was owed already may be resumed instead.",
+		"R15"},
 	{CauseAdviceRefused, "the host refused the advice, or booked another amount; the goods are gone, and it is not sent again by itself",
 		"Ask the acquirer why, and what it holds under this STAN. Mended there: resume sends it again, as a repeat. Else resolve with its reference: acquirer-debited if it stands, acquirer-reversed if there is no debit, and collect the money another way.",
 		"A: Advice (store and forward) done at; P6"},

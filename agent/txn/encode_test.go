@@ -52,6 +52,8 @@ func sampleRecords(t testing.TB) []Record {
 		&Late{h, "approved", "00", "000000600001", "A00001", 1, "0210 39=00"},
 		&Escalated{h, CauseSilence},
 		&Resolved{h, VerbReversed, "Li", "phoned", "K-17"},
+		&Loss{Head{UUID: "loss:9", At: start}, 8, 9, 100, 200, "agent", "an older one"},
+		&LossClosed{Head{UUID: "loss:9", At: start}, "Li", "compared", "K-18"},
 		&Acknowledged{h, 2, "Li"},
 		&Intent{Head: h, Kind: iso8583.Offline, STAN: 900, Approval: "V00001", Card: testCard(t)},
 		&Inquiring{h, CauseTimeout},

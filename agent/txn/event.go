@@ -10,6 +10,8 @@ type Event interface{ event() }
 type Configure struct {
 	Epoch     uint64 // for a journal that has none yet
 	Terminals []Terminal
+	Last      uint64 // number of the journal's newest entry
+	Mark      *Mark  // what is known from outside of the journal; nil: nothing
 }
 
 // Terminal is one terminal's configuration.
@@ -103,6 +105,15 @@ type Resolve struct {
 	Ref  string // the acquirer's reference, where it was asked
 }
 
+// CloseLoss is an operator's word that a loss of journal entries is dealt with.
+type CloseLoss struct {
+	Req   uint64
+	Begun uint64 // the epoch that began with it
+	Who   string
+	Why   string
+	Ref   string
+}
+
 // Verb is what an operator decides.
 type Verb string
 
@@ -181,6 +192,7 @@ func (Confirm) event()   {}
 func (Cancel) event()    {}
 func (Shown) event()     {}
 func (Resolve) event()   {}
+func (CloseLoss) event() {}
 func (Sent) event()      {}
 func (Unsent) event()    {}
 func (InDoubt) event()   {}

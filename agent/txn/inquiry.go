@@ -122,9 +122,9 @@ func (t *Transaction) stans() []iso8583.STAN {
 	return all
 }
 
-// doubt is what follows where the request's outcome is not known: ask, where
+// unsure is what follows where the request's outcome is not known: ask, where
 // the rules have an inquiry for the type, else undo.
-func (s *step) doubt(t *Transaction, c Cause) {
+func (s *step) unsure(t *Transaction, c Cause) {
 	q := &s.rules(t).Inquiry
 	if !q.Covers(t.Kind) || t.State != StatePending || t.Parked {
 		s.reverse(t, c)

@@ -43,6 +43,7 @@ type lab struct {
 	rules iso8583.Rules // of every terminal
 
 	journal []stored // what is durable
+	mark    *Mark    // kept outside of it
 	held    bool     // the disk takes its time
 	timers  map[string]time.Duration
 	order   []string              // UUIDs as they first got a timer
@@ -72,7 +73,11 @@ func (l *lab) start() {
 		l.t.Fatal(err)
 	}
 	l.evicted = false
-	l.step(testConfig(l.rules))
+	c := testConfig(l.rules)
+	c.Last, c.Mark = uint64(len(l.journal)), l.mark
+	l.step(c)
+	mark := l.m.Mark(uint64(len(l.journal)))
+	l.mark = &mark
 	for _, uuid := range l.m.Open() {
 		l.printf("  recovered %s", uuid)
 		l.step(Recovered{UUID: uuid})

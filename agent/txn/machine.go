@@ -21,6 +21,7 @@ type Machine struct {
 	cold   []string                // settled ones still in memory, oldest first
 	bySTAN map[string]string       // STANKey → UUID of the latest transaction with it
 	bySale map[string][]string     // SaleKey → UUIDs, oldest first
+	losses []KnownLoss             // of entries, oldest first
 
 	// Volatile: Step's own.
 	terminals map[iso8583.TID]*Terminal

@@ -87,14 +87,16 @@ const (
 	STANExhausted   Code = "stan_exhausted"    // no STAN that is unique over two days
 	AdviceQueueFull Code = "advice_queue_full" // the terminal owes as many advices as it may
 	Unsupported     Code = "unsupported_type"  // the acquirer's dialect has no such message
+	Quarantined     Code = "quarantined"       // journal entries were lost, and this acquirer cannot be shown that an epoch began
 
-	OriginalUnknown Code = "original_unknown" // no such transaction here
-	OriginalUnfit   Code = "original_unfit"   // of a type, merchant or currency that this cannot follow
-	OriginalOpen    Code = "original_open"    // not confirmed: there is nothing to follow yet
-	OriginalOwed    Code = "original_owed"    // an advice that the host does not have yet
-	OriginalBusy    Code = "original_busy"    // another that follows it is undecided
-	OriginalUsed    Code = "original_used"    // voided, given back or completed already
-	AboveOriginal   Code = "above_original"   // more than is left of the original
+	OriginalUnknown Code = "original_unknown"  // no such transaction here
+	OriginalUnfit   Code = "original_unfit"    // of a type, merchant or currency that this cannot follow
+	OriginalOpen    Code = "original_open"     // not confirmed: there is nothing to follow yet
+	OriginalOwed    Code = "original_owed"     // an advice that the host does not have yet
+	OriginalBusy    Code = "original_busy"     // another that follows it is undecided
+	OriginalUsed    Code = "original_used"     // voided, given back or completed already
+	AboveOriginal   Code = "above_original"    // more than is left of the original
+	OriginalInDoubt Code = "original_in_doubt" // journal entries about it may be lost: it may be voided already
 
 	NotFound      Code = "not_found"
 	NotDecided    Code = "not_decided"       // confirm: the host has not answered

@@ -86,6 +86,8 @@ var recordTypes = map[RecordType]struct {
 	TypeLate:           {"late_answer", func() Record { return &Late{} }},
 	TypeEscalated:      {"escalated", func() Record { return &Escalated{} }},
 	TypeResolved:       {"resolved", func() Record { return &Resolved{} }},
+	TypeLoss:           {"loss", func() Record { return &Loss{} }},
+	TypeLossClosed:     {"loss_closed", func() Record { return &LossClosed{} }},
 	TypeAcknowledged:   {"acknowledged", func() Record { return &Acknowledged{} }},
 	TypeInquiring:      {"inquiring", func() Record { return &Inquiring{} }},
 	TypeInquiry:        {"inquiry", func() Record { return &Inquiry{} }},

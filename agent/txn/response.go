@@ -144,7 +144,7 @@ func partial(s *step, t *Transaction, ev Event) {
 func indeterminate(s *step, t *Transaction, ev Event) {
 	lateAnswer(s, t, ev)
 	if !t.Stuck {
-		s.doubt(t, CauseIndeterminate)
+		s.unsure(t, CauseIndeterminate)
 	}
 }
 
@@ -170,12 +170,12 @@ func collision(s *step, t *Transaction, ev Event) {
 	} else {
 		s.finish(t, &Failed{}) // nothing to ask a person about
 	}
-	s.jump(t.TID)
+	s.skip(t.TID)
 }
 
-// jump moves the terminal's STANs away from those of the host's that it met.
+// skip moves the terminal's STANs away from those of the host's that it met.
 // Past the last STAN, nextSTAN decides when numbering may start anew.
-func (s *step) jump(tid iso8583.TID) {
+func (s *step) skip(tid iso8583.TID) {
 	next := min(s.m.head(tid).Next+stanJump, iso8583.LastSTAN+1)
 	s.record(groupTerminal+string(tid), &Jump{TID: tid, Next: next})
 }

@@ -14,7 +14,12 @@ func (s *step) reverse(t *Transaction, c Cause) {
 		s.finish(t, &Failed{})
 		return
 	}
-	s.lock(t) // a declined one may have let its original go
+	s.lock(t)           // a declined one may have let its original go
+	if s.m.InDoubt(t) { // what is lost may have let it stand
+		s.escalate(t, CauseLost)
+		s.disarm(t)
+		return
+	}
 	if !reversible(r, t.Kind) {
 		s.escalate(t, CauseNotReversible)
 		s.disarm(t)

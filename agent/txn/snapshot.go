@@ -14,7 +14,7 @@ import (
 func (m *Machine) Clone() *Machine {
 	c := *m
 	c.rules, c.terminals, c.bySTAN = maps.Clone(m.rules), maps.Clone(m.terminals), maps.Clone(m.bySTAN)
-	c.open, c.cold = slices.Clone(m.open), slices.Clone(m.cold)
+	c.open, c.cold, c.losses = slices.Clone(m.open), slices.Clone(m.cold), slices.Clone(m.losses)
 	c.heads, c.waits, c.hot = copies(m.heads), copies(m.waits), copies(m.hot)
 	for _, t := range c.hot { // order: each on its own
 		t.Items, t.Asked = slices.Clone(t.Items), slices.Clone(t.Asked)
@@ -47,6 +47,9 @@ func (m *Machine) AppendDurable(dst []byte) []byte {
 	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
 		dst = fmt.Appendf(dst, "|%s %d %d", tid, m.heads[tid].Next, m.heads[tid].Wrapped)
 	}
+	for _, l := range m.losses {
+		dst = fmt.Appendf(dst, "|loss %d-%d %v", l.Ended, l.Begun, l.Closed)
+	}
 	for _, list := range [][]string{m.cold, m.open} {
 		for _, uuid := range list {
 			dst = m.hot[uuid].append(dst)
@@ -73,6 +76,9 @@ func (t *Transaction) append(dst []byte) []byte {
 // else: states, flags and waits relative to now, without wall times and
 // evidence. The exhaustive run tells visited states by it.
 func (m *Machine) AppendShape(dst []byte, now Time) []byte {
+	for _, l := range m.losses {
+		dst = append(dst, 'L', flag(l.Closed))
+	}
 	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
 		dst = fmt.Appendf(dst, "|%s%d", tid, m.heads[tid].Next)
 	}

@@ -46,6 +46,8 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 		s.ask(e.Req, e.UUID, AskShown, ev)
 	case Resolve:
 		s.ask(e.Req, e.UUID, AskResolve, ev)
+	case CloseLoss:
+		s.closeLoss(e)
 	case Acknowledge:
 		s.acknowledge(e)
 	}
@@ -152,8 +154,12 @@ func (s *step) escalate(t *Transaction, c Cause) {
 }
 
 // configure makes the epoch and the terminals' rules durable where they are
-// new, and remembers the terminals for as long as the process lives.
+// new, and remembers the terminals for as long as the process lives. A journal
+// that ends before its mark lost entries: nothing goes on as if it had not.
 func (s *step) configure(e Configure) {
+	if s.m.behind(e.Mark, e.Last) {
+		s.lose(e.Mark, e.Last, "agent", "the journal ends before its mark: it was lost, or an older one was put back")
+	}
 	if s.m.epoch == 0 {
 		s.record(groupEpoch, &Epoch{Number: e.Epoch})
 	}

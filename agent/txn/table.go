@@ -109,7 +109,7 @@ func approvedRow() map[Input]cell {
 		InquiryDeclined:     {foundContradiction(FoundDeclined), reversing, "the host said yes before: reverse and escalate"},
 		InquiryOpen:         {foundLate(FoundNothing), nil, "evidence: it was asked before"},
 		TimeUp:              {reverseFor(CauseUnconfirmed), reversing, "nobody confirmed (R9): reverse"},
-		AskConfirm:          {confirm, []State{StateConfirmed}, "the commit point (R4)"},
+		AskConfirm:          {confirm, []State{StateConfirmed}, "the commit point (R4); refused where entries about it may be lost (R15)"},
 		AskCancel:           {cancel, reversing, "reverse, with the reason given"},
 		AskShown:            {shownEarly, nil, "refused: not confirmed, so it must not have been shown"},
 		AskResolve:          {resolve, decided, "refused: the application decides; unless it is stuck"},
@@ -230,7 +230,7 @@ func reverseFor(c Cause) func(*step, *Transaction, Event) {
 func doubtFor(c Cause) func(*step, *Transaction, Event) {
 	return func(s *step, t *Transaction, _ Event) {
 		if !t.Stuck {
-			s.doubt(t, c)
+			s.unsure(t, c)
 		}
 	}
 }
@@ -242,6 +242,9 @@ func requestTimeUp(s *step, t *Transaction, ev Event) { doubtFor(CauseTimeout)(s
 func restartPending(s *step, t *Transaction, ev Event) { doubtFor(CauseRestart)(s, t, ev) }
 
 func restartApproved(s *step, t *Transaction, _ Event) {
+	if t.Stuck {
+		return
+	}
 	s.arm(t, waitConfirm, s.rules(t).ConfirmTimeout)
 }
 

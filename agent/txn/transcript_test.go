@@ -144,6 +144,25 @@ var commands = map[string]func(*lab, *command) error{
 		l.start()
 		return nil
 	},
+	// rollback N: mark, crash, and start on a journal that has the first N entries only
+	"rollback": func(l *lab, c *command) error {
+		keep, err := strconv.Atoi(c.value)
+		if err != nil || keep > len(l.journal) {
+			return fmt.Errorf("want at most %d", len(l.journal))
+		}
+		mark := l.m.Mark(uint64(len(l.journal)))
+		l.printf("  the mark is at entry %d; the journal has %d", mark.Entry, keep)
+		l.mark, l.journal = &mark, l.journal[:keep]
+		l.start()
+		return nil
+	},
+	// close-loss N who=… why=…: of the epoch N
+	"close-loss": func(l *lab, c *command) error {
+		l.req++
+		n, err := strconv.ParseUint(c.value, 10, 64)
+		l.step(CloseLoss{Req: l.req, Begun: n, Who: c.get("who", ""), Why: c.get("why", "")})
+		return err
+	},
 	// rules name=value …: other rules from now on
 	"rules": (*lab).setRules,
 	// evict N: memory keeps N settled transactions
@@ -362,6 +381,8 @@ func (l *lab) setRules(c *command) error {
 			l.rules.Reversal.Done = list
 		case "not_reversed":
 			l.rules.Reversal.Types = slices.DeleteFunc(l.rules.Reversal.Types, func(t iso8583.Type) bool { return slices.Contains(list, string(t)) })
+		case "epoch_mark":
+			l.rules.EpochMark = iso8583.EpochMark(value)
 		case "profile":
 			l.rules = askingRules()
 		case "ordered":

@@ -11,6 +11,7 @@ type wait struct {
 	Unsent   bool          // the latest attempt certainly did not leave
 	Request  time.Duration // until then, the request may still leave: the link has not said that it did
 	Attempt  time.Duration // the same of the latest attempt
+	Paid     time.Duration // when it was confirmed; 0 where an earlier process saw it
 	Quiet    time.Duration // until then, something sent may still reach the host
 	Until    time.Duration // inquiring: no inquiry begins after that, where there is such a limit
 }

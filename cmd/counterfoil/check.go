@@ -91,7 +91,7 @@ func (a *app) check(ctx context.Context, file string, offline bool) []finding {
 	err = cfg.Fill(&opts)
 	findings = append(findings,
 		verdict("acquirers", acquirersText(&opts), err, "mend the acquirer's part of the configuration, or its profile; or what else is named"),
-		checkKey(cfg), checkDirectory(cfg), checkSpace(cfg), a.checkJournal(cfg), checkSocket(cfg), checkClock(cfg, time.Now()))
+		checkKey(cfg), checkDirectory(cfg), checkSpace(cfg), a.checkJournal(cfg), a.checkMark(cfg), checkSocket(cfg), checkClock(cfg, time.Now()))
 	findings = append(findings, checkReceivers(ctx, &opts, offline)...)
 	if offline || err != nil {
 		return findings
@@ -221,11 +221,16 @@ func checkSocket(cfg *config.Config) finding {
 // firstYear is when this program was first built: no clock can be before it.
 var firstYear = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func checkClock(cfg *config.Config, now time.Time) finding {
-	least := firstYear
-	if b := thisBuild(); b.Time.After(least) {
-		least = b.Time
+// builtAfter is a time at which this program did not exist yet.
+func builtAfter() time.Time {
+	if b := thisBuild(); b.Time.After(firstYear) {
+		return b.Time
 	}
+	return firstYear
+}
+
+func checkClock(cfg *config.Config, now time.Time) finding {
+	least := builtAfter()
 	detail := now.In(cfg.Location()).Format(dateTime + " MST")
 	if now.Before(least) {
 		return finding{"clock", false, detail + " is before this program was built", "set the clock: STANs, dates in messages and certificates depend on it"}

@@ -41,7 +41,7 @@ func TestCheck(t *testing.T) {
 		OK       bool
 		Findings []finding
 	}
-	if err := json.Unmarshal([]byte(r.out), &got); err != nil || got.OK || r.code != exitFailed || len(got.Findings) != 10 || r.errOut != "" {
+	if err := json.Unmarshal([]byte(r.out), &got); err != nil || got.OK || r.code != exitFailed || len(got.Findings) != 11 || r.errOut != "" {
 		t.Errorf("%v: %v", err, r)
 	}
 	// The journal was not changed by anybody's looking, and another key is noticed.

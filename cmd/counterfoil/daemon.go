@@ -23,6 +23,7 @@ type daemon struct {
 	cfg      *config.Config
 	log      *zap.Logger
 	journal  *journal.Log
+	mark     *agent.FileMark
 	agent    *agent.Agent
 	listener net.Listener
 }
@@ -39,7 +40,7 @@ const (
 // that an empty journal may have been made.
 func openDaemon(cfg *config.Config, log *zap.Logger) (_ *daemon, err error) {
 	d := &daemon{cfg: cfg, log: log}
-	opts := agent.Options{Clock: agent.SystemClock(cfg.Location()), Log: log, Version: thisBuild().Version}
+	opts := agent.Options{Clock: agent.SystemClock(cfg.Location()), Log: log, Version: thisBuild().Version, Built: builtAfter()}
 	if err := cfg.Fill(&opts); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
@@ -58,7 +59,15 @@ func openDaemon(cfg *config.Config, log *zap.Logger) (_ *daemon, err error) {
 			_ = d.journal.Close()
 		}
 	}()
-	opts.Journal = d.journal
+	if d.mark, err = agent.OpenMark(cfg.Mark); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = d.mark.Close()
+		}
+	}()
+	opts.Journal, opts.Mark = d.journal, d.mark
 	if d.agent, err = agent.New(opts); err != nil {
 		return nil, err
 	}
@@ -96,7 +105,7 @@ func (d *daemon) serve(ctx context.Context, ready func(*client.Health)) error {
 	d.shut(srv, cut)
 	stop()
 	parts.Wait()
-	return errors.Join(journalFailed(ran), serveFailed(served), err, d.journal.Close())
+	return errors.Join(journalFailed(ran), serveFailed(served), err, d.journal.Close(), d.mark.Close())
 }
 
 // answered waits until the agent answers over its own socket and has an epoch.

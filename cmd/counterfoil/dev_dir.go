@@ -44,7 +44,7 @@ terminals:
 const devMark = "made-by-counterfoil-dev"
 
 // devFiles are all that dev makes, besides the mark.
-var devFiles = []string{"agent.sock", "journal", "journal.key", "counterfoil.yaml", "ledger.jsonl"}
+var devFiles = []string{"agent.sock", "journal", "journal.mark", "journal.mark.lock", "journal.key", "counterfoil.yaml", "ledger.jsonl"}
 
 // devDir is a directory in which dev works.
 type devDir struct {

@@ -22,6 +22,12 @@ stays until it is resolved; its alarm until somebody acknowledges it.`,
 			if err != nil {
 				return err
 			}
+			if len(l.Losses) > 0 && !a.json {
+				a.lossList(l.Losses)
+				if len(l.Transactions) == 0 {
+					return nil
+				}
+			}
 			return a.printList(l, "nothing waits for a person", func(list []client.Transaction) error { return a.escalationList(list, time.Now()) })
 		},
 	}
@@ -112,5 +118,12 @@ func age(d time.Duration) string {
 		return fmt.Sprintf("%d h %d min old", int(d.Hours()), int(d.Minutes())%60)
 	default:
 		return fmt.Sprintf("%d days old", int(d.Hours()/24))
+	}
+}
+
+func (a *app) lossList(list []client.Loss) {
+	for _, l := range list {
+		a.printf("JOURNAL ENTRIES LOST, since %s: epoch %d and what was before it is in doubt\n  %s\n  %s\n  When it is done: counterfoil resolve %s%d close --who NAME --why REASON\n\n",
+			a.time(l.At), l.Ended, l.What, l.Advice, lossPrefix, l.Epoch)
 	}
 }

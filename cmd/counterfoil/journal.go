@@ -15,7 +15,7 @@ func journalCommand(a *app) *cobra.Command {
 		Use: "journal", Short: "Read a journal, without its key and without disturbing its daemon", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(dumpCommand(a), replayCommand(a), verifyCommand(a), exportCommand(a), statsCommand(a), acceptLossCommand(a))
+	cmd.AddCommand(dumpCommand(a), replayCommand(a), verifyCommand(a), exportCommand(a), statsCommand(a), acceptLossCommand(a), markCommand(a))
 	return cmd
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/counterfoil-pos/counterfoil/agent"
 	"github.com/counterfoil-pos/counterfoil/agent/config"
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
@@ -49,7 +50,12 @@ No card number belongs into name or reason.`,
 			if err != nil {
 				return err
 			}
-			out, err := acceptLoss(cfg.Journal, key, who, why)
+			mark, err := agent.OpenMark(cfg.Mark)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = mark.Close() }()
+			out, err := acceptLoss(cfg.Journal, mark, key, who, why)
 			if err != nil {
 				return err
 			}
@@ -67,11 +73,17 @@ No card number belongs into name or reason.`,
 	return cmd
 }
 
-func acceptLoss(path string, key []byte, who, why string) (*accepted, error) {
+func acceptLoss(path string, mark agent.Mark, key []byte, who, why string) (*accepted, error) {
 	out := &accepted{InDoubt: []string{}}
+	var known *txn.Mark
+	if m, ok, err := mark.Read(); err != nil {
+		return nil, fmt.Errorf("accept-loss: %w: %w", agent.ErrMark, err)
+	} else if ok {
+		known = &m
+	}
 	var err error
 	out.Loss, err = journal.AcceptLoss(path, journal.Options{Key: key, Final: agent.FinalState}, func(j *journal.Log) error {
-		epoch, inDoubt, err := agent.AcceptLoss(j, time.Now(), who, why)
+		epoch, inDoubt, err := agent.AcceptLoss(j, known, time.Now(), who, why)
 		out.Epoch, out.InDoubt = epoch, append(out.InDoubt, inDoubt...)
 		return err
 	})

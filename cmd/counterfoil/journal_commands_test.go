@@ -100,6 +100,6 @@ func TestAcceptLoss(t *testing.T) {
 	// The confirmation is in what is gone: undoing this sale would be free goods.
 	b.start()
 	b.eventually("paid", func(tx *client.Transaction) bool {
-		return tx.State == "approved" && tx.Parked && len(tx.Items) == 1
+		return tx.State == "approved" && tx.Must == client.MustCall && len(tx.Items) == 1 && tx.Items[0].Cause == "journal_lost"
 	})
 }

@@ -38,7 +38,10 @@ func TestDay(t *testing.T) {
 	b.list("recovery", "recovery")
 
 	b.list("escalations-ack", "escalations", "ack", uuid, "--who", "Li Na")
-	b.list("escalations-ack-json", "escalations", "ack", uuid, "--who", "Li Na", "--json")
+	var taken client.Transaction
+	if r := b.run("escalations", "ack", uuid, "--who", "Li Na", "--json"); json.Unmarshal([]byte(r.out), &taken) != nil || taken.Items[0].AcknowledgedBy != "Li Na" {
+		t.Errorf("%v", r)
+	}
 	b.list("escalations-taken-on", "escalations")
 	b.list("escalations-ack-nobody", "escalations", "ack", uuid)
 	b.list("resolve-too-early", "resolve", uuid, "acquirer-reversed", "--who", "Li Na", "--why", "phoned", "--reference", "R1")

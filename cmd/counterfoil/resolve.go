@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,8 @@ var verbs = []struct {
 func resolveCommand(a *app) *cobra.Command {
 	var socket string
 	var r client.Resolve
-	long := "resolve takes an operator's decision into the journal, with a name and a reason.\n\n"
+	long := "resolve takes an operator's decision into the journal, with a name and a reason.\n" +
+		"A loss of journal entries, as \"escalations\" shows it, is closed with " + lossPrefix + "EPOCH in the UUID's place.\n\n"
 	for _, v := range verbs {
 		long += fmt.Sprintf("  %-18s %s\n", v.name, v.about)
 	}
@@ -37,6 +39,10 @@ func resolveCommand(a *app) *cobra.Command {
 		Long: long + "\nNo card number belongs into name, reason or reference.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if epoch, ok := strings.CutPrefix(args[0], lossPrefix); ok {
+				r.Verb = args[1]
+				return a.closeLoss(cmd.Context(), socket, epoch, r)
+			}
 			if err := checkUUID(args[0]); err != nil {
 				return err
 			}
@@ -64,6 +70,25 @@ func resolveCommand(a *app) *cobra.Command {
 	must(cmd.MarkFlagRequired("who"))
 	must(cmd.MarkFlagRequired("why"))
 	return cmd
+}
+
+// lossPrefix stands before the epoch that names a loss of journal entries.
+const lossPrefix = "loss-"
+
+func (a *app) closeLoss(ctx context.Context, socket, name string, r client.Resolve) error {
+	epoch, err := strconv.ParseUint(name, 10, 64)
+	if err != nil || r.Verb != string(txn.VerbClose) {
+		return usage("resolve: want %sEPOCH close: a loss is not decided, it is dealt with", lossPrefix)
+	}
+	l, err := call(ctx, socket, func(ctx context.Context, c *client.Client) (*client.Losses, error) { return c.CloseLoss(ctx, epoch, r) })
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(l)
+	}
+	a.printf("the loss with which epoch %d began is closed\n", epoch)
+	return nil
 }
 
 func checkVerb(verb, reference string) error {

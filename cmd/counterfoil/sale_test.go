@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -209,7 +211,11 @@ func TestCardFile(t *testing.T) {
 		t.Fatalf("the journal cannot be read: %v", err)
 	}
 	for _, name := range files {
-		if data, err := os.ReadFile(name); err != nil || strings.Contains(string(data), "5555555555554444") {
+		data, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a segment that was being prepared has its name now
+		}
+		if err != nil || strings.Contains(string(data), "5555555555554444") {
 			t.Errorf("%s holds a card number, or cannot be read: %v", name, err)
 		}
 	}
