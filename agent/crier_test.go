@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -240,4 +241,32 @@ func TestEveryItemIsTold(t *testing.T) {
 			t.Fatalf("%d of %d were never told", len(ids), n)
 		}
 	}, option)
+}
+
+// A loss of journal entries is told of and reminded of like an item, until a
+// person closes it; after a restart too.
+func TestLossReachesSomebody(t *testing.T) {
+	e, option := withEar(t)
+	mark := &memoryMark{m: someMark, ok: true}
+	bubble(t, func(l *lab) {
+		p := e.want(client.PushRaised)[0]
+		if p.Loss == nil || p.Loss.Ended != someMark.Epoch || p.ID != fmt.Sprintf("loss-%d/raised", p.Loss.Epoch) {
+			t.Fatalf("%+v", p)
+		}
+		time.Sleep(25 * time.Minute)
+		if r := e.want(client.PushReminder, client.PushReminder); r[0].ID == r[1].ID {
+			t.Fatalf("two reminders have one ID, %s", r[0].ID)
+		}
+		if _, err := l.client.CloseLoss(l.ctx(), p.Loss.Epoch, client.Resolve{Verb: "close", Who: "anna", Why: "compared"}); err != nil {
+			t.Fatal(err)
+		}
+		if p := e.want(client.PushClosed)[0]; !p.Loss.Closed {
+			t.Fatalf("%+v", p)
+		}
+		time.Sleep(time.Hour)
+		e.want()
+	}, option, func(l *lab) {
+		inner := l.opts
+		l.opts = func(o *agent.Options) { inner(o); o.Mark = mark }
+	})
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -14,9 +15,9 @@ import (
 const lossAdvice = "Ask the acquirer for its list of the epoch that ended, and compare it with `counterfoil list`: what it holds and the journal does not was never shown to anybody here. Then close the loss, with your name and what you found."
 
 // losses lists the losses of journal entries that wait for a person, or all.
-func (s *api) losses(all bool) []client.Loss {
+func (a *Agent) losses(all bool) []client.Loss {
 	out := []client.Loss{}
-	for _, l := range s.agent.view.losses() {
+	for _, l := range a.view.losses() {
 		if all || !l.Closed {
 			out = append(out, client.Loss{
 				Epoch: l.Begun, Ended: l.Ended, At: time.UnixMilli(l.When()).UTC(), Last: l.Last, Mark: l.Mark,
@@ -35,7 +36,7 @@ func lossText(l *txn.KnownLoss) string {
 }
 
 func (s *api) listLosses(_ *http.Request, w http.ResponseWriter) *client.Problem {
-	writeJSON(w, http.StatusOK, client.Losses{Losses: s.losses(true)})
+	writeJSON(w, http.StatusOK, client.Losses{Losses: s.agent.losses(true)})
 	return nil
 }
 
@@ -61,5 +62,39 @@ func (s *api) closeLoss(r *http.Request, w http.ResponseWriter) *client.Problem 
 	}); p != nil {
 		return p
 	}
+	for _, l := range s.agent.losses(true) {
+		if l.Epoch == begun {
+			s.agent.cryLoss(&l, client.PushClosed, time.Now())
+		}
+	}
 	return s.listLosses(r, w)
+}
+
+// cryLosses tells every receiver of the losses that wait for a person: at the
+// start, and again and again until each is closed.
+func (a *Agent) cryLosses(ctx context.Context) {
+	every := a.opts.Push.Reminder
+	if every <= 0 {
+		every = defaultReminder
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for event := client.PushRaised; ; event = client.PushReminder {
+		for _, l := range a.losses(false) {
+			a.cryLoss(&l, event, time.Now())
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *Agent) cryLoss(l *client.Loss, event client.PushEvent, now time.Time) {
+	id := fmt.Sprintf("loss-%d/%s", l.Epoch, event)
+	if event == client.PushReminder {
+		id += fmt.Sprintf("/%d", now.UnixMilli())
+	}
+	a.broadcast(&client.Push{ID: id, Event: event, At: l.At, Loss: l}, string(txn.CauseLost))
 }

@@ -158,6 +158,7 @@ func (a *Agent) exposeQueue(m *exposition) {
 		}
 	}
 	m.gauge("escalations_alarmed", "Items that nobody has taken on.", float64(t.alarmed))
+	m.gauge("losses_open", "Losses of journal entries that wait for a person.", float64(len(a.losses(false))))
 	m.counter("notices", "Abnormal patterns seen.", "pattern", a.metrics.notices.all())
 }
 

@@ -125,7 +125,7 @@ func (s *api) listOf(keep func(*txn.Transaction) bool) client.List {
 func (s *api) health(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	epoch, open, escalated := s.agent.view.counts()
 	h := client.Health{
-		Status: "ok", Version: s.agent.opts.Version, Epoch: epoch, Open: open, Escalations: escalated, Losses: len(s.losses(false)),
+		Status: "ok", Version: s.agent.opts.Version, Epoch: epoch, Open: open, Escalations: escalated, Losses: len(s.agent.losses(false)),
 		Terminals: []client.Terminal{}, Hosts: s.agent.hosts(),
 	}
 	for _, t := range s.agent.opts.Terminals {

@@ -107,7 +107,7 @@ func TestTLS(t *testing.T) {
 		})
 		l, r := start(t, Config{Addresses: []string{addr}, Persistent: persistent, TLS: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}})
 		l.Send(0, "a", []byte("a"), in(30*time.Second))
-		r.until(t, "the answer", func() bool { return len(r.frames) == 1 })
+		r.until(t, "the answer", func() bool { return len(r.frames) == 1 && len(r.results) == 1 })
 		r.wantResults(t, "a sent")
 		r.wantFrames(t, "0:re a")
 	})

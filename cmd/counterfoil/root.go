@@ -44,6 +44,7 @@ func (a *app) commands() []*cobra.Command {
 		escalationsCommand(a),
 		resolveCommand(a),
 		journalCommand(a),
+		profileCommand(a),
 		versionCommand(a),
 		exitCodesTopic(),
 	)

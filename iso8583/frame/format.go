@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 )
 
@@ -143,6 +144,24 @@ func (f Format) length(h []byte) (int, error) {
 		}
 	}
 	return n, f.check(n)
+}
+
+// Cut takes the first frame off b and gives its body, which is part of b, and
+// how many bytes the frame has. ErrLength is a length header that is wrong,
+// io.ErrUnexpectedEOF a frame that is not whole.
+func (f Format) Cut(b []byte) (body []byte, n int, err error) {
+	head := f.Length.size()
+	if len(b) < head {
+		return nil, 0, fmt.Errorf("cutting a frame: %w", io.ErrUnexpectedEOF)
+	}
+	size, err := f.length(b[:head])
+	if err != nil {
+		return nil, 0, fmt.Errorf("cutting a frame: %w", err)
+	}
+	if len(b) < head+size {
+		return nil, 0, fmt.Errorf("cutting a frame: %d of %d bytes are there: %w", len(b)-head, size, io.ErrUnexpectedEOF)
+	}
+	return b[head+f.prefix() : head+size], head + size, nil
 }
 
 func (f Format) check(n int) error {
