@@ -264,7 +264,6 @@ func (a *Agent) Run(ctx context.Context) error {
 	for _, c := range a.criers {
 		wg.Go(func() { c.run(ctx) })
 	}
-	wg.Go(func() { a.cryLosses(ctx) })
 	for _, name := range slices.Sorted(maps.Keys(a.acquirers)) {
 		a.acquirers[name].link.Start()
 	}

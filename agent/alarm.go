@@ -42,12 +42,7 @@ func (a *Agent) cry(uuids []string) {
 
 // notify tells every receiver of a pattern.
 func (a *Agent) notify(id string, n client.Notice) {
-	a.broadcast(&client.Push{ID: id, Event: client.PushNotice, At: n.At, Notice: &n}, n.Pattern)
-}
-
-// broadcast tells every receiver of what is no transaction's item.
-func (a *Agent) broadcast(p *client.Push, cause string) {
-	m, err := message(p, cause)
+	m, err := message(&client.Push{ID: id, Event: client.PushNotice, At: n.At, Notice: &n}, n.Pattern)
 	if err != nil { // plain data: cannot fail
 		panic(err)
 	}

@@ -70,6 +70,7 @@ type telling struct {
 	uuid   string
 	number int
 	item   txn.Item
+	loss   *client.Loss // instead of a transaction's item
 
 	raised bool      // it was told that, or more
 	ackAt  int64     // the acknowledgement that it was told of
@@ -157,6 +158,7 @@ func (c *crier) look() {
 	marks, rescan := c.marks, c.rescan
 	c.marks, c.rescan = map[string]bool{}, false
 	c.mu.Unlock()
+	c.takeLosses()
 	if rescan {
 		list, _ := c.agent.view.list(crierItems, (*txn.Transaction).Escalated)
 		for i := range list {
@@ -188,6 +190,18 @@ func (c *crier) take(t *txn.Transaction) {
 			c.mu.Unlock()
 		default:
 			c.items[id] = &telling{uuid: t.UUID, number: n + 1, item: item}
+		}
+	}
+}
+
+// takeLosses takes in the losses of journal entries: they are few.
+func (c *crier) takeLosses() {
+	for _, l := range c.agent.losses(true) {
+		id := fmt.Sprintf("loss-%d", l.Epoch)
+		if known := c.items[id]; known != nil {
+			known.item.Closed, known.loss = l.Closed, &l
+		} else if !l.Closed {
+			c.items[id] = &telling{uuid: id, loss: &l, item: txn.Item{Cause: txn.CauseLost, At: l.At.UnixMilli()}}
 		}
 	}
 }
@@ -305,6 +319,9 @@ func (c *crier) tell(ctx context.Context, k *telling, now time.Time) {
 
 func (c *crier) message(k *telling, event client.PushEvent) (push.Message, error) {
 	id := itemID(k.uuid, k.number)
+	if k.loss != nil {
+		id = k.uuid
+	}
 	p := client.Push{Event: event, ID: id + "/" + string(event)}
 	switch event {
 	case client.PushRaised:
@@ -319,6 +336,12 @@ func (c *crier) message(k *telling, event client.PushEvent) (push.Message, error
 		p.At = time.UnixMilli(k.item.ClosedAt)
 	}
 	p.At = p.At.UTC()
+	if k.loss != nil {
+		if p.Loss = k.loss; event == client.PushClosed {
+			p.At = time.UnixMilli(c.agent.opts.Clock().Wall).UTC()
+		}
+		return message(&p, string(txn.CauseLost))
+	}
 	t, ok, err := c.agent.find(k.uuid)
 	switch {
 	case err != nil:

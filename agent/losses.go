@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -62,39 +61,5 @@ func (s *api) closeLoss(r *http.Request, w http.ResponseWriter) *client.Problem 
 	}); p != nil {
 		return p
 	}
-	for _, l := range s.agent.losses(true) {
-		if l.Epoch == begun {
-			s.agent.cryLoss(&l, client.PushClosed, time.Now())
-		}
-	}
 	return s.listLosses(r, w)
-}
-
-// cryLosses tells every receiver of the losses that wait for a person: at the
-// start, and again and again until each is closed.
-func (a *Agent) cryLosses(ctx context.Context) {
-	every := a.opts.Push.Reminder
-	if every <= 0 {
-		every = defaultReminder
-	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for event := client.PushRaised; ; event = client.PushReminder {
-		for _, l := range a.losses(false) {
-			a.cryLoss(&l, event, time.Now())
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (a *Agent) cryLoss(l *client.Loss, event client.PushEvent, now time.Time) {
-	id := fmt.Sprintf("loss-%d/%s", l.Epoch, event)
-	if event == client.PushReminder {
-		id += fmt.Sprintf("/%d", now.UnixMilli())
-	}
-	a.broadcast(&client.Push{ID: id, Event: event, At: l.At, Loss: l}, string(txn.CauseLost))
 }

@@ -83,22 +83,6 @@ func (s *api) write(w http.ResponseWriter, uuid string, status int, ans *txn.Ans
 	return nil
 }
 
-func (s *api) list(r *http.Request, w http.ResponseWriter) *client.Problem {
-	q := r.URL.Query()
-	var state txn.State
-	if name := q.Get("state"); name != "" {
-		var err error
-		if state, err = txn.ParseState(name); err != nil {
-			return badField("state", "want one of %v", txn.States())
-		}
-	}
-	tid, sale := iso8583.TID(q.Get("terminal")), q.Get("sale")
-	s.writeList(w, func(t *txn.Transaction) bool {
-		return (state == txn.StateNone || t.State == state) && (tid == "" || t.TID == tid) && (sale == "" || t.Sale == sale)
-	})
-	return nil
-}
-
 // recovery lists what a restarted application must act on: everything that it
 // has not said it showed.
 func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {

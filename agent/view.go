@@ -38,6 +38,9 @@ func (v *View) apply(records []txn.Record) (escalated []string) {
 		if t := v.machine.Get(r.Group()); t != nil && len(t.Items) > 0 {
 			escalated = append(escalated, t.UUID)
 		}
+		if _, loss := r.(*txn.LossClosed); loss {
+			escalated = append(escalated, r.Group())
+		}
 	}
 	return escalated
 }

@@ -11,8 +11,8 @@ type Push struct {
 
 	Item        *Item        `json:"item,omitempty"`        // with what the host said
 	Transaction *Transaction `json:"transaction,omitempty"` // that the item is of, as it is now, without its items
+	Loss        *Loss        `json:"loss,omitempty"`        // of journal entries: until a person closes it
 	Notice      *Notice      `json:"notice,omitempty"`
-	Loss        *Loss        `json:"loss,omitempty"` // of journal entries: reminded of until a person closes it
 }
 
 // PushEvent says what is told.

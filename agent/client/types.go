@@ -181,6 +181,7 @@ type Moment struct {
 type List struct {
 	Transactions []Transaction `json:"transactions"`
 	More         bool          `json:"more"`             // the list was cut
+	Next         string        `json:"next,omitempty"`   // of GET /v1/transactions: from=, for the next page
 	Losses       []Loss        `json:"losses,omitempty"` // of /v1/escalations: those that wait for a person
 }
 

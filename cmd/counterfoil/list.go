@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,17 +16,27 @@ import (
 )
 
 func listCommand(a *app) *cobra.Command {
-	var socket, state, terminal, sale string
+	var socket, state, terminal, sale, since string
+	limit := 200
 	cmd := &cobra.Command{
 		Use: "list", Short: "Transactions, newest first", Args: cobra.NoArgs,
+		Long: `list reads transactions out of the journal, the newest first. To find one sale
+among many it may read all of it; it says how far it is.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{}
-			for key, v := range map[string]string{"state": state, "terminal": terminal, "sale": sale} {
+			from, err := sinceTime(since, time.Now())
+			if err != nil {
+				return err
+			}
+			for key, v := range map[string]string{"state": state, "terminal": terminal, "sale": sale, "since": from} {
 				if v != "" {
 					q.Set(key, v)
 				}
 			}
-			l, err := call(cmd.Context(), socket, func(ctx context.Context, c *client.Client) (*client.List, error) { return c.List(ctx, q) })
+			if limit < 1 {
+				return usage("--limit: want at least 1")
+			}
+			l, err := a.pages(cmd.Context(), socket, q, limit)
 			if err != nil {
 				return err
 			}
@@ -32,10 +44,50 @@ func listCommand(a *app) *cobra.Command {
 		},
 	}
 	a.socketFlag(cmd, &socket)
-	cmd.Flags().StringVar(&state, "state", "", fmt.Sprintf("only this state, of %v", txn.States()))
+	cmd.Flags().StringVar(&state, "state", "", fmt.Sprintf("only this state, of %v; or open, for all that is not decided", txn.States()))
 	cmd.Flags().StringVar(&terminal, "terminal", "", "only this terminal")
 	cmd.Flags().StringVar(&sale, "sale", "", "only this sale")
+	cmd.Flags().StringVar(&since, "since", "", "begun since then: a time such as 2026-11-25T08:00:00Z, or how long ago, such as 24h")
+	cmd.Flags().IntVar(&limit, "limit", limit, "at most so many")
 	return cmd
+}
+
+// maxPage is how many transactions one call gives at most.
+const maxPage = 200
+
+// pages follows a list until it has limit transactions or there are no more.
+func (a *app) pages(ctx context.Context, socket string, q url.Values, limit int) (*client.List, error) {
+	out := &client.List{Transactions: []client.Transaction{}}
+	for n := 1; ; n++ {
+		q.Set("limit", strconv.Itoa(min(limit-len(out.Transactions), maxPage)))
+		l, err := call(ctx, socket, func(ctx context.Context, c *client.Client) (*client.List, error) { return c.List(ctx, q) })
+		if err != nil {
+			return nil, err
+		}
+		out.Transactions = append(out.Transactions, l.Transactions...)
+		out.More, out.Next = l.More, l.Next
+		if !l.More || len(out.Transactions) >= limit {
+			return out, nil
+		}
+		q.Set("from", l.Next)
+		if n%8 == 0 {
+			a.note("  %d found so far, down to entry %s of the journal", len(out.Transactions), l.Next)
+		}
+	}
+}
+
+// sinceTime reads a time, or how long ago it was.
+func sinceTime(s string, now time.Time) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d).UTC().Format(time.RFC3339), nil
+	}
+	if _, err := time.Parse(time.RFC3339, s); err != nil {
+		return "", usage("--since: want a time such as 2026-11-25T08:00:00Z, or how long ago, such as 24h")
+	}
+	return s, nil
 }
 
 func recoveryCommand(a *app) *cobra.Command {
@@ -68,7 +120,7 @@ func (a *app) printList(l *client.List, none string, print func([]client.Transac
 		return err
 	}
 	if l.More {
-		a.note("The list was cut: ask for less, by state, terminal or sale.")
+		a.note("The list was cut: ask for less, by state, terminal, sale or time, or for more with --limit.")
 	}
 	return nil
 }

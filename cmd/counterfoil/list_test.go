@@ -29,6 +29,17 @@ func TestDay(t *testing.T) {
 	b.list("list", "list")
 	b.list("list-declined", "list", "--state", "declined", "--terminal", "DEV00001")
 	b.list("list-sale", "list", "--sale", "paid")
+	if r := b.run("list", "--since", "1h", "--limit", "1"); r.code != exitOK || strings.Count(r.out, "\n") != 2 || !strings.Contains(r.errOut, "The list was cut") {
+		t.Errorf("%v", r)
+	}
+	if r := b.run("list", "--state", "open"); strings.Count(r.out, "\n") != 2 || !strings.Contains(r.out, "reversing") {
+		t.Errorf("%v", r)
+	}
+	for _, bad := range [][]string{{"--since", "yesterday"}, {"--limit", "0"}} {
+		if r := b.run(append([]string{"list"}, bad...)...); r.code != exitUsage {
+			t.Errorf("%v", r)
+		}
+	}
 	b.list("list-bad-state", "list", "--state", "lost")
 	b.list("escalations", "escalations")
 	b.list("show-paid", "show", b.uuid("paid"))

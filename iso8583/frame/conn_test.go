@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -168,7 +169,8 @@ func TestWrite(t *testing.T) {
 }
 
 // FuzzRead feeds any stream to each length kind: no panic, every body within
-// the bound, and what was read frames to what was sent.
+// the bound, bounded memory, what was read frames to what was sent, and Cut
+// finds the same frames.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("\x00\x02ab\x00\x03cde"), uint8(1))
 	f.Add([]byte("0002ab0001c"), uint8(2))
@@ -178,11 +180,26 @@ func FuzzRead(f *testing.F) {
 		format := Format{Length: LengthKind(kind%3 + 1), Max: 64}
 		c := NewConn(&streamConn{rest: stream}, format)
 		var again []byte
+		rest := stream
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		defer func() {
+			runtime.ReadMemStats(&after)
+			// A body is at most as long as its frame, and is copied twice here.
+			if n := after.TotalAlloc - before.TotalAlloc; n > 64<<10+16*uint64(len(stream)) {
+				t.Errorf("%d bytes were allocated for a stream of %d", n, len(stream))
+			}
+		}()
 		for {
 			b, err := c.Read(time.Now().Add(time.Minute))
+			body, n, cut := format.Cut(rest)
+			if (err != nil) != (cut != nil) || string(body) != string(b) {
+				t.Fatalf("read %q, %v; cut %q, %v", b, err, body, cut)
+			}
 			if err != nil {
 				break
 			}
+			rest = rest[n:]
 			if len(b) == 0 || len(b) > 64 {
 				t.Fatalf("body of %d bytes", len(b))
 			}

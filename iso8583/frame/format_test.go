@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 )
@@ -87,5 +88,26 @@ func TestLengthKindText(t *testing.T) {
 	var k LengthKind
 	if err := json.Unmarshal([]byte(`"binary"`), &k); err == nil {
 		t.Error("an unknown length header was accepted")
+	}
+}
+
+// TestCut takes single frames off a buffer.
+func TestCut(t *testing.T) {
+	f := Format{Length: Binary2, Max: 32, TPDU: make([]byte, 5), Header: make([]byte, 6)}
+	framed, err := f.Append(nil, []byte("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, n, err := f.Cut(append(framed, "next"...))
+	if err != nil || string(body) != "body" || n != len(framed) {
+		t.Errorf("got %q, %d, %v", body, n, err)
+	}
+	for i := range framed {
+		if _, _, err := f.Cut(framed[:i]); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%d bytes of it: %v", i, err)
+		}
+	}
+	if _, _, err := f.Cut([]byte{0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); !errors.Is(err, ErrLength) {
+		t.Errorf("no body: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -450,33 +449,6 @@ func TestUnpackIsFresh(t *testing.T) {
 	if m.Has(39) {
 		t.Error("DE 39 of an earlier message came back")
 	}
-}
-
-// FuzzUnpack: no panic, errors are ErrMalformed, and what is accepted packs to
-// the same bytes.
-func FuzzUnpack(f *testing.F) {
-	p := load(f, "iso87-ascii")
-	for _, m := range messages(f, p) {
-		b, err := p.Pack(m)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	f.Add([]byte("0210" + "0000000000000200" + "255" + "AB"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := p.Unpack(b)
-		if err != nil {
-			if !errors.Is(err, ErrMalformed) || m != nil {
-				t.Fatalf("got %v, %v", m, err)
-			}
-			return
-		}
-		again, err := p.Pack(m)
-		if err != nil || !bytes.Equal(again, b) {
-			t.Fatalf("accepted, but packs to %q, %v", again, err)
-		}
-	})
 }
 
 func BenchmarkPack(b *testing.B) {
