@@ -72,6 +72,12 @@ func describeTypes(w io.Writer, d *profile.Description) {
 		if t.Reversed {
 			outcome = "reversed"
 		}
+		switch {
+		case d.Rules.Advice.Covers(t.Type):
+			outcome = "told until it is taken"
+		case d.Rules.Inquiry.Covers(t.Type):
+			outcome = "asked, then " + outcome
+		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", t.Type, t.Processing, orDash(t.Condition), orDash(t.Function), outcome)
 	}
 }
