@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"fmt"
+
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -39,9 +41,13 @@ func say(t *txn.Transaction) client.Say {
 			return sayings["advice_stuck"]
 		}
 		return sayings["stuck"]
+	case t.ApprovedMinor != 0 && t.Left() == t.Taken() && (t.State == txn.StateApproved || t.State == txn.StateConfirmed):
+		return sayPartial(t)
 	case t.State == txn.StateReversing && t.Escalated() && t.Kind.NeedsConfirmation():
 		return sayings["reversing_escalated"]
-	case t.State == txn.StateConfirmed && t.Kind.HandsOver() && t.Left() < t.Minor:
+	case t.State == txn.StateReversing && t.Cause == txn.CauseChip:
+		return sayings["card_declined"]
+	case t.State == txn.StateConfirmed && t.Kind.HandsOver() && t.Left() < t.Taken():
 		return sayFollowed(t)
 	case t.State == txn.StateConfirmed && t.Kind == iso8583.PreAuth:
 		return sayings["held"]
@@ -73,6 +79,40 @@ func sayFollowed(t *txn.Transaction) client.Say {
 		return sayings["given_back"]
 	default:
 		return sayings["given_back_in_part"]
+	}
+}
+
+// sayPartial tells what is paid, and what is still to pay.
+func sayPartial(t *txn.Transaction) client.Say {
+	paid := iso8583.Amount{Minor: t.Taken(), Currency: t.Currency}
+	rest := iso8583.Amount{Minor: t.Minor - t.Taken(), Currency: t.Currency}
+	switch {
+	case t.Kind == iso8583.PreAuth && t.State == txn.StateConfirmed:
+		return client.Say{
+			Cashier: text(
+				fmt.Sprintf("Held: %s, of %s. Complete it or let it go later.", paid, t.Amount()),
+				fmt.Sprintf("预授权成功 %s（申请 %s），之后完成或撤销。", paid, t.Amount())),
+			Cardholder: text(
+				fmt.Sprintf("%s is held on your card, not charged.", paid),
+				fmt.Sprintf("预授权成功，已冻结 %s，未扣款。", paid)),
+		}
+	case t.State == txn.StateApproved:
+		return client.Say{
+			Cashier: text(
+				fmt.Sprintf("The bank approves %s only; %s would still be to pay. Ask the customer: confirm with that amount, or cancel.", paid, rest),
+				fmt.Sprintf("银行仅批准 %s，尚差 %s。请询问顾客是否接受：接受则按此金额确认，否则取消。", paid, rest)),
+			Cardholder: text(
+				fmt.Sprintf("Only %s was approved. Do you want to pay it so?", paid),
+				fmt.Sprintf("仅批准 %s，是否接受？", paid)),
+		}
+	}
+	return client.Say{
+		Cashier: text(
+			fmt.Sprintf("Paid: %s. Still to pay: %s, as another part of the sale. Hand over nothing before all is paid.", paid, rest),
+			fmt.Sprintf("已支付 %s，尚需支付 %s，请另行收取余额，收齐前请勿交付商品。", paid, rest)),
+		Cardholder: text(
+			fmt.Sprintf("Paid: %s. Still to pay: %s.", paid, rest),
+			fmt.Sprintf("已支付 %s，尚需支付 %s。", paid, rest)),
 	}
 }
 
@@ -130,6 +170,10 @@ var sayings = map[string]client.Say{
 	"reversing": {
 		Cashier:    text("Not paid. If the bank took money it is being returned by itself. Hand over nothing; you may charge again.", "未成功。若已扣款将自动冲正退回。请勿交付商品，可以重新收款。"),
 		Cardholder: text("Payment not made. Anything taken is returned automatically.", "支付未成功，如已扣款将自动退回。"),
+	},
+	"card_declined": {
+		Cashier:    text("Not paid: the card declined, or was taken out too soon. The amount is being returned by itself. Hand over nothing; you may charge again.", "未成功：卡片拒绝或过早拔卡，已自动冲正。请勿交付商品，可以重新收款。"),
+		Cardholder: text("Payment not made: your card declined. Anything taken is returned automatically.", "支付未成功：卡片拒绝，如已扣款将自动退回。"),
 	},
 	"reversing_escalated": {
 		Cashier:    text("Not paid. The bank has not confirmed the return of the money yet: a person has been called to see to it.", "未成功。银行尚未确认退款，已通知人工处理。"),

@@ -235,15 +235,17 @@ func (s *api) complete(b *txn.Begin, body *client.Begin) *client.Problem {
 	}
 	var err error
 	if b.Digest, err = s.agent.journal.KeyedHash("request", fingerprint(body)); err == nil {
-		b.CardHash, err = s.agent.journal.KeyedHash("pan", []byte(b.Card.PAN.Reveal()))
+		b.CardHash, err = s.agent.cardHash(b.Card)
 	}
 	if err != nil {
 		return newProblem(codeStopping)
 	}
-	if acq, err := s.agent.acquirerOf(b.TID); err == nil {
-		b.Route = acq.preferred()
+	acq, err := s.agent.acquirerOf(b.TID)
+	if err != nil {
+		return nil // the core refuses an unknown terminal
 	}
-	return nil
+	b.Route = acq.preferred()
+	return acq.fitCard(b.Card)
 }
 
 // fromOriginal fills in what a follow-up may leave out: the currency, a void's
@@ -260,7 +262,7 @@ func (s *api) fromOriginal(b *txn.Begin) *client.Problem {
 		b.Amount.Currency = o.Currency
 	}
 	if b.Amount.Minor == 0 && wholeOriginal(b.Type) {
-		b.Amount.Minor = o.Minor
+		b.Amount.Minor = o.Taken()
 	}
 	if b.Card == nil {
 		if b.Card, err = s.agent.unseal(b.Original); err != nil {
@@ -271,10 +273,18 @@ func (s *api) fromOriginal(b *txn.Begin) *client.Problem {
 }
 
 func (s *api) confirm(r *http.Request, w http.ResponseWriter) *client.Problem {
-	// It says nothing yet. What it does say must not be committed unread.
-	p := readOptional(w, r, &struct{}{})
+	// What it says must not be committed unread.
+	var body client.Confirm
+	if p := readOptional(w, r, &body); p != nil {
+		return p
+	}
+	ev, p := parseConfirm(&body)
+	if p == nil {
+		p = s.noNumber(r, &ev)
+	}
 	return s.verb(r, w, p, func(req uint64, uuid string) txn.Event {
-		return txn.Confirm{Req: req, UUID: uuid}
+		ev.Req, ev.UUID = req, uuid
+		return ev
 	})
 }
 

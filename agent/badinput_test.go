@@ -162,6 +162,20 @@ func (l *lab) with(key, value string) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
+// chip is card data with chip data, as raw JSON.
+func chip(emv string) string {
+	return `{"pan":"` + testPAN + `","entry_mode":"051","emv":"` + emv + `"}`
+}
+
+func handle(data, masked, token string) string {
+	return fmt.Sprintf(`{"handle":{"data":%q,"ksn":"FFFF9876543210E00001","masked":%q,"token":%q}}`, data, masked, token)
+}
+
+// balance is the body of a balance inquiry with something added.
+func (l *lab) balance(more string) string {
+	return fmt.Sprintf(`{"type":"balance","terminal":%q,"epoch":%d,"currency":"CNY","card":{"pan":%q},%s}`, testTID, l.epoch, testPAN, more)
+}
+
 // Issue 2, "Bad input": each a clear problem+json with its code and retry, and
 // nothing journaled.
 func TestBadInput(t *testing.T) {
@@ -243,6 +257,26 @@ func badInput(s *scene) []problemCase {
 		field("track 2", "card.track2", `";4111111111111111=30121010000012300?"`, "card.track2"),
 		field("track 2 too long", "card.track2", `"4111111111111111=301210100000123001234"`, "card.track2"),
 		field("PIN block", "card.pin_block", `"1234"`, "card.pin_block"),
+		field("track 2 of another card", "card.track2", `"6228480000000000000=3012"`, "card.track2"),
+		field("expiry that is not the track's", "card", `{"track2":"`+testTrack+`","expiry":"3011"}`, "card.expiry"),
+		field("chip entry without chip data", "card.entry_mode", `"051"`, "card.emv"),
+		field("chip data of no chip entry", "card.emv", `"9F2608A1A2A3A4A5A6A7A8"`, "card.entry_mode"),
+		field("chip data that are no hexadecimal", "card", chip(testPAN+"x"), "card.emv"),
+		field("chip data cut short", "card", chip("9F2608A1A2"), "card.emv"),
+		field("chip data of indefinite length", "card", chip("70809F26"), "card.emv"),
+		field("chip data nested without end", "card", chip(strings.Repeat("7002", 6)), "card.emv"),
+		field("chip data with a tag twice", "card", chip(chipSent+"95050000000000"), "card.emv"),
+		field("chip data with a cryptogram of no length", "card", chip("9F2600"), "card.emv"),
+		field("chip data with nothing for the acquirer", "card", chip("5F200141"), "card.emv"),
+		field("chip data too long for DE 55", "card", chip(chipSent+"9F6E8200C8"+strings.Repeat("00", 200)), "card.emv"),
+		field("chip data beyond all bounds", "card", chip(strings.Repeat("00", 1025)), "card.emv"),
+		field("chip data that hold the number where it is kept", "card", chip("8408"+testPAN+chipKept), "card.emv"),
+		field("handle and number", "card.handle", `{"data":"00","ksn":"FFFF9876543210E00001","masked":"`+testMasked+`","token":"12345678"}`, "card.handle"),
+		field("handle without data", "card", handle("", testMasked, "12345678"), "card.handle.data"),
+		field("handle with a masked number that is not", "card", handle("00", testPAN, "12345678"), "card.handle.masked"),
+		field("handle without a token", "card", handle("00", testMasked, ""), "card.handle.token"),
+		field("partial", "partial", `"maybe"`, "partial"),
+		{"partial of a balance", "PUT", fresh(), s.balance(`"partial":"accept"`), 422, "bad_field", client.RetryNewID, "partial"},
 
 		body("nothing", ""),
 		body("no JSON", "sale=5"),
@@ -283,6 +317,13 @@ func badInput(s *scene) []problemCase {
 		verb("confirm of the declined", s.declined, "confirm", "", "not_approved", client.RetryNever),
 		verb("confirm of the reversed", s.reversed, "confirm", "", "not_approved", client.RetryNever),
 		verb("confirm of what is being reversed", s.reversing, "confirm", "{}", "being_reversed", client.RetryNever),
+		verb("confirm of another amount", s.approved, "confirm", `{"amount":99}`, "amount_not_agreed", client.RetryPoll),
+		verb("confirm with a chip's word where there was none", s.approved, "confirm", `{"chip":{"9F27":"00"}}`, "chip_unexpected", client.RetryPoll),
+		named(verb("confirm of a negative amount", s.approved, "confirm", `{"amount":-1}`, "bad_field", client.RetryNewID), "amount"),
+		named(verb("confirm with a chip that says nothing", s.approved, "confirm", `{"chip":{}}`, "bad_field", client.RetryNewID), "chip.9F27"),
+		named(verb("confirm with a TC that is missing", s.approved, "confirm", `{"chip":{"9F27":"40","95":"0000000000"}}`, "bad_field", client.RetryNewID), "chip.9F26"),
+		named(verb("confirm with a verdict too long", s.approved, "confirm", `{"chip":{"9F27":"4040"}}`, "bad_field", client.RetryNewID), "chip.9F27"),
+		named(verb("confirm with scripts too long", s.approved, "confirm", `{"chip":{"9F27":"00","scripts":"`+strings.Repeat("00", 51)+`"}}`, "bad_field", client.RetryNewID), "chip.scripts"),
 		verb("cancel of the unknown", unknown, "cancel", `{"reason":"customer"}`, "not_found", client.RetrySameID),
 		verb("cancel of the confirmed", s.confirmed, "cancel", `{"reason":"customer"}`, "already_confirmed", client.RetryNever),
 		named(verb("cancel for no reason", s.approved, "cancel", `{}`, "bad_field", client.RetryNewID), "reason"),
@@ -435,6 +476,10 @@ func TestEveryProblemIsProvoked(t *testing.T) {
 		"above_original":     "TestRefundsNeverExceedTheSale",
 		"unsupported_type":   "txn: TestBeginNeedsADialect",
 		"invalid":            "the core's own, for what the shell has refused as bad_field",
+
+		"chip_verdict_missing": "TestChipSale",
+		"taken_as_cancel":      "TestC27CardDeclines",
+		"handle_unsupported":   "TestCardHandleUnsupported",
 	}
 	var codes []string
 	bubble(t, func(l *lab) {

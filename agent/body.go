@@ -156,17 +156,11 @@ const (
 	maxSale = 64
 	maxPart = 16
 	maxNote = 500
-
-	maxTrack2 = 37 // DE 35; ISO/IEC 7813 without sentinels and check character
 )
 
 var (
 	reference = regexp.MustCompile(`^[0-9A-Za-z._:#-]*$`)
 	authCode  = regexp.MustCompile(`^[0-9A-Za-z]{6}$`)
-	expiry    = regexp.MustCompile(`^[0-9]{2}(0[1-9]|1[0-2])$`)
-	entryMode = regexp.MustCompile(`^[0-9]{3}$`)
-	track2    = regexp.MustCompile(`^[0-9]{12,19}[=D][0-9]{4,24}$`) // and maxTrack2
-	pinBlock  = regexp.MustCompile(`^[0-9A-Fa-f]{16}$`)
 )
 
 // parseBegin turns a body into the core's event, or says which field is wrong
@@ -205,6 +199,10 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 		return zero, badField("sale", "this holds a card number: card data goes into card and nowhere else")
 	case holdsPAN(b.Part, b.Card.PAN):
 		return zero, badField("part", "this holds a card number: card data goes into card and nowhere else")
+	case b.Partial != "" && b.Partial != partialAccept && b.Partial != partialRefuse:
+		return zero, badField("partial", "want %s or %s", partialAccept, partialRefuse)
+	case b.Partial == partialAccept && !b.Type.NeedsConfirmation():
+		return zero, badField("partial", "leave it out: a %s is approved whole or not at all", b.Type)
 	case b.Epoch == 0:
 		return zero, badField("epoch", "want the epoch in which the UUID was minted: GET /v1/health says it")
 	}
@@ -215,12 +213,15 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 		UUID: uuid, Epoch: b.Epoch, TID: b.Terminal, Type: b.Type, Original: b.Original,
 		Amount: iso8583.Amount{Minor: b.Amount, Currency: currency}, Sale: b.Sale, Part: b.Part,
 		Approval: b.AuthCode,
+		Partial:  b.Partial == partialAccept,
 	}
 	if follows && b.Card == (client.Card{}) {
 		return out, nil // the original's, out of the journal
 	}
-	card, p := parseCard(&b.Card)
-	out.Card = card
+	var p *client.Problem
+	if out.Card, p = parseCard(&b.Card); p == nil {
+		p = parseEMV(&b.Card, &out)
+	}
 	return out, p
 }
 
@@ -257,30 +258,6 @@ func onlyDigits(r rune) rune {
 	return r
 }
 
-func parseCard(c *client.Card) (*iso8583.Card, *client.Problem) {
-	pan, err := iso8583.ParsePAN(c.PAN)
-	switch {
-	case err != nil:
-		return nil, badField("card.pan", "%v", err)
-	case c.Expiry != "" && !expiry.MatchString(c.Expiry):
-		return nil, badField("card.expiry", "want YYMM")
-	case c.EntryMode != "" && !entryMode.MatchString(c.EntryMode):
-		return nil, badField("card.entry_mode", "want the three digits of DE 22")
-	case c.Track2 != "" && (len(c.Track2) > maxTrack2 || !track2.MatchString(c.Track2)):
-		return nil, badField("card.track2", "want the card number, = or D, and further digits, %d characters in all, without sentinels", maxTrack2)
-	case c.PINBlock != "" && !pinBlock.MatchString(c.PINBlock):
-		return nil, badField("card.pin_block", "want 16 hexadecimal digits")
-	}
-	card := &iso8583.Card{
-		PAN: pan, Expiry: c.Expiry, EntryMode: c.EntryMode,
-		Track2: iso8583.NewSecret(c.Track2), PINBlock: iso8583.NewSecret(strings.ToUpper(c.PINBlock)),
-	}
-	if card.EntryMode == "" {
-		card.EntryMode = "012" // keyed, without a PIN
-	}
-	return card, nil
-}
-
 // fingerprint is what makes two bodies the same: every field, card included,
 // in one order. It is hashed under the journal's key before anybody keeps it.
 func fingerprint(b *client.Begin) []byte {
@@ -301,10 +278,10 @@ func parseDelivered(s string) (txn.Delivered, *client.Problem) {
 
 func parseReason(s string) (txn.CancelReason, *client.Problem) {
 	switch r := txn.CancelReason(s); r {
-	case txn.CancelCustomer, txn.CancelCardDeclined, txn.CancelCardRemoved, txn.CancelSignature, txn.CancelPrinter:
+	case txn.CancelCustomer, txn.CancelCardDeclined, txn.CancelCardRemoved, txn.CancelSignature, txn.CancelPrinter, txn.CancelPartialRefused:
 		return r, nil
 	}
-	return "", badField("reason", "want customer, card_declined, card_removed, signature or printer")
+	return "", badField("reason", "want customer, card_declined, card_removed, signature, printer or partial_refused")
 }
 
 func parseResolve(r *client.Resolve) (txn.Resolve, *client.Problem) {

@@ -60,7 +60,7 @@ func (a *Agent) loop(ctx context.Context) error {
 
 // intentBytes is what the journal is asked to have room for before an intent:
 // the intent and everything that may follow it.
-const intentBytes = 4096
+const intentBytes = 8192
 
 // Refusals of the shell, beside those of the core.
 const (

@@ -27,6 +27,8 @@ const (
 	codeForbidden    txn.Code = "operators_only"
 	codeStopping     txn.Code = "stopping"
 	codeTimedOut     txn.Code = "no_answer_in_time"
+
+	codeHandleUnsupported txn.Code = "handle_unsupported"
 )
 
 // problems is the registry of what can go wrong: the only place where a code
@@ -73,10 +75,17 @@ var problems = map[txn.Code]problem{
 	txn.NotApproved:     {http.StatusConflict, client.RetryNever, "there is no approval to confirm"},
 	txn.BeingReversed:   {http.StatusConflict, client.RetryNever, "too late: the transaction is being reversed"},
 	txn.Committed:       {http.StatusConflict, client.RetryNever, "the transaction is confirmed: void it instead"},
-	txn.NotConfirmed:    {http.StatusConflict, client.RetryPoll, "nothing may have been shown: the transaction is not final"},
-	txn.Unsuitable:      {http.StatusConflict, client.RetryNever, "the transaction's state does not allow this"},
-	txn.ParkFirst:       {http.StatusConflict, client.RetrySameID, "reversals are still being sent: park it first"},
-	txn.TooEarly:        {http.StatusConflict, client.RetryPoll, "a reversal that was sent may still reach the host: wait for a message's longest lifetime"},
+	txn.TakenAsCancel:   {http.StatusConflict, client.RetryNever, "the card declined: this was taken as a cancel, and the transaction is being reversed"},
+
+	txn.ChipVerdictMissing: {http.StatusConflict, client.RetryPoll, "a chip is in the reader: confirm with what its second GENERATE AC gave, or cancel"},
+	txn.ChipUnexpected:     {http.StatusConflict, client.RetryPoll, "no chip was read for this transaction: confirm without a verdict, if it is the one that is meant"},
+	txn.AmountNotAgreed:    {http.StatusConflict, client.RetryPoll, "this is not the amount that was approved: confirm with approved_amount once the customer agreed to it, or cancel"},
+	codeHandleUnsupported:  {http.StatusUnprocessableEntity, client.RetryNewID, "the acquirer's dialect cannot carry this card handle"},
+
+	txn.NotConfirmed: {http.StatusConflict, client.RetryPoll, "nothing may have been shown: the transaction is not final"},
+	txn.Unsuitable:   {http.StatusConflict, client.RetryNever, "the transaction's state does not allow this"},
+	txn.ParkFirst:    {http.StatusConflict, client.RetrySameID, "reversals are still being sent: park it first"},
+	txn.TooEarly:     {http.StatusConflict, client.RetryPoll, "a reversal that was sent may still reach the host: wait for a message's longest lifetime"},
 }
 
 func (c problem) make(code txn.Code) *client.Problem {

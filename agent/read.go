@@ -150,6 +150,7 @@ func present(t *txn.Transaction) *client.Transaction {
 		UUID: t.UUID, Type: t.Kind, State: t.State.String(), Must: must(t),
 		Terminal: t.TID, STAN: t.STAN.String(), Epoch: t.Epoch,
 		Amount: t.Minor, Currency: t.Currency.Alpha(), Sale: t.Sale, Part: t.Part, PAN: t.PAN,
+		Approved: t.ApprovedMinor, Chip: presentChip(t),
 		ResponseCode: t.Code, RRN: t.RRN, AuthCode: t.AuthCode, Balance: t.Balance, Original: t.Original,
 		Cause: string(t.Cause), Inquiries: len(t.Asked), AdviceOwed: t.State == txn.StateAdvising, HoldDown: t.State == txn.StateReversing && t.Hold == txn.HoldWaiting,
 		LateApproval: t.LateApproval, Parked: t.Parked, Overridden: t.Overridden, Shown: string(t.Shown),

@@ -76,6 +76,17 @@ func (v *View) get(uuid string) (txn.Transaction, bool) {
 	return *t, true
 }
 
+// cardHash is the keyed hash of the card of the transaction that an answer
+// with this terminal and STAN is about, or "".
+func (v *View) cardHash(tid iso8583.TID, stan iso8583.STAN) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if t := v.machine.Get(v.machine.ByTrace(tid, stan)); t != nil {
+		return t.CardHash
+	}
+	return ""
+}
+
 // awaits takes note of what a transaction waits for, passed of its end.
 func (v *View) awaits(t txn.Timer) {
 	v.mu.Lock()

@@ -86,7 +86,7 @@ func (c *client) facts(kind iso8583.Kind, stan iso8583.STAN, minor int64) iso858
 		Amount: iso8583.Amount{Minor: minor, Currency: cny}, Transmission: "0928143011",
 		LocalTime: "223011", LocalDate: "0928", Reason: "68",
 		Original: iso8583.Original{MTI: "0200", STAN: stan, Transmission: "0928143011"},
-		Card:     &iso8583.Card{PAN: pan, Expiry: "3012", EntryMode: "051", Track2: iso8583.NewSecret(testPAN + "=3012")},
+		Card:     &iso8583.Card{PAN: pan, Expiry: "3012", EntryMode: "021", Track2: iso8583.NewSecret(testPAN + "=3012")},
 	}
 }
 

@@ -42,6 +42,7 @@ const (
 	WrongMTI      Action = "wrong_mti"      // [mti]
 	Missing39     Action = "missing_39"     // no response code
 	AnswerCode    Action = "answer_code"    // another response code than the ledger's [code]
+	BadChip       Action = "bad_chip"       // DE 55 that is no chip data
 
 	// The connection and the host.
 	Close   Action = "close"   // orderly close instead of an answer [when]
@@ -65,7 +66,7 @@ var params = map[Action][]string{
 	Decline: {"code!"}, Partial: {"amount!"}, Stall: {"after!"},
 	Silent: {}, DropResponse: {}, Late: {"after!"}, Twice: {}, Cut: {}, Garbage: {}, BadLength: {"length!"},
 	Trailing: {}, OtherSTAN: {}, OtherAmount: {"amount!"}, OtherTerminal: {}, OtherMID: {},
-	WrongMTI: {"mti"}, Missing39: {}, AnswerCode: {"code!"},
+	WrongMTI: {"mti"}, Missing39: {}, AnswerCode: {"code!"}, BadChip: {},
 	Close: {"when"}, Reset: {"when"}, Restart: {"when", "after", "forget"},
 }
 

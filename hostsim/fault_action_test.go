@@ -62,6 +62,7 @@ func TestFaultActions(t *testing.T) {
 		{"C8 zero amount", Fault{Action: OtherAmount, Amount: "zero"}, has(4, "000000000000"), []EntryView{approved}},
 		{"C8 missing amount", Fault{Action: OtherAmount, Amount: "missing"}, has(4, ""), []EntryView{approved}},
 		{"C8 different amount", Fault{Action: OtherAmount, Amount: "77"}, has(4, "000000000077"), []EntryView{approved}},
+		{"C27 chip data that are none, of a card without a chip", Fault{Action: BadChip}, has(55, ""), []EntryView{approved}},
 		{"C9 DE 39 missing", Fault{Action: Missing39}, has(39, ""), []EntryView{approved}},
 		{"close before", Fault{Action: Close, When: Before}, ends(errEOF), nil},
 		{"close after", Fault{Action: Close}, ends(errEOF), []EntryView{approved}},

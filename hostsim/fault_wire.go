@@ -29,6 +29,8 @@ func (f *Fault) distort(m *iso8583.Message) {
 		m.Set(39, "")
 	case AnswerCode:
 		m.Set(39, f.Code)
+	case BadChip:
+		spoilChip(m)
 	case Partial:
 		f.overstate(m)
 	}

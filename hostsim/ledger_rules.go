@@ -36,6 +36,7 @@ type Request struct {
 	Original Key
 	RRN      iso8583.RRN
 	AuthCode string
+	Chip     []iso8583.TLV // DE 55
 
 	// Decline, when set, declines with this code whatever the rules say: a
 	// scripted fault, or a card number that is none.

@@ -99,9 +99,15 @@ func requestOf(m *iso8583.Message) (Request, error) {
 			return Request{}, err
 		}
 	}
-	if _, err := iso8583.ParsePAN(m.Get(2)); err != nil {
+	if r.Chip, err = chipOf(m, r.Type); err != nil {
+		r.Decline = CodeFormat
+	}
+	if m.Has(deHandle) && !m.Has(2) {
+		r.PAN = handleName(m.Get(deHandle))
+	} else if _, err := iso8583.ParsePAN(m.Get(2)); err != nil {
 		r.Decline = CodeBadCard
-	} else if (r.Amount.Minor == 0) == r.Type.MovesMoney() {
+	}
+	if r.Decline == "" && (r.Amount.Minor == 0) == r.Type.MovesMoney() {
 		r.Decline = CodeBadAmount
 	}
 	return r, nil
@@ -114,6 +120,14 @@ func reversalOf(m *iso8583.Message) (Reversal, error) {
 		return Reversal{}, err
 	}
 	r := Reversal{Key: key, Type: typeByCode(key.MTI, m.Get(3)), PAN: m.Masked(2)}
+	if m.Has(deHandle) && !m.Has(2) {
+		r.PAN = handleName(m.Get(deHandle))
+	}
+	if m.Has(55) {
+		if _, err := iso8583.ParseTLVHex(m.Get(55)); err != nil {
+			return Reversal{}, errors.Join(errFormat, err)
+		}
+	}
 	if r.Amount, err = amountOf(m); err != nil {
 		return Reversal{}, err
 	}
@@ -170,5 +184,6 @@ func replyTo(m *iso8583.Message, v Verdict) *iso8583.Message {
 	if v.STAN != 0 {
 		r.Set(11, v.STAN.String())
 	}
+	r.Set(55, issuerAnswer(m, v.Code))
 	return r
 }

@@ -18,6 +18,10 @@ type Amount struct {
 // DE4 is the twelve digits of DE 4.
 func (a Amount) DE4() string { return fmt.Sprintf("%012d", a.Minor) }
 
+// DE95 is DE 95 (an42) of a reversal after which a remains: actual amount 12,
+// settlement amount 12, two fees of 9 (terminal-rules B2).
+func (a Amount) DE95() string { return a.DE4() + strings.Repeat("0", 30) }
+
 // ParseDE4 reads twelve digits; a sign or a space is an error.
 func ParseDE4(s string) (int64, error) {
 	if len(s) != 12 || !isDigits(s) {

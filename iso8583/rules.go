@@ -39,6 +39,8 @@ type Rules struct {
 	Inquiry  InquiryRules  `json:"inquiry,omitzero"` // absent: none
 	Advice   AdviceRules   `json:"advice,omitzero"`  // absent: none
 
+	Chip ChipRules `json:"chip,omitzero"`
+
 	// EpochMark is how the acquirer sees that an epoch began (R15).
 	EpochMark EpochMark `json:"epoch_mark,omitempty"`
 
@@ -104,6 +106,33 @@ type Reasons struct {
 
 	// MAC is for a response whose MAC is wrong; empty in a dialect without.
 	MAC string `json:"mac,omitempty"`
+}
+
+// ChipRules say what of the chip's data a reversal carries in DE 55. Which tags
+// a request carries decides nothing, and is the profile's wire part.
+type ChipRules struct {
+	// ReversalTags lists them, in order (row "Card declines after the host's
+	// 00"). None: no reversal has a DE 55.
+	ReversalTags []string `json:"reversal_tags,omitempty"`
+
+	// ReversalAlways sends them with every reversal of a chip transaction (B1,
+	// "55 subset") and not only where the card declined.
+	ReversalAlways bool `json:"reversal_always,omitempty"`
+}
+
+// Validate refuses tags that are not kept, since a restart could not send them.
+func (r *ChipRules) Validate() error {
+	seen := map[string]bool{}
+	for _, tag := range r.ReversalTags {
+		switch {
+		case !slices.Contains(KeptTags(), tag):
+			return fmt.Errorf("rules.chip.reversal_tags: tag %q is not among those that are kept: %v", tag, KeptTags())
+		case seen[tag]:
+			return fmt.Errorf("rules.chip.reversal_tags: tag %q is listed twice", tag)
+		}
+		seen[tag] = true
+	}
+	return nil
 }
 
 // Gate says what a terminal may start while it owes a reversal.
@@ -237,7 +266,7 @@ func (r *Rules) Validate() error {
 			return fmt.Errorf("rules.reversal.types: %q moves no money, so there is nothing to reverse", t)
 		}
 	}
-	for _, check := range []func() error{r.validateAdvice, r.validateInquiry} {
+	for _, check := range []func() error{r.validateAdvice, r.validateInquiry, r.Chip.Validate} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -111,6 +111,8 @@ type Facts struct {
 	RRN          RRN    // DE 37: of the original, in a request that follows one
 	AuthCode     string // DE 38: likewise, or what approved an offline sale
 	Reason       string // DE 39 of a reversal
+	ChipData     string // DE 55 of a reversal, hexadecimal; of a request it is the Card's
+	Remains      string // DE 95 of a reversal (an42), where something was approved in part
 
 	// Original is what DE 90 speaks of: the request that a reversal undoes or
 	// an inquiry asks about, or the transaction that a void, refund or completion follows. Zero: none.

@@ -78,6 +78,13 @@ func (c *Client) Confirm(ctx context.Context, uuid string) (*Transaction, error)
 	return get[Transaction](ctx, c, http.MethodPost, "/v1/transactions/"+uuid+"/confirm", nil)
 }
 
+// ConfirmWith is Confirm with the amount that the customer agreed to, or with
+// the card's word. A *Problem with the code taken_as_cancel says that the card
+// declined, and that the transaction is being reversed.
+func (c *Client) ConfirmWith(ctx context.Context, uuid string, b Confirm) (*Transaction, error) {
+	return get[Transaction](ctx, c, http.MethodPost, "/v1/transactions/"+uuid+"/confirm", b)
+}
+
 // Cancel undoes what is not confirmed.
 func (c *Client) Cancel(ctx context.Context, uuid, reason string) (*Transaction, error) {
 	return get[Transaction](ctx, c, http.MethodPost, "/v1/transactions/"+uuid+"/cancel", Cancel{Reason: reason})

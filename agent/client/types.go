@@ -29,22 +29,62 @@ type Begin struct {
 	// the card or a voice gave, where one was given.
 	AuthCode string `json:"auth_code,omitempty"`
 
+	// Partial is "accept" where an approval of less than Amount will do: the
+	// rest is then another part of the sale. "" and "refuse" have it reversed.
+	Partial string `json:"partial,omitempty"`
+
 	Card Card `json:"card"`
 }
 
 // Card is what was read from the card. It leaves the agent towards the host
-// only; no answer ever carries it.
+// only; no answer ever carries it. The card is a PAN, a track, or the handle of
+// a device that releases neither; chip data go with any of them.
 type Card struct {
-	PAN       string `json:"pan"`
-	Expiry    string `json:"expiry,omitempty"`     // YYMM
-	EntryMode string `json:"entry_mode,omitempty"` // DE 22, three digits
-	Track2    string `json:"track2,omitempty"`
-	PINBlock  string `json:"pin_block,omitempty"` // 16 hexadecimal digits
+	PAN       string  `json:"pan,omitempty"`
+	Expiry    string  `json:"expiry,omitempty"`     // YYMM
+	EntryMode string  `json:"entry_mode,omitempty"` // DE 22, three digits
+	Track2    string  `json:"track2,omitempty"`     // PAN and expiry may be left out then
+	PINBlock  string  `json:"pin_block,omitempty"`  // 16 hexadecimal digits
+	EMV       string  `json:"emv,omitempty"`        // the chip's data, BER-TLV in hexadecimal; entry_mode says how it was read
+	Handle    *Handle `json:"handle,omitempty"`
+}
+
+// Handle is a card number that the device has encrypted for the acquirer. Data
+// must be of the number alone, never of a track: it is kept, sealed, for a
+// reversal and a refund.
+type Handle struct {
+	Data   string `json:"data"`   // as the acquirer wants it
+	KSN    string `json:"ksn"`    // key serial number, hexadecimal
+	Masked string `json:"masked"` // first six and last four digits at most: 411111******1111
+	Token  string `json:"token"`  // the same for the same card, and no card number
+}
+
+// Confirm is the body of POST …/confirm; it may be empty where neither is
+// needed.
+type Confirm struct {
+	// Amount is what the customer agreed to, minor units; needed after a
+	// partial approval, and compared wherever it is given.
+	Amount int64 `json:"amount,omitempty"`
+	// Chip is the card's word, needed of a contact chip.
+	Chip *ChipResult `json:"chip,omitempty"`
+}
+
+// ChipResult is what the second GENERATE AC gave, each tag's value in
+// hexadecimal. A 9F27 that is of no TC is a cancel.
+type ChipResult struct {
+	CID     string `json:"9F27"`
+	AC      string `json:"9F26,omitempty"` // of a TC it is needed, and TVR
+	IAD     string `json:"9F10,omitempty"`
+	TVR     string `json:"95,omitempty"`
+	TSI     string `json:"9B,omitempty"`
+	ATC     string `json:"9F36,omitempty"`
+	CVM     string `json:"9F34,omitempty"`
+	Scripts string `json:"scripts,omitempty"` // the issuer scripts' results
 }
 
 // Cancel is the body of POST …/cancel.
 type Cancel struct {
-	Reason string `json:"reason"` // customer, card_declined, card_removed, signature, printer
+	Reason string `json:"reason"` // customer, card_declined, card_removed, signature, printer, partial_refused
 }
 
 // Shown is the body of POST …/shown.
@@ -90,6 +130,7 @@ type Transaction struct {
 	STAN         string       `json:"stan"`
 	Epoch        uint64       `json:"epoch"`
 	Amount       int64        `json:"amount"`
+	Approved     int64        `json:"approved_amount,omitempty"` // where the host approved less than amount
 	Currency     string       `json:"currency"`
 	Sale         string       `json:"sale"`
 	Part         string       `json:"part,omitempty"`
@@ -97,7 +138,8 @@ type Transaction struct {
 	ResponseCode string       `json:"response_code,omitempty"`
 	RRN          iso8583.RRN  `json:"rrn,omitempty"`
 	AuthCode     string       `json:"auth_code,omitempty"`
-	Balance      string       `json:"balance,omitempty"`  // DE 54
+	Balance      string       `json:"balance,omitempty"` // DE 54
+	Chip         *Chip        `json:"chip,omitempty"`
 	Original     string       `json:"original,omitempty"` // what it follows
 	Left         int64        `json:"left,omitempty"`     // of a confirmed one: still to be given back, completed or let go
 	Follows      []Follow     `json:"follows,omitempty"`
@@ -118,6 +160,19 @@ type Transaction struct {
 	Warning      string       `json:"warning,omitempty"`  // of a request that was accepted all the same
 	Other        string       `json:"other,omitempty"`    // the transaction that the warning is about
 	Timeline     []Moment     `json:"timeline,omitempty"` // with ?timeline=1
+}
+
+// Chip is what the card needs of the host's answer, and what is kept of what
+// the card said. Values are hexadecimal.
+type Chip struct {
+	Read    string   `json:"read"` // contact, contactless
+	ARC     string   `json:"8A,omitempty"`
+	Issuer  string   `json:"91,omitempty"`
+	Script1 []string `json:"71,omitempty"` // whole templates, tag and length included
+	Script2 []string `json:"72,omitempty"`
+
+	Evidence map[string]string `json:"evidence,omitempty"` // kept for a chargeback, by tag
+	Scripts  string            `json:"scripts,omitempty"`  // the issuer scripts' results
 }
 
 // Wait is what an open transaction waits for, and until when. At its end the

@@ -97,11 +97,14 @@ func (t *Transaction) apply(r Record) {
 	case *Approved:
 		t.State = StateApproved
 		t.Code, t.RRN, t.AuthCode, t.Balance = r.Code, r.RRN, r.AuthCode, r.Balance
+		t.IssuerData, t.ApprovedMinor = r.ChipData, r.Minor
 	case *Declined:
 		t.State, t.Final = StateDeclined, r.At
-		t.Code, t.RRN = r.Code, r.RRN
+		t.Code, t.RRN, t.IssuerData = r.Code, r.RRN, r.ChipData
 	case *NotSent:
 		t.State, t.Final = StateNotSent, r.At
+	case *ChipResult:
+		t.CID, t.ResultEMV, t.Scripts = r.CID, r.EMV, r.Scripts
 	case *Confirmed:
 		t.State, t.Confirmed, t.Final, t.Stuck = StateConfirmed, r.At, r.At, false
 	case *Failed:
@@ -159,7 +162,7 @@ func (t *Transaction) applyReversal(r Record) {
 	switch r := r.(type) {
 	case *Reversing:
 		t.State = StateReversing
-		t.Cause, t.Reason, t.Answered = r.Cause, r.Reason, r.Answered
+		t.Cause, t.Reason, t.Answered, t.ReversalEMV = r.Cause, r.Reason, r.Answered, r.ChipData
 	case *Attempt:
 		if r.Series != t.Series {
 			t.Hold, t.SentAttempt = HoldOver, 0

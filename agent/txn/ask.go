@@ -2,28 +2,16 @@ package txn
 
 // What the payment application and the operator ask for.
 
-// confirm is the commit point (R4): durable before it is acknowledged.
-func confirm(s *step, t *Transaction, ev Event) {
-	if t.Stuck {
-		s.answer(ev.(Confirm).Req, t.UUID, Unsuitable) // a person decides
-		return
-	}
-	s.record(t.UUID, &Confirmed{})
-	s.wait(t).Paid = s.now.Boot
-	s.arm(t, waitShown, s.rules(t).ShownTimeout)
-	s.answer(ev.(Confirm).Req, t.UUID, OK)
-}
-
-func confirmAgain(s *step, t *Transaction, ev Event) { s.answer(ev.(Confirm).Req, t.UUID, OK) }
-
 func confirmEarly(s *step, t *Transaction, ev Event) { s.answer(ev.(Confirm).Req, t.UUID, NotDecided) }
 
 func confirmLate(s *step, t *Transaction, ev Event) {
-	s.answer(ev.(Confirm).Req, t.UUID, BeingReversed)
+	e := ev.(Confirm)
+	s.answer(e.Req, t.UUID, declinedAgain(t, &e, BeingReversed))
 }
 
 func confirmNothing(s *step, t *Transaction, ev Event) {
-	s.answer(ev.(Confirm).Req, t.UUID, NotApproved)
+	e := ev.(Confirm)
+	s.answer(e.Req, t.UUID, declinedAgain(t, &e, NotApproved))
 }
 
 // cancel undoes what is not confirmed.
@@ -34,8 +22,13 @@ func cancel(s *step, t *Transaction, ev Event) {
 		return
 	}
 	cause := CauseCancelled
-	if e.Reason == CancelCardDeclined || e.Reason == CancelCardRemoved {
+	switch e.Reason {
+	case CancelCardDeclined, CancelCardRemoved:
 		cause = CauseChip
+	case CancelPartialRefused:
+		if t.ApprovedMinor != 0 { // else nothing was approved yet, and the request may still be on its way
+			cause = CausePartial
+		}
 	}
 	s.reverse(t, cause)
 	s.answer(e.Req, t.UUID, OK)

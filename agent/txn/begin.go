@@ -58,6 +58,7 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 		!e.Type.Valid(), e.Card == nil,
 		e.Type.HandsOver() == (e.Sale == ""), e.Sale == "" && e.Part != "",
 		e.Approval != "" && e.Type != iso8583.Offline,
+		e.Partial && !e.Type.NeedsConfirmation(),
 		(e.Type.Originals() != nil) == (e.Original == ""),
 		e.Amount.Minor < 0 || e.Amount.Minor > iso8583.MaxMinor,
 		(e.Amount.Minor == 0) == e.Type.MovesMoney(),
@@ -140,9 +141,9 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 		return OriginalInDoubt, e.Original
 	case o.Busy() != "":
 		return OriginalBusy, o.Busy()
-	case o.Left() == 0, e.Type != iso8583.Refund && o.Left() != o.Minor:
+	case o.Left() == 0, e.Type != iso8583.Refund && o.Left() != o.Taken():
 		return OriginalUsed, e.Original
-	case e.Amount.Minor > o.Left(), (e.Type == iso8583.Void || e.Type == iso8583.PreAuthVoid) && e.Amount.Minor != o.Minor:
+	case e.Amount.Minor > o.Left(), (e.Type == iso8583.Void || e.Type == iso8583.PreAuthVoid) && e.Amount.Minor != o.Taken():
 		return AboveOriginal, e.Original
 	}
 	return "", ""
@@ -178,10 +179,10 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Kind: e.Type, TID: e.TID, MID: term.MID, STAN: stan, Epoch: s.m.epoch,
 		Minor: e.Amount.Minor, Currency: e.Amount.Currency,
 		Sale: e.Sale, Part: e.Part, Digest: e.Digest,
-		PAN: e.Card.PAN.Masked(), CardHash: e.CardHash,
+		PAN: e.Card.Masked(), CardHash: e.CardHash,
 		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
 		Rules: term.hash, Route: e.Route, Original: e.Original, Address: term.address(e.Route),
-		Approval: e.Approval, Card: e.Card,
+		Approval: e.Approval, Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]
 	s.lock(t)

@@ -13,6 +13,7 @@ const (
 	CausePartial       Cause = "partial_refused"
 	CauseCancelled     Cause = "cancelled"
 	CauseChip          Cause = "card_declined"
+	CauseChipData      Cause = "chip_unreadable"
 	CauseUnbelievable  Cause = "unbelievable"
 	CauseContradiction Cause = "contradiction"
 )
@@ -50,9 +51,10 @@ var causes = []causeInfo{
 	{CauseUnconfirmed, "approved, and the application did not confirm in time", "", "R9"},
 	{CauseRestart, "the agent restarted while the host's answer was open", "", "R1: a request is never sent again"},
 	{CauseIndeterminate, "the host's answer says neither yes nor no", "", "A: Response codes of the request"},
-	{CausePartial, "the host approved a part of the amount only", "", "A: Partial approval refused"},
+	{CausePartial, "the host approved a part of the amount only, and that is not what was wanted", "", "A: Partial approval refused"},
 	{CauseCancelled, "the application cancelled", "", "R8: not confirmed, so it can be undone"},
 	{CauseChip, "the card declined after the host's approval, or was removed", "", "A: Card declines after the host's 00"},
+	{CauseChipData, "the chip data of the host's approval cannot be read, and the card waits for them", "", "A: Reason, UnionPay DE 39 of the 0400"},
 	{CauseUnbelievable, "amount or currency of the host's answer is not what was asked; it is being reversed",
 		"Ask the acquirer what it holds under this STAN: the amount debited, and whether the reversal took all of it back.",
 		"A: When a response is accepted"},

@@ -181,6 +181,9 @@ func (r *Intent) fields(c *coder) {
 	str(c, 20, &r.Original)
 	str(c, 21, &r.Address)
 	str(c, 22, &r.Approval)
+	str(c, 27, &r.Chip)
+	str(c, 28, &r.EMV)
+	c.bool(29, &r.Partial)
 }
 
 func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route); str(c, 3, &r.Address) }
@@ -191,9 +194,15 @@ func (r *Approved) fields(c *coder) {
 	str(c, 4, &r.AuthCode)
 	num(c, 5, &r.Route)
 	str(c, 6, &r.Balance)
+	str(c, 7, &r.ChipData)
+	c.int64(8, &r.Minor)
 }
 
-func (r *Declined) fields(c *coder) { str(c, 2, &r.Code); str(c, 3, &r.RRN) }
+func (r *Declined) fields(c *coder) {
+	str(c, 2, &r.Code)
+	str(c, 3, &r.RRN)
+	str(c, 4, &r.ChipData)
+}
 
 func (r *NotSent) fields(*coder) {}
 
@@ -217,6 +226,7 @@ func (r *Reversing) fields(c *coder) {
 	str(c, 2, &r.Cause)
 	str(c, 3, &r.Reason)
 	c.bool(4, &r.Answered)
+	str(c, 5, &r.ChipData)
 }
 
 func (r *Attempt) fields(c *coder) {

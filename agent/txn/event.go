@@ -47,12 +47,16 @@ type Begin struct {
 	CardHash string // keyed hash of the PAN
 	Route    int    // the address to try first
 	Card     *iso8583.Card
+	EMV      string // what is kept of the card's chip data, hexadecimal (iso8583.Keep)
+	Partial  bool   // an approval of less than Amount is accepted
 }
 
 // Confirm is the application's "I am about to show this".
 type Confirm struct {
-	Req  uint64
-	UUID string
+	Req    uint64
+	UUID   string
+	Amount int64       // what the customer agreed to, minor units; 0: not said
+	Chip   ChipVerdict // of a chip in the reader
 }
 
 // Cancel asks for an unconfirmed transaction to be undone.
@@ -72,6 +76,8 @@ const (
 	CancelCardRemoved  CancelReason = "card_removed"
 	CancelSignature    CancelReason = "signature"
 	CancelPrinter      CancelReason = "printer"
+
+	CancelPartialRefused CancelReason = "partial_refused"
 )
 
 // Shown says what became of the screen that the application showed.
@@ -172,6 +178,8 @@ type Response struct {
 	AuthCode     string       // DE 38
 	Balance      string       // DE 54
 	Original     string       // DE 90
+	ChipData     string       // of DE 55, what the card needs (iso8583.IssuerData)
+	BadChip      bool         // DE 55 is there and is no chip data
 	Text         string       // the message, masked, for the record
 }
 

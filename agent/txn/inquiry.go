@@ -265,7 +265,7 @@ func (s *step) inquiryAnswer(t *Transaction, ev Event, f Found, late bool) {
 func foundApproved(s *step, t *Transaction, ev Event) {
 	s.inquiryAnswer(t, ev, FoundApproved, t.Stuck)
 	if e := ev.(Response); !t.Stuck {
-		s.approve(t, &e)
+		s.approve(t, &e, 0)
 	}
 }
 

@@ -53,6 +53,12 @@ func (m *Machine) Epoch() uint64 { return m.epoch }
 // change it.
 func (m *Machine) Get(uuid string) *Transaction { return m.hot[uuid] }
 
+// ByTrace is the UUID of the latest transaction in memory with this terminal
+// and STAN, or "".
+func (m *Machine) ByTrace(tid iso8583.TID, stan iso8583.STAN) string {
+	return m.bySTAN[STANKey(tid, stan)]
+}
+
 // Open lists the transactions that are not settled, in the order of their
 // intents: what is recovered after a start.
 func (m *Machine) Open() []string { return slices.Clone(m.open) }

@@ -17,6 +17,12 @@ func (l *lab) describe(r Record) string {
 		if r.Sale == "" {
 			of = strings.TrimSuffix(" of "+r.Original, " of ")
 		}
+		if r.Chip != "" {
+			of += fmt.Sprintf(", chip %s %s", r.Chip, r.EMV)
+		}
+		if r.Partial {
+			of += ", a part will do"
+		}
 		return fmt.Sprintf("intent %s: %s %s TID %s STAN %s DE 7 %s DE 12/13 %s %s/%d address %d%s",
 			r.UUID, r.Kind, iso8583.Amount{Minor: r.Minor, Currency: r.Currency}, r.TID, r.STAN,
 			r.Transmission, r.LocalTime, r.LocalDate, r.Year, r.Route, of)
@@ -78,6 +84,12 @@ func (l *lab) message(o Outbound) string {
 	if f.RRN != "" || f.AuthCode != "" {
 		s += fmt.Sprintf(" DE 37 %s DE 38 %s", f.RRN, f.AuthCode)
 	}
+	if f.ChipData != "" {
+		s += " DE 55 " + f.ChipData
+	}
+	if f.Remains != "" {
+		s += " DE 95 " + f.Remains
+	}
 	return s + fmt.Sprintf(" (attempt %d)", o.Attempt)
 }
 
@@ -116,6 +128,8 @@ func (l *lab) state(t *Transaction) string {
 	add(t.Hold == HoldWaiting && t.State == StateReversing, "hold-down")
 	add(t.Hold == HoldOver && t.State == StateReversing, "after the hold-down")
 	add(t.Balance != "", "balance %s", t.Balance)
+	add(t.ApprovedMinor != 0, "approved %s", iso8583.Amount{Minor: t.ApprovedMinor, Currency: t.Currency})
+	add(t.IssuerData != "", "for the card %s", t.IssuerData)
 	add(len(t.Follows) > 0, "left %s", iso8583.Amount{Minor: t.Left(), Currency: t.Currency})
 	add(t.Busy() != "", "LOCKED by %s", t.Busy())
 	add(t.Shown != "", "shown %s", t.Shown)

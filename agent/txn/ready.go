@@ -103,8 +103,13 @@ const (
 	NotApproved   Code = "not_approved"      // confirm: declined, reversed or never sent
 	BeingReversed Code = "being_reversed"    // confirm: too late; and the warning of a new attempt
 	Committed     Code = "already_confirmed" // cancel: void it instead
-	NotConfirmed  Code = "not_confirmed"     // shown: nothing was approved
-	Unsuitable    Code = "unsuitable_state"  // resolve: the verb does not fit the state
-	ParkFirst     Code = "park_first"        // resolve: reversals are still being sent
-	TooEarly      Code = "too_early"         // resolve: a sent reversal may still arrive
+	TakenAsCancel Code = "taken_as_cancel"   // confirm: the card declined, so it is being reversed
+
+	ChipVerdictMissing Code = "chip_verdict_missing" // confirm: a contact chip's word is needed
+	ChipUnexpected     Code = "chip_unexpected"      // confirm: no chip was read
+	AmountNotAgreed    Code = "amount_not_agreed"    // confirm: not the amount that was approved
+	NotConfirmed       Code = "not_confirmed"        // shown: nothing was approved
+	Unsuitable         Code = "unsuitable_state"     // resolve: the verb does not fit the state
+	ParkFirst          Code = "park_first"           // resolve: reversals are still being sent
+	TooEarly           Code = "too_early"            // resolve: a sent reversal may still arrive
 )

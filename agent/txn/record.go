@@ -47,6 +47,7 @@ const (
 	TypeLate           RecordType = 26
 	TypeEscalated      RecordType = 30
 	TypeResolved       RecordType = 31
+	TypeChipResult     RecordType = 60
 	TypeAcknowledged   RecordType = 32
 	TypeInquiring      RecordType = 40
 	TypeInquiry        RecordType = 41
@@ -86,6 +87,7 @@ var recordTypes = map[RecordType]struct {
 	TypeLate:           {"late_answer", func() Record { return &Late{} }},
 	TypeEscalated:      {"escalated", func() Record { return &Escalated{} }},
 	TypeResolved:       {"resolved", func() Record { return &Resolved{} }},
+	TypeChipResult:     {"chip_result", func() Record { return &ChipResult{} }},
 	TypeLoss:           {"loss", func() Record { return &Loss{} }},
 	TypeLossClosed:     {"loss_closed", func() Record { return &LossClosed{} }},
 	TypeAcknowledged:   {"acknowledged", func() Record { return &Acknowledged{} }},
@@ -176,6 +178,10 @@ type Intent struct {
 	Address      string           `json:"address,omitempty"`  // acquirer and host:port of Route
 	Approval     string           `json:"approval,omitempty"` // DE 38 that the card or a person gave: of an offline sale
 
+	Chip    iso8583.Chip `json:"chip,omitempty"`    // how the chip was read, where there is chip data
+	EMV     string       `json:"emv,omitempty"`     // what is kept of it, hexadecimal
+	Partial bool         `json:"partial,omitempty"` // an approval of less is accepted
+
 	Card *iso8583.Card `json:"-"`
 }
 
@@ -195,6 +201,9 @@ type Approved struct {
 	AuthCode string      `json:"auth_code"`
 	Route    int         `json:"route"`
 	Balance  string      `json:"balance,omitempty"` // DE 54
+
+	ChipData string `json:"chip,omitempty"`            // 8A, 91, 71, 72 of DE 55, hexadecimal
+	Minor    int64  `json:"approved_amount,omitempty"` // where less than was asked for; 0: all of it
 }
 
 // Declined is final: the host holds no debit.
@@ -202,6 +211,8 @@ type Declined struct {
 	Head
 	Code string      `json:"code"`
 	RRN  iso8583.RRN `json:"rrn"`
+
+	ChipData string `json:"chip,omitempty"` // 8A, 91, 71, 72 of DE 55, hexadecimal
 }
 
 // NotSent is final: it is certain that no byte left.
@@ -244,7 +255,8 @@ type Reversing struct {
 	Head
 	Cause    Cause  `json:"cause"`
 	Reason   string `json:"de39"`
-	Answered bool   `json:"answered"` // the request's answer was seen: the request is not on the wire any more
+	Answered bool   `json:"answered"`       // the request's answer was seen: the request is not on the wire any more
+	ChipData string `json:"chip,omitempty"` // DE 55 of every attempt, hexadecimal
 }
 
 // Attempt says that this attempt of the reversal may leave.

@@ -112,12 +112,20 @@ func approved(s *step, t *Transaction, ev Event) {
 		lateAnswer(s, t, ev)
 		return
 	}
-	s.approve(t, &e)
+	s.approve(t, &e, 0)
 }
 
-// approve makes the host's approval durable, however it was learnt.
-func (s *step) approve(t *Transaction, e *Response) {
-	s.record(t.UUID, &Approved{Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route, Balance: e.Balance})
+// approve records an approval of minor; 0 is all of it. An application that is
+// to confirm gets its time.
+func (s *step) approve(t *Transaction, e *Response, minor int64) {
+	if t.unreadable(e) {
+		lateAnswer(s, t, *e)
+		s.reverse(t, CauseChipData)
+		return
+	}
+	s.record(t.UUID, &Approved{
+		Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route, Balance: e.Balance, ChipData: e.ChipData, Minor: minor,
+	})
 	if !t.Kind.NeedsConfirmation() {
 		s.finish(t, &Confirmed{}) // the durable approval is the commit point
 		return
@@ -131,10 +139,17 @@ func declined(s *step, t *Transaction, ev Event) {
 		lateAnswer(s, t, ev)
 		return
 	}
-	s.finish(t, &Declined{Code: e.Code, RRN: e.RRN})
+	s.finish(t, &Declined{Code: e.Code, RRN: e.RRN, ChipData: e.ChipData})
 }
 
+// partial: less than was asked for. Where the application said that it takes
+// that, it is an approval whose amount must be confirmed; else it is reversed.
 func partial(s *step, t *Transaction, ev Event) {
+	if e := ev.(Response); t.Partial && !t.Stuck {
+		minor, _ := iso8583.ParseDE4(e.Amount) // classify has
+		s.approve(t, &e, minor)
+		return
+	}
 	lateAnswer(s, t, ev)
 	if !t.Stuck {
 		s.reverse(t, CausePartial)
@@ -201,8 +216,14 @@ func (s *step) contradicted(t *Transaction) {
 	s.escalate(t, CauseContradiction)
 }
 
-// again: an approval for what is approved. The same one says nothing new.
+// again: an approval for what is approved. The same one says nothing new; the
+// whole after a part, or a part after the whole or another part, contradicts.
 func again(s *step, t *Transaction, ev Event) {
+	minor, err := iso8583.ParseDE4(ev.(Response).Amount)
+	if t.Kind.MovesMoney() && (err != nil || minor != t.Taken()) {
+		contradiction(s, t, ev)
+		return
+	}
 	if e := ev.(Response); e.RRN != t.RRN || e.AuthCode != t.AuthCode {
 		lateAnswer(s, t, ev)
 	}

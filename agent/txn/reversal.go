@@ -27,7 +27,8 @@ func (s *step) reverse(t *Transaction, c Cause) {
 	}
 	s.record(t.UUID, &Reversing{
 		Cause: c, Reason: reason(&r.Reversal.Reasons, c),
-		Answered: t.State == StateApproved || c == CausePartial,
+		Answered: t.State == StateApproved || c == CausePartial || c == CauseChipData,
+		ChipData: chipOfReversal(&r.Chip, t, c),
 	})
 	s.attempt(t, false)
 }
@@ -39,7 +40,7 @@ func reason(r *iso8583.Reasons, c Cause) string {
 		return r.Customer
 	case CauseChip:
 		return r.Chip
-	case CauseUnbelievable, CauseContradiction:
+	case CauseUnbelievable, CauseContradiction, CauseChipData:
 		return r.Invalid
 	default:
 		return r.Timeout
@@ -68,7 +69,10 @@ func (s *step) attempt(t *Transaction, fresh bool) {
 	}
 	f := t.facts(kind)
 	f.Transmission, f.Reason, f.Original = a.Transmission, t.Reason, t.identity(r)
-	f.RRN, f.AuthCode = t.RRN, t.AuthCode
+	f.RRN, f.AuthCode, f.ChipData = t.RRN, t.AuthCode, t.ReversalEMV
+	if t.ApprovedMinor != 0 || t.Cause == CausePartial {
+		f.Remains = iso8583.Amount{}.DE95()
+	}
 	s.ready.Messages = append(s.ready.Messages, Outbound{
 		UUID: t.UUID, Route: s.reversalRoute(t, r), Attempt: a.N, Series: a.Series, Facts: f,
 	})
@@ -186,7 +190,7 @@ func (s *step) judge(t *Transaction, e *Response) Verdict {
 	minor, err := iso8583.ParseDE4(e.Amount)
 	switch {
 	case e.Route != t.Route && !r.SharedLedger, // row "Whose answer closes"
-		e.Amount != "" && (err != nil || minor != t.Minor),
+		e.Amount != "" && (err != nil || minor != t.Minor && minor != t.Taken()),
 		t.Hold == HoldWaiting && !s.refuses(r, e.Code): // nothing is asked at present
 		return VerdictIgnored
 	case slices.Contains(r.Done, e.Code):

@@ -91,6 +91,9 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 			dst = append(dst, flag(b))
 		}
 		dst = append(dst, t.Shown...)
+		if t.Chip != "" || t.Partial || t.ApprovedMinor != 0 {
+			dst = fmt.Appendf(dst, "~%s%c%d %s", t.Chip, flag(t.Partial), t.ApprovedMinor, t.ReversalEMV)
+		}
 		dst = append(dst, flag(t.Advice))
 		dst = append(dst, t.Doubt...)
 		for _, q := range t.Asked {

@@ -105,6 +105,12 @@ type Transaction struct {
 	AuthCode string      // DE 38
 	Balance  string      // DE 54
 
+	ApprovedMinor int64  // where the host approved less than was asked for; 0: all of it
+	IssuerData    string // what the card needs of the answer: 8A, 91, 71, 72, hexadecimal
+	CID           string // 9F27 of the second GENERATE AC
+	ResultEMV     string // what is kept of its tags, hexadecimal
+	Scripts       string // the issuer scripts' results, hexadecimal
+
 	Confirmed, Final int64     // wall time of the commit, and of the latest final state
 	Shown            Delivered // what the application said last
 
@@ -117,6 +123,7 @@ type Transaction struct {
 	// Of the reversal.
 	Cause       Cause
 	Reason      string // DE 39 that it carries
+	ReversalEMV string // DE 55 that it carries, hexadecimal
 	Answered    bool   // the request was answered before the reversal began
 	Attempts    int    // of an advice: how often it was sent
 	Series      int
@@ -161,7 +168,7 @@ func (t *Transaction) Busy() string {
 // Left is what of t is still to be given back or, of a pre-authorisation, to be
 // completed or let go, in minor units.
 func (t *Transaction) Left() int64 {
-	left := t.Minor
+	left := t.Taken()
 	for _, f := range t.Follows {
 		switch {
 		case !f.Done:

@@ -38,8 +38,8 @@ func pendingRow() map[Input]cell {
 		RequestSent:         {requestSent, nil, "the response timer starts when the request has left"},
 		RequestUnsent:       {unsent, []State{StateNotSent}, "no byte left: the next address, or nothing to reverse"},
 		RequestInDoubt:      {doubtFor(CauseLinkLost), doubt, "any byte may have left: ask, else reverse"},
-		AnswerApproved:      {approved, []State{StateApproved, StateConfirmed}, "durable before the application hears of it; what needs no confirmation is committed by it"},
-		AnswerPartial:       {partial, undo, "partial approvals are refused: reverse the whole"},
+		AnswerApproved:      {approved, []State{StateApproved, StateConfirmed, StateReversing}, "durable before the application hears of it; what needs no confirmation is committed by it; reversed where a chip waits for data that cannot be read"},
+		AnswerPartial:       {partial, []State{StateApproved, StateReversing}, "accepted where the application said so; else refused: reverse the whole"},
 		AnswerDeclined:      {declined, []State{StateDeclined}, "final"},
 		AnswerIndeterminate: {indeterminate, doubt, "DE 39 says neither yes nor no, or is missing or unknown: ask, else reverse"},
 		AnswerDuplicate:     {collision, []State{StateFailed}, "94 on a first send: the STAN is another's at the host; escalate, jump, never reverse; failed where no money moves"},
@@ -59,8 +59,8 @@ func inquiringRow() map[Input]cell {
 	undo := []State{StateReversing}
 	return map[Input]cell{
 		RequestUnsent:       {unsent, []State{StateNotSent}, "it never left, which is certain: nothing to ask"},
-		AnswerApproved:      {approved, []State{StateApproved, StateConfirmed}, "the request's own answer, late: counts as in pending"},
-		AnswerPartial:       {partial, undo, "as in pending"},
+		AnswerApproved:      {approved, []State{StateApproved, StateConfirmed, StateReversing}, "the request's own answer, late: counts as in pending"},
+		AnswerPartial:       {partial, []State{StateApproved, StateReversing}, "as in pending"},
 		AnswerDeclined:      {declined, []State{StateDeclined}, "final, as in pending"},
 		AnswerIndeterminate: {lateAnswer, nil, "evidence; that is why the host is asked"},
 		AnswerDuplicate:     {collision, nil, "as in pending: escalate, jump, never reverse; nothing is asked any more"},
@@ -68,7 +68,7 @@ func inquiringRow() map[Input]cell {
 		InquirySent:         {inquirySent, nil, "its timer starts when it has left"},
 		InquiryUnsent:       {inquiryUnsent, undo, "the next one; after the last, reverse"},
 		InquiryInDoubt:      {inquiryInDoubt, undo, "the next one; after the last, reverse"},
-		InquiryApproved:     {foundApproved, []State{StateApproved, StateConfirmed}, "identity and amount as asked: approved, with the whole confirmation time"},
+		InquiryApproved:     {foundApproved, []State{StateApproved, StateConfirmed, StateReversing}, "identity and amount as asked: approved, with the whole confirmation time"},
 		InquiryDeclined:     {foundDeclined, []State{StateDeclined}, "final only because the profile lists the code so"},
 		InquiryOpen:         {foundNothing, undo, "never final (R2): the next one; after the last, reverse; what is not reversed is a person's"},
 		TimeUp:              {inquiryTimeUp, undo, "ask, or give this inquiry up; after the last, reverse"},
@@ -99,8 +99,8 @@ func advisingRow() map[Input]cell {
 func approvedRow() map[Input]cell {
 	reversing := []State{StateReversing}
 	return map[Input]cell{
-		AnswerApproved:      {again, nil, "the same answer again says nothing new; another one is evidence"},
-		AnswerPartial:       {contradiction, reversing, "the host said yes before: reverse and escalate"},
+		AnswerApproved:      {again, reversing, "the same answer again says nothing new, another one is evidence; all after a part: reverse and escalate"},
+		AnswerPartial:       {again, reversing, "the same part again says nothing new; a part after all, or another part: reverse and escalate"},
 		AnswerDeclined:      {contradiction, reversing, "the host said yes before: reverse and escalate"},
 		AnswerIndeterminate: {contradiction, reversing, "the host said yes before: reverse and escalate"},
 		AnswerDuplicate:     {lateAnswer, nil, "the answer to a second copy: evidence"},
@@ -109,7 +109,7 @@ func approvedRow() map[Input]cell {
 		InquiryDeclined:     {foundContradiction(FoundDeclined), reversing, "the host said yes before: reverse and escalate"},
 		InquiryOpen:         {foundLate(FoundNothing), nil, "evidence: it was asked before"},
 		TimeUp:              {reverseFor(CauseUnconfirmed), reversing, "nobody confirmed (R9): reverse"},
-		AskConfirm:          {confirm, []State{StateConfirmed}, "the commit point (R4); refused where entries about it may be lost (R15)"},
+		AskConfirm:          {confirm, []State{StateConfirmed, StateReversing}, "the commit point (R4); refused without a contact chip's verdict or with another amount; a verdict that declines is a cancel; refused where entries about it may be lost (R15)"},
 		AskCancel:           {cancel, reversing, "reverse, with the reason given"},
 		AskShown:            {shownEarly, nil, "refused: not confirmed, so it must not have been shown"},
 		AskResolve:          {resolve, decided, "refused: the application decides; unless it is stuck"},
@@ -144,8 +144,8 @@ func reversingRow() map[Input]cell {
 
 func confirmedRow() map[Input]cell {
 	return map[Input]cell{
-		AnswerApproved:      {again, nil, "the same answer again says nothing new; another one is evidence"},
-		AnswerPartial:       {contradiction, nil, "evidence, and a person's: never reversed (P4)"},
+		AnswerApproved:      {again, nil, "the same answer again says nothing new; another one is evidence, and all after a part a person's"},
+		AnswerPartial:       {again, nil, "the same part again says nothing new; another amount is evidence, and a person's: never reversed (P4)"},
 		AnswerDeclined:      {contradiction, nil, "evidence, and a person's: never reversed (P4)"},
 		AnswerIndeterminate: {contradiction, nil, "evidence, and a person's: never reversed (P4)"},
 		AnswerDuplicate:     {lateAnswer, nil, "the answer to a second copy: evidence"},
@@ -156,7 +156,7 @@ func confirmedRow() map[Input]cell {
 		AdviceAnswered:      {adviceAgain, nil, "taken again is nothing new; refused now is evidence, and a person's"},
 		ReversalAnswered:    {reversalAnswerLate, nil, "only after an operator's word: reopens the item"},
 		TimeUp:              {notShown, nil, "nobody says that it was shown: escalate (R10)"},
-		AskConfirm:          {confirmAgain, nil, "already so"},
+		AskConfirm:          {confirmAgain, nil, "already so; refused with another amount or a declining verdict"},
 		AskCancel:           {cancelLate, nil, "refused: void it under a UUID of its own"},
 		AskShown:            {shown, nil, "delivered yes ends it; no or unknown is a person's (R10)"},
 		AskResolve:          {resolve, nil, "close the open item"},

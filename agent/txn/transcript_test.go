@@ -84,7 +84,7 @@ func (c *command) get(name, otherwise string) string {
 
 // commands are the words that a transcript may use.
 var commands = map[string]func(*lab, *command) error{
-	// begin u1 sale=s1 amount=12.34 [type= original= part= tid= route= digest= epoch=]
+	// begin u1 sale=s1 amount=12.34 [type= original= part= tid= route= digest= epoch= chip=contact|contactless partial=accept]
 	"begin": (*lab).begin,
 	// committed u1 type=void original=u2 …: begin, sent, answer 00; where it is needed confirm, shown yes
 	"committed": (*lab).committed,
@@ -92,7 +92,7 @@ var commands = map[string]func(*lab, *command) error{
 	"sent":     (*lab).delivery,
 	"unsent":   (*lab).delivery,
 	"in-doubt": (*lab).delivery,
-	// answer [u1] 00 [original= amount= currency= mti= tid= stan= mid= de7= de12= de13= rrn= auth= balance= from=]
+	// answer [u1] 00 [original= amount= currency= mti= tid= stan= mid= de7= de12= de13= rrn= auth= balance= from= chip=8A… | chip=bad]
 	"answer": (*lab).hostAnswer,
 	// reversal-answer [u1] 00 [attempt=N and the same]
 	"reversal-answer": (*lab).hostAnswer,
@@ -100,7 +100,7 @@ var commands = map[string]func(*lab, *command) error{
 	"inquiry-answer": (*lab).hostAnswer,
 	// garbage: a frame that is no message
 	"garbage": func(l *lab, c *command) error { l.step(Garbage{Text: c.value}); return nil },
-	// confirm | cancel reason=… | shown yes | resolve park who=… why=… ref=…
+	// confirm [cid=40 emv=9F26… scripts=… amount=10.00] | cancel reason=… | shown yes | resolve park who=… why=… ref=…
 	"confirm": (*lab).application,
 	"cancel":  (*lab).application,
 	"shown":   (*lab).application,
@@ -223,6 +223,8 @@ func (l *lab) begin(c *command) error {
 	}
 	b.TID, b.Amount.Minor, b.Route, b.Epoch = iso8583.TID(c.get("tid", string(testTID))), minor, route, epoch
 	b.Part, b.Digest = c.get("part", ""), c.get("digest", b.Digest)
+	b.Partial = c.get("partial", "") == "accept"
+	readChip(&b, iso8583.Chip(c.get("chip", "")))
 	l.step(b)
 	return nil
 }
@@ -264,6 +266,18 @@ func (l *lab) outbound(c *command, is func(*Outbound) bool) (Outbound, error) {
 		}
 	}
 	return Outbound{}, fmt.Errorf("no such message was sent for %s", l.last)
+}
+
+// readChip makes the card of b a chip card.
+func readChip(b *Begin, chip iso8583.Chip) {
+	if chip == "" {
+		return
+	}
+	card := *b.Card
+	card.EntryMode = map[iso8583.Chip]string{iso8583.ChipContact: "051", iso8583.ChipContactless: "071"}[chip]
+	card.EMV = iso8583.NewSecret("9F2608A1A2A3A4A5A6A7A8")
+	b.Card = &card
+	b.EMV = "9F0607A0000003330101" + "9505" + "0000000000" + "9F1E08" + "4946443030303031" + "9F2608A1A2A3A4A5A6A7A8" + "9F3602" + "0001"
 }
 
 func (l *lab) delivery(c *command) error {
@@ -332,6 +346,9 @@ func (l *lab) hostAnswer(c *command) error {
 	if a.STAN, err = iso8583.ParseSTAN(c.get("stan", a.STAN.String())); err != nil {
 		return err
 	}
+	if a.ChipData = c.get("chip", ""); a.ChipData == "bad" {
+		a.ChipData, a.BadChip = "", true
+	}
 	a.Route, err = strconv.Atoi(c.get("from", strconv.Itoa(a.Route)))
 	l.step(a)
 	return err
@@ -341,7 +358,14 @@ func (l *lab) application(c *command) error {
 	l.req++
 	switch c.get("", "") {
 	case "confirm":
-		l.step(Confirm{Req: l.req, UUID: l.last})
+		minor, err := strconv.ParseInt(strings.ReplaceAll(c.get("amount", "0"), ".", ""), 10, 64)
+		if err != nil {
+			return err
+		}
+		l.step(Confirm{
+			Req: l.req, UUID: l.last, Amount: minor,
+			Chip: ChipVerdict{CID: c.get("cid", ""), EMV: c.get("emv", ""), Scripts: c.get("scripts", "")},
+		})
 	case "cancel":
 		l.step(Cancel{Req: l.req, UUID: l.last, Reason: CancelReason(c.get("reason", string(CancelCustomer)))})
 	case "shown":

@@ -195,7 +195,7 @@ func TestParseAmount(t *testing.T) {
 func TestCardFile(t *testing.T) {
 	b := newBed(t, declining)
 	file := filepath.Join(t.TempDir(), "card")
-	write(t, file, `{"pan": "5555555555554444", "expiry": "3012", "entry_mode": "051"}`)
+	write(t, file, `{"pan": "5555555555554444", "expiry": "3012", "entry_mode": "021"}`)
 	r := b.sale("", "3.00", "file", "--card-file", file, "--confirm", "yes")
 	if r.code != exitOK || !strings.Contains(r.out, "555555******4444") {
 		t.Errorf("%v", r)

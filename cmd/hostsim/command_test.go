@@ -103,7 +103,7 @@ func sell(t *testing.T, addr string, enough chan<- struct{}) []string {
 		m, err := p.Compose(iso8583.Facts{
 			Kind: iso8583.KindSale, Type: iso8583.Sale, TID: "10000001", MID: "898600000000001", STAN: stan,
 			Amount: iso8583.Amount{Minor: 100, Currency: 156}, Transmission: "0928143011",
-			LocalTime: "223011", LocalDate: "0928", Card: &iso8583.Card{PAN: pan, EntryMode: "051"},
+			LocalTime: "223011", LocalDate: "0928", Card: &iso8583.Card{PAN: pan, EntryMode: "021"},
 		})
 		if err != nil {
 			t.Error(err)

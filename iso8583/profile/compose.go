@@ -24,6 +24,7 @@ var fillers = map[int]func(p *Profile, f *iso8583.Facts) string{
 	13: func(_ *Profile, f *iso8583.Facts) string { return f.LocalDate },
 	14: func(_ *Profile, f *iso8583.Facts) string { return card(f).Expiry },
 	22: func(_ *Profile, f *iso8583.Facts) string { return card(f).EntryMode },
+	23: func(_ *Profile, f *iso8583.Facts) string { return card(f).Sequence },
 	25: func(p *Profile, f *iso8583.Facts) string { return p.doc.Wire.Conditions[variant(f)] },
 	35: func(_ *Profile, f *iso8583.Facts) string { return card(f).Track2.Reveal() },
 	37: func(_ *Profile, f *iso8583.Facts) string { return string(f.RRN) },
@@ -38,7 +39,9 @@ var fillers = map[int]func(p *Profile, f *iso8583.Facts) string{
 		return f.Amount.Currency.Numeric()
 	},
 	52: func(_ *Profile, f *iso8583.Facts) string { return strings.ToUpper(card(f).PINBlock.Reveal()) },
+	55: chipData,
 	90: originalData,
+	95: func(_ *Profile, f *iso8583.Facts) string { return f.Remains },
 }
 
 // completionVoid is what conditions and functions call the void of a
@@ -113,7 +116,7 @@ func (p *Profile) Compose(f iso8583.Facts) (*iso8583.Message, error) {
 		if err := fill(de); err != nil {
 			return nil, err
 		}
-		if !m.Has(de) && de != macElement {
+		if !m.Has(de) && de != macElement && (de != 2 || !p.handled(f.Card)) {
 			return nil, fmt.Errorf("composing %s %s: data element %d is mandatory and not known", f.Kind, m.MTI, de)
 		}
 	}
@@ -130,7 +133,7 @@ func (p *Profile) Compose(f iso8583.Facts) (*iso8583.Message, error) {
 			m.Set(de, v)
 		}
 	}
-	return m, nil
+	return m, p.setHandle(m, f.Card)
 }
 
 // fill gives the value of one data element: by the layout that the profile

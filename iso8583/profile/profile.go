@@ -75,6 +75,8 @@ type wire struct {
 	WithPIN    map[int]string    `json:"with_pin"`   // constants of a message that carries DE 52
 	Layouts    map[int]string    `json:"layouts"`    // data elements that hold several, by the name of their layout
 	MAC        *mac.Method       `json:"mac"`        // how DE 64 is made; messages that list 64 have one
+	Chip       chipDocument      `json:"chip"`       // what of the chip's data goes into DE 55
+	Handle     handleDocument    `json:"handle"`     // what carries a card handle
 
 	Messages map[iso8583.Kind]message `json:"messages"`
 }
@@ -173,7 +175,7 @@ func (p *Profile) build() (err error) {
 	if err := p.Link.validate(); err != nil {
 		return err
 	}
-	for _, check := range []func() error{p.checkLayouts, p.checkMAC, p.checkCodes, p.checkMessages} {
+	for _, check := range []func() error{p.checkLayouts, p.checkMAC, p.checkCodes, p.checkMessages, p.checkChip} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -82,8 +82,9 @@ func TestDefaultsOfISO87(t *testing.T) {
 	}
 }
 
-// TestAdviceDiffersInMTIsOnly keeps the two embedded dialects together.
-func TestAdviceDiffersInMTIsOnly(t *testing.T) {
+// TestAdviceDiffersInItsReversalOnly keeps the two embedded dialects together:
+// MTIs, and DE 95, which one of them has (B2).
+func TestAdviceDiffersInItsReversalOnly(t *testing.T) {
 	a, b := load(t, "iso87-ascii"), load(t, "iso87-ascii-advice")
 	rev := b.doc.Wire.Messages[iso8583.KindReversal]
 	if rev.MTI != "0420" || rev.RepeatMTI != "0421" {
@@ -92,12 +93,16 @@ func TestAdviceDiffersInMTIsOnly(t *testing.T) {
 	if m := b.Rules.MTI; m[iso8583.KindSale] != "0200" || m[iso8583.KindReversal] != "0420" || m[iso8583.KindReversalRepeat] != "0421" {
 		t.Errorf("advice: rules hold the MTIs %v", m)
 	}
+	if !slices.Contains(rev.Optional, 95) {
+		t.Error("advice: no DE 95 in a reversal")
+	}
 	rev.MTI, rev.RepeatMTI = "0400", "0401"
+	rev.Optional = slices.DeleteFunc(slices.Clone(rev.Optional), func(de int) bool { return de == 95 })
 	b.doc.Wire.Messages[iso8583.KindReversal] = rev
 	b.doc.Name, b.doc.About, b.doc.Rules.Profile = a.doc.Name, a.doc.About, a.doc.Rules.Profile
 	b.doc.Rules.MTI = a.doc.Rules.MTI
 	if !reflect.DeepEqual(a.doc, b.doc) {
-		t.Error("iso87-ascii-advice differs from iso87-ascii in more than its reversal MTIs")
+		t.Error("iso87-ascii-advice differs from iso87-ascii in more than its reversal")
 	}
 }
 
@@ -155,12 +160,18 @@ func TestParseRefuses(t *testing.T) {
 		{"unknown message", `"echo": {`, `"ecko": {`, "wire.messages.ecko"},
 		{"response MTI", `"mti": "0200"`, `"mti": "0210"`, "wire.messages.sale.mti:"},
 		{"repeat of another class", `"repeat_mti": "0401"`, `"repeat_mti": "0421"`, "wire.messages.reversal.repeat_mti:"},
-		{"field that cannot be filled", `"optional": [14, 35, 52]`, `"optional": [14, 35, 48]`, "wire.messages.sale.optional: data element 48"},
-		{"field listed twice", `"optional": [14, 35, 52]`, `"optional": [14, 35, 2]`, "wire.messages.sale.optional: data element 2"},
+		{"field that cannot be filled", `"optional": [14, 35, 52, 55]`, `"optional": [14, 35, 48]`, "wire.messages.sale.optional: data element 48"},
+		{"field listed twice", `"optional": [14, 35, 52, 55]`, `"optional": [14, 35, 2]`, "wire.messages.sale.optional: data element 2"},
 		{"constant that does not fit", `"70": "001"`, `"70": "01"`, "wire.messages.sign_on.constants.70:"},
-		{"track in a reversal", `"optional": [37, 38]`, `"optional": [35, 37, 38]`, "wire.messages.reversal.optional: data element 35 is in wire.stripped"},
+		{"track in a reversal", `"optional": [37, 38, 55]`, `"optional": [35, 37, 38]`, "wire.messages.reversal.optional: data element 35 is in wire.stripped"},
 		{"chip data in a reversal", `"repeat_mti": "0401",`, `"repeat_mti": "0401", "stripped": [],`, "wire.messages.reversal.stripped: unknown key"},
-		{"stripping less than the law", `[26, 35, 36, 45, 52, 53, 55]`, `[26, 35, 36, 45, 53, 55]`, "wire.stripped: data element 52"},
+		{"chip tag", `"9F26", "9F27", "9F10", "9F37"`, `"9f26"`, `wire.chip.tags: "9f26" is no tag`},
+		{"chip tag twice", `"9F26", "9F27", "9F10", "9F37"`, `"95"`, `wire.chip.tags: tag "95" is listed twice`},
+		{"a reversal with the track's equivalent", `"reversal_tags": ["95",`, `"reversal_tags": ["57",`, `rules.chip.reversal_tags: tag "57" is not among those that are kept`},
+		{"reversal tags without an element", `"optional": [37, 38, 55]`, `"optional": [37, 38]`, "wire.messages.reversal.optional: data element 55 is missing"},
+		{"handle in an element that is taken", `{"data": 62, "ksn": 63}`, `{"data": 35, "ksn": 63}`, "wire.handle: data element 35"},
+		{"handle and serial number in one element", `{"data": 62, "ksn": 63}`, `{"data": 62, "ksn": 62}`, "wire.handle: want a data element for data"},
+		{"stripping less than the law", `[26, 35, 36, 45, 52, 53]`, `[26, 35, 36, 45, 53]`, "wire.stripped: data element 52"},
 		{"no STAN", `"fields": [2, 3, 4, 7, 11, 12, 13, 22, 41, 42, 49]`, `"fields": [2, 3, 4, 41]`, "wire.messages.sale.fields: data element 11"},
 		{"code in two classes", `"approved": ["00"]`, `"approved": ["00", "05"]`, `rules.response: code "05"`},
 		{"match key that is not in the spec", `"match": [7, 12, 13]`, `"match": [7, 99]`, "spec.elements.99: missing"},

@@ -19,6 +19,7 @@ const (
 	apply    = "agent/txn/apply.go"
 	ask      = "agent/txn/ask.go"
 	begin    = "agent/txn/begin.go"
+	chip     = "agent/txn/chip.go"
 	machine  = "agent/txn/machine.go"
 	reversal = "agent/txn/reversal.go"
 	response = "agent/txn/response.go"
@@ -35,7 +36,7 @@ var mutants = []mutant{
 		"\treleased := f.held[:f.syncing:f.syncing]\n\tf.held = f.held[f.syncing:]",
 		"\treleased := append([]Ready(nil), f.held[:f.syncing]...)\n\tf.held = f.held[f.syncing:]\n" +
 			"\tif len(f.held) > 0 {\n\t\tearly := f.held[0]\n\t\tf.held[0] = Ready{Records: early.Records}\n\t\tearly.Records = nil\n\t\treleased = append(released, early)\n\t}"},
-	{"a confirm that is not recorded", "R4 R5", ask,
+	{"a confirm that is not recorded", "R4 R5", chip,
 		"s.record(t.UUID, &Confirmed{})",
 		"t.State = StateConfirmed"},
 	{"a confirm while reversing", "R6", table,
@@ -111,8 +112,8 @@ var mutants = []mutant{
 		"if e.Currency != \"\" && e.Currency != t.Currency.Numeric() {",
 		"if e.Currency == \"none\" {"},
 	{"a partial approval is an approval", "A: Partial approval refused", table,
-		"AnswerPartial:       {partial, undo, \"partial",
-		"AnswerPartial:       {approved, []State{StateApproved}, \"partial"},
+		"AnswerPartial:       {partial, []State{StateApproved, StateReversing}, \"accepted",
+		"AnswerPartial:       {approved, []State{StateApproved}, \"accepted"},
 	{"94 to a request is a decline", "A: Response codes of the request", table,
 		"AnswerDuplicate:     {collision, []State{StateFailed},",
 		"AnswerDuplicate:     {declined, []State{StateDeclined},"},

@@ -136,3 +136,17 @@ func printTable(results []result) string {
 	}
 	return b.String()
 }
+
+// TestMutantsApply holds every mutant to the product as it is, without running
+// any: it takes a moment.
+func TestMutantsApply(t *testing.T) {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mutants {
+		if _, err := m.overlay(root, t.TempDir()); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+	}
+}
