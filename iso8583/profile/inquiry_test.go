@@ -85,9 +85,9 @@ func TestInquiryAndAdvicesRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ old, new, want string }{
-		{`"approved": ["00"]
+		{`"declined": []
     },
-    "advice"`, `"approved": ["00", "25"]
+    "advice"`, `"declined": ["25"]
     },
     "advice"`, `code "25" means not found, which is never final`},
 		{`"attempts": 5,`, `"attempts": 0,`, "rules.inquiry.attempts: want 1 to 99"},
