@@ -48,8 +48,12 @@ func (w *World) start() {
 	a := &w.agent
 	a.m, a.fence, a.held, a.syncing, a.up = txn.New(), txn.Fence{}, nil, 0, true
 	a.m.Observe = w.observe
-	for _, r := range w.disk.durable {
-		a.m.Apply(r)
+	if w.store != nil {
+		w.recovered(a.m)
+	} else {
+		for _, r := range w.disk.durable {
+			a.m.Apply(r)
+		}
 	}
 	if err := a.m.Check(); err != nil {
 		w.fail("recovery", "%v", err)
@@ -89,8 +93,12 @@ func (w *World) crash() {
 	if len(a.held) > a.syncing {
 		w.saw(ReadysLost)
 	}
+	kept := len(w.disk.batch) > 0 && w.c.Intn(2) == 1
+	if a.up = false; w.store != nil {
+		kept = w.cutPower()
+	}
 	if len(w.disk.batch) > 0 {
-		if w.c.Intn(2) == 1 {
+		if kept {
 			w.saw(BatchKept)
 			w.tell("disk     the batch is kept")
 			w.commit()
@@ -100,7 +108,7 @@ func (w *World) crash() {
 			w.lose()
 		}
 	}
-	a.up, a.m, a.held, a.reports = false, nil, nil, a.reports[:0]
+	a.m, a.held, a.reports = nil, nil, a.reports[:0]
 	for i := range w.net {
 		w.net[i].left = min(w.net[i].left, w.now.Boot) // what has not left by now never will
 	}
@@ -282,6 +290,10 @@ func (w *World) compare() {
 
 // load does what Needs asks for: it looks groups up among the durable records.
 func (w *World) load(ev txn.Event) {
+	if w.store != nil {
+		w.lookUp(ev)
+		return
+	}
 	for _, key := range w.agent.m.Needs(ev) {
 		for _, t := range w.txns {
 			if t.intent != nil && (key == t.uuid || slices.Contains(txn.Keys(t.intent), key)) {
