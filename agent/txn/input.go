@@ -34,6 +34,8 @@ const (
 	AskShown
 	AskResolve
 	Restart
+	SessionLost
+	SessionTaken
 	inputs
 )
 
@@ -46,6 +48,7 @@ var inputNames = [inputs]string{
 	"inquiry: approved", "inquiry: declined, where that is final", "inquiry: anything else",
 	"advice sent", "advice certainly not sent", "advice in doubt", "advice answered",
 	"time is up", "confirm", "cancel", "shown", "resolve", "restart",
+	"its application is gone", "another application takes the terminal",
 }
 
 // Inputs lists every input.

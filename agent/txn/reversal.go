@@ -36,7 +36,7 @@ func (s *step) reverse(t *Transaction, c Cause) {
 // reason is DE 39 of the reversal.
 func reason(r *iso8583.Reasons, c Cause) string {
 	switch c {
-	case CauseCancelled, CausePartial:
+	case CauseCancelled, CausePartial, CauseReplaced:
 		return r.Customer
 	case CauseChip:
 		return r.Chip

@@ -15,6 +15,7 @@ func (m *Machine) Clone() *Machine {
 	c := *m
 	c.rules, c.terminals, c.bySTAN = maps.Clone(m.rules), maps.Clone(m.terminals), maps.Clone(m.bySTAN)
 	c.open, c.cold, c.losses = slices.Clone(m.open), slices.Clone(m.cold), slices.Clone(m.losses)
+	c.sessions = maps.Clone(m.sessions)
 	c.heads, c.waits, c.hot = copies(m.heads), copies(m.waits), copies(m.hot)
 	for _, t := range c.hot { // order: each on its own
 		t.Items, t.Asked = slices.Clone(t.Items), slices.Clone(t.Asked)
@@ -82,6 +83,9 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
 		dst = fmt.Appendf(dst, "|%s%d", tid, m.heads[tid].Next)
 	}
+	for _, id := range slices.Sorted(maps.Keys(m.sessions)) {
+		dst = fmt.Appendf(dst, "|%s%v", id, m.sessions[id].tids)
+	}
 	for _, uuid := range m.All() {
 		t := m.hot[uuid]
 		dst = append(dst, '|')
@@ -109,7 +113,15 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 			dst = append(dst, '>', flag(f.Open), flag(f.Done))
 			dst = append(dst, f.By...)
 		}
-		if w := m.waits[uuid]; w != nil && w.For != waitNothing {
+		w := m.waits[uuid]
+		if w != nil && w.Holder != "" && (t.State == StatePending || t.State == StateApproved) {
+			dst = append(dst, '*', flag(w.Orphan))
+			dst = append(dst, w.Holder...)
+			if t.State == StateApproved {
+				dst = binary.AppendVarint(dst, int64((w.Confirm-now.Boot)/time.Second))
+			}
+		}
+		if w != nil && w.For != waitNothing {
 			dst = append(dst, '@', byte(w.For), flag(w.Unsent), byte(w.Shift))
 			dst = binary.AppendVarint(dst, int64((w.Deadline-now.Boot)/time.Second))
 			if t.State == StateInquiring && w.Until != 0 {
