@@ -346,6 +346,9 @@ func badInput(s *scene) []problemCase {
 		named(verb("resolve with a card number", s.reversing, "resolve", `{"verb":"park","who":"anna","why":"card `+testPAN+`"}`, "bad_field", client.RetryNewID), "why"),
 		verb("acknowledge of the unknown", unknown, "acknowledge", `{"item":1,"who":"anna"}`, "not_found", client.RetrySameID),
 		verb("acknowledge of what nobody has seen", s.parked, "acknowledge", `{"item":99,"who":"anna"}`, "invalid", client.RetryNewID),
+		named(verb("acknowledge by a terminal's escape sequence", s.parked, "acknowledge", `{"item":1,"who":"a\u001b[2J"}`, "bad_field", client.RetryNewID), "who"),
+		problemCase{"sign-on of the unknown", "POST", "/v1/terminals/T9999999/sign-on", "", 422, "unknown_terminal", client.RetryNewID, ""},
+		problemCase{"sign-on with a body that nobody reads", "POST", "/v1/terminals/" + testTID + "/sign-on", `{"x":1}`, 400, "unknown_field", client.RetryNewID, "x"},
 		named(verb("acknowledge by nobody", s.parked, "acknowledge", `{"item":1}`, "bad_field", client.RetryNewID), "who"),
 		named(verb("acknowledge of no item", s.parked, "acknowledge", `{"who":"anna"}`, "bad_field", client.RetryNewID), "item"),
 		named(verb("acknowledge with a card number", s.parked, "acknowledge", `{"item":1,"who":"`+testPAN+`"}`, "bad_field", client.RetryNewID), "who"),
@@ -474,6 +477,7 @@ func TestEveryProblemIsProvoked(t *testing.T) {
 		"original_busy":      "TestOriginalsThatDoNotFit",
 		"original_used":      "TestVoid",
 		"above_original":     "TestRefundsNeverExceedTheSale",
+		"other_card":         "TestFollowUpKeepsToTheCard",
 		"unsupported_type":   "txn: TestBeginNeedsADialect",
 		"invalid":            "the core's own, for what the shell has refused as bad_field",
 

@@ -107,7 +107,9 @@ func TestC29Restart(t *testing.T) {
 // A refund 0220 is not reversed: inquired after, else a person's, and its
 // original is locked until then.
 func TestC29RefundUnknown(t *testing.T) {
-	b := newBed(t, hostsim.Config{Personality: "inquiry-in-progress"}, asking(func(r *iso8583.Rules) { r.Inquiry.Attempts = 2 }))
+	b := newBed(t, hostsim.Config{Personality: "inquiry-in-progress"}, asking(func(r *iso8583.Rules) {
+		r.Inquiry.Attempts, r.Reversal.MessageLifetime = 2, 1 // the acquirer's word is taken at once
+	}))
 	sale := b.paid(iso8583.Sale, "S1", 1000)
 	b.fault(hostsim.Fault{Action: hostsim.DropResponse, Match: hostsim.Match{Kind: "refund"}, Count: 1})
 	refund := client.NewUUID()

@@ -201,10 +201,12 @@ func inquiryTimeUp(s *step, t *Transaction, _ Event) {
 
 // restartInquiring asks at once: each restart uses up an inquiry.
 func restartInquiring(s *step, t *Transaction, _ Event) {
-	if !t.Stuck {
-		s.limitInquiry(t)
-		s.inquire(t)
+	if t.Stuck {
+		s.quieten(t)
+		return
 	}
+	s.limitInquiry(t)
+	s.inquire(t)
 }
 
 // found takes an answer to an inquiry. Its identity is the inquiry's own, whole

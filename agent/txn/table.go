@@ -50,7 +50,7 @@ func pendingRow() map[Input]cell {
 		AnswerIndeterminate: {indeterminate, doubt, "DE 39 says neither yes nor no, or is missing or unknown: ask, else reverse"},
 		AnswerDuplicate:     {collision, []State{StateFailed}, "94 on a first send: the STAN is another's at the host; escalate, jump, never reverse; failed where no money moves"},
 		AnswerUnbelievable:  {unbelievable, undo, "amount or currency is not what was asked: reverse and escalate"},
-		TimeUp:              {requestTimeUp, doubt, "no answer in time: ask, else reverse"},
+		TimeUp:              {doubtFor(CauseTimeout), doubt, "no answer in time: ask, else reverse"},
 		AskConfirm:          {confirmEarly, nil, "refused: the host has not answered"},
 		AskCancel:           {cancel, reversing, "the request may be on the wire: reverse; refused where the type is not reversed"},
 		AskShown:            {shownEarly, nil, "refused: nothing to show"},
@@ -247,11 +247,13 @@ func doubtFor(c Cause) func(*step, *Transaction, Event) {
 	}
 }
 
-// requestTimeUp: no answer in time.
-func requestTimeUp(s *step, t *Transaction, ev Event) { doubtFor(CauseTimeout)(s, t, ev) }
-
 // restartPending: a request that was sent before a restart is never sent again.
-func restartPending(s *step, t *Transaction, ev Event) { doubtFor(CauseRestart)(s, t, ev) }
+func restartPending(s *step, t *Transaction, ev Event) {
+	if t.Stuck {
+		s.quieten(t)
+	}
+	doubtFor(CauseRestart)(s, t, ev)
+}
 
 // unconfirmed: in all that time nobody confirmed.
 func unconfirmed(s *step, t *Transaction, ev Event) {
