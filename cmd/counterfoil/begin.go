@@ -105,7 +105,6 @@ func (o *beginOptions) flags(a *app, cmd *cobra.Command, c *typeCommand) {
 		f.StringVar(&o.part, "part", "", "of a deliberately split sale")
 		f.StringVar(&o.replaces, "replaces", "", "UUID of the attempt at this part that the customer turned away from: it is closed first")
 		f.StringVar(&o.notDuplicateOf, "not-duplicate-of", "", "UUID that suspected_duplicate named, if this is another purchase")
-		f.StringVar(&o.confirm, "confirm", confirmAsk, "ask, yes, no or leave")
 		required = append(required, "sale")
 	}
 	if c.NeedsConfirmation() {
