@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -20,13 +21,14 @@ import (
 
 // Config is the file.
 type Config struct {
-	Socket    string     `yaml:"socket"`    // unix socket of the local API
-	Journal   string     `yaml:"journal"`   // directory
-	Mark      string     `yaml:"mark"`      // file, on another medium than the journal; default: the journal's path and ".mark"
-	KeyFile   string     `yaml:"key_file"`  // 32 bytes, or 64 hexadecimal digits; mode 0400 or 0600
-	Zone      string     `yaml:"zone"`      // IANA name of the terminals' zone; default UTC
-	Disk      Disk       `yaml:"disk"`      // what the journal may use
-	Operators []int      `yaml:"operators"` // uids that may resolve, beside root and the daemon's own
+	Socket    string     `yaml:"socket"`         // unix socket of the local API
+	Journal   string     `yaml:"journal"`        // directory
+	Mark      string     `yaml:"mark"`           // file, on another medium than the journal; default: the journal's path and ".mark"
+	KeyFile   string     `yaml:"key_file"`       // 32 bytes, or 64 hexadecimal digits; mode 0400 or 0600
+	KeyCred   string     `yaml:"key_credential"` // instead: the name of a credential of the service manager
+	Zone      string     `yaml:"zone"`           // IANA name of the terminals' zone; default UTC
+	Disk      Disk       `yaml:"disk"`           // what the journal may use
+	Operators []int      `yaml:"operators"`      // uids that may resolve, beside root and the daemon's own
 	Log       Log        `yaml:"log"`
 	Acquirers []Acquirer `yaml:"acquirers"`
 	Terminals []Terminal `yaml:"terminals"`
@@ -158,10 +160,16 @@ func Parse(data []byte) (*Config, error) {
 }
 
 func (c *Config) validate() error {
-	for _, f := range []struct{ key, value string }{{"socket", c.Socket}, {"journal", c.Journal}, {"key_file", c.KeyFile}} {
+	for _, f := range []struct{ key, value string }{{"socket", c.Socket}, {"journal", c.Journal}, {"key_file, key_credential", c.KeyFile + c.KeyCred}} {
 		if f.value == "" {
 			return fmt.Errorf("%s: missing", f.key)
 		}
+	}
+	if c.KeyFile != "" && c.KeyCred != "" {
+		return errors.New("key_file, key_credential: want one of them")
+	}
+	if strings.ContainsAny(c.KeyCred, "/\x00") || c.KeyCred == "." || c.KeyCred == ".." {
+		return fmt.Errorf("key_credential: want the name of a credential, got %.40q", c.KeyCred)
 	}
 	if _, err := time.LoadLocation(c.Zone); err != nil {
 		return fmt.Errorf("zone: %q is no IANA time zone such as Asia/Shanghai", c.Zone)

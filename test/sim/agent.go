@@ -84,6 +84,10 @@ func (w *World) fold() {
 		return
 	}
 	a.m = txn.New()
+	if w.store != nil {
+		w.recovered(a.m)
+		return
+	}
 	for _, r := range w.disk.durable {
 		a.m.Apply(r)
 	}
@@ -129,8 +133,12 @@ func (w *World) crash() {
 	if len(a.held) > a.syncing {
 		w.saw(ReadysLost)
 	}
+	kept := len(w.disk.batch) > 0 && w.c.Intn(2) == 1
+	if a.up = false; w.store != nil {
+		kept = w.cutPower()
+	}
 	if len(w.disk.batch) > 0 {
-		if w.c.Intn(2) == 1 {
+		if kept {
 			w.saw(BatchKept)
 			w.tell("disk     the batch is kept")
 			w.commit()
@@ -140,7 +148,7 @@ func (w *World) crash() {
 			w.lose()
 		}
 	}
-	a.up, a.m, a.held, a.reports = false, nil, nil, a.reports[:0]
+	a.m, a.held, a.reports = nil, nil, a.reports[:0]
 	for i := range w.net {
 		w.net[i].left = min(w.net[i].left, w.now.Boot) // what has not left by now never will
 	}
@@ -322,6 +330,10 @@ func (w *World) compare() {
 
 // load does what Needs asks for: it looks groups up among the durable records.
 func (w *World) load(ev txn.Event) {
+	if w.store != nil {
+		w.lookUp(ev)
+		return
+	}
 	for _, key := range w.agent.m.Needs(ev) {
 		for _, t := range w.txns {
 			if t.intent != nil && (key == t.uuid || slices.Contains(txn.Keys(t.intent), key)) {

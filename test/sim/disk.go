@@ -36,6 +36,9 @@ func (w *World) write(batch []txn.Record) {
 // read is folded from it, and what it says of money is judged.
 func (w *World) commit() {
 	d := &w.disk
+	if w.store != nil && w.agent.up {
+		w.append()
+	}
 	start := 0
 	for _, b := range d.batch {
 		r, err := txn.Decode(b.kind, b.group, d.bytes[start:b.end])

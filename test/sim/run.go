@@ -38,7 +38,14 @@ const (
 func Run(p Personality, c *Choices, stats *Stats, tracing, hashing, checks bool) *World {
 	w := newWorld(p, c, stats)
 	w.tracing, w.hashing, w.checks = tracing, hashing, checks
-	stats.Runs++
+	w.run()
+	return w
+}
+
+// run goes through the world's schedule.
+func (w *World) run() {
+	p := &w.p
+	w.stats.Runs++
 	w.start()
 	limit := 150 * p.Sales * p.Apps
 	for n := 0; n < limit && w.broken == nil && w.busy(); n++ {
@@ -54,7 +61,6 @@ func Run(p Personality, c *Choices, stats *Stats, tracing, hashing, checks bool)
 		w.compare()
 		w.settle()
 	}
-	return w
 }
 
 // busy says that an application is still at work.
