@@ -37,6 +37,7 @@ type TerminalOptions struct {
 	TID      iso8583.TID
 	MID      iso8583.MID
 	Acquirer string
+	Implicit bool // its applications cannot confirm
 }
 
 // Agent is the daemon without its listeners. It is made by New, works in Run,
@@ -68,6 +69,7 @@ type Agent struct {
 	clock   Clock // opts.Clock, with a dead battery seen through
 	marks   *marks
 	view    *View
+	leases  leases
 	feed    *feed
 	criers  []*crier // one per receiver of the escalation queue
 	metrics *metrics
@@ -204,6 +206,7 @@ func (a *Agent) configure() error {
 		acq := a.acquirers[t.Acquirer]
 		c.Terminals = append(c.Terminals, txn.Terminal{
 			TID: t.TID, MID: t.MID, Rules: acq.profile.Rules, Routes: len(acq.opts.Hosts), Addresses: acq.addresses(),
+			Implicit: t.Implicit,
 		})
 	}
 	records := a.machine.Step(a.clock(), c).Records
@@ -274,6 +277,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	cancel()
 	close(a.batch)
 	close(a.stopped)
+	a.leases.endAll()
 	for _, acq := range a.acquirers {
 		acq.link.Close()
 	}

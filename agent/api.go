@@ -47,6 +47,10 @@ var routes = []route{
 	{"POST /v1/transactions/{uuid}/shown", false, (*api).shown},
 	{"POST /v1/transactions/{uuid}/resolve", true, (*api).resolve},
 	{"POST /v1/transactions/{uuid}/acknowledge", true, (*api).acknowledge},
+	{"POST /v1/sessions", false, (*api).beginSession},
+	{leasePattern, false, (*api).lease},
+	{"POST /v1/sessions/{session}/heartbeat", false, (*api).heartbeat},
+	{"DELETE /v1/sessions/{session}", false, (*api).endSession},
 	{"GET /v1/recovery", false, (*api).recovery},
 	{"GET /v1/escalations", false, (*api).escalations},
 	{"GET /v1/losses", false, (*api).listLosses},
@@ -59,6 +63,10 @@ var routes = []route{
 	{"GET /v1/openapi.yaml", false, (*api).openapi},
 	{"GET /metrics", false, (*api).openMetrics},
 }
+
+// leasePattern is a call that lasts as long as its application lives. It takes no
+// slot: sessions bound it, of which there is one for each terminal at the most.
+const leasePattern = "GET /v1/sessions/{session}/lease"
 
 // Bounds of the API.
 const (
@@ -132,7 +140,7 @@ func nativeErrors(mux *http.ServeMux) http.Handler {
 
 // allowed lists the methods that r's path takes.
 func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
-	for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
+	for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete} {
 		other := r.Clone(r.Context())
 		other.Method = m
 		if _, pattern := mux.Handler(other); pattern != "" {
@@ -143,13 +151,15 @@ func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
 }
 
 func (s *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		s.agent.metrics.refused.add(string(codeOverloaded))
-		writeProblem(w, newProblem(codeOverloaded))
-		return
+	if rt.pattern != leasePattern {
+		select {
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
+		default:
+			s.agent.metrics.refused.add(string(codeOverloaded))
+			writeProblem(w, newProblem(codeOverloaded))
+			return
+		}
 	}
 	if peer, _ := r.Context().Value(peerKey{}).(Peer); rt.operator && !peer.Operator {
 		writeProblem(w, newProblem(codeForbidden))

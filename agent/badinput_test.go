@@ -476,9 +476,17 @@ func TestEveryProblemIsProvoked(t *testing.T) {
 		"unsupported_type":   "txn: TestBeginNeedsADialect",
 		"invalid":            "the core's own, for what the shell has refused as bad_field",
 
-		"chip_verdict_missing": "TestChipSale",
-		"taken_as_cancel":      "TestC27CardDeclines",
-		"handle_unsupported":   "TestCardHandleUnsupported",
+		"chip_verdict_missing":  "TestChipSale",
+		"taken_as_cancel":       "TestC27CardDeclines",
+		"handle_unsupported":    "TestCardHandleUnsupported",
+		"unknown_session":       "TestSessionBadInput",
+		"session_unfit":         "TestSessionBadInput",
+		"lease_held":            "TestSessionBadInput",
+		"session_required":      "TestImplicit",
+		"suspected_duplicate":   "TestSuspectedDuplicate",
+		"replaced_unknown":      "TestSwitchBadInput",
+		"replaced_unfit":        "TestSwitchBadInput",
+		"confirmation_required": "TestImplicit",
 	}
 	var codes []string
 	bubble(t, func(l *lab) {

@@ -53,6 +53,16 @@ var problems = map[txn.Code]problem{
 
 	txn.Quarantined:     {http.StatusServiceUnavailable, client.RetryPoll, "journal entries were lost, and this acquirer cannot be shown that an epoch began: a person must close the loss first"},
 	txn.OriginalInDoubt: {http.StatusConflict, client.RetryNever, "journal entries were lost, and the original may have been voided or given back already: a person must ask the acquirer"},
+	codeLeaseHeld:       {http.StatusConflict, client.RetryNever, "the session's lease is held already"},
+
+	txn.UnknownSession:       {http.StatusGone, client.RetrySameID, "there is no such session, or it is over: begin one and ask again under it"},
+	txn.SessionUnfit:         {http.StatusConflict, client.RetrySameID, "the session does not hold this terminal: begin one that does and ask again under it"},
+	txn.SessionRequired:      {http.StatusConflict, client.RetrySameID, "this terminal commits with the approval: only under a session, whose lease says that somebody is there to show it"},
+	txn.ConfirmationRequired: {http.StatusConflict, client.RetryNewID, "this terminal commits with the approval: a card in its reader, or a partial approval, needs an application that confirms"},
+	txn.SuspectedDuplicate:   {http.StatusConflict, client.RetryNewID, "the same card, amount and terminal as a transaction whose outcome is undecided or was never shown: look at that one; if this is another purchase, say so with not_duplicate_of"},
+	txn.ReplacedUnknown:      {http.StatusUnprocessableEntity, client.RetryNewID, "there is no such attempt to replace"},
+	txn.ReplacedUnfit:        {http.StatusUnprocessableEntity, client.RetryNewID, "what is to be replaced is no attempt at this part of this sale"},
+
 	txn.UUIDReused:      {http.StatusConflict, client.RetryNewID, "this UUID belongs to a transaction with another body"},
 	txn.EpochOld:        {http.StatusGone, client.RetryNever, "the UUID was minted in another epoch of the journal: it may have run then, so it never runs again"},
 	txn.UnknownTerminal: {http.StatusUnprocessableEntity, client.RetryNewID, "this agent has no such terminal"},

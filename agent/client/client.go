@@ -111,8 +111,8 @@ func (c *Client) List(ctx context.Context, query url.Values) (*List, error) {
 }
 
 // Recovery lists what a restarted application must act on.
-func (c *Client) Recovery(ctx context.Context) (*List, error) {
-	return get[List](ctx, c, http.MethodGet, "/v1/recovery", nil)
+func (c *Client) Recovery(ctx context.Context) (*Recovery, error) {
+	return get[Recovery](ctx, c, http.MethodGet, "/v1/recovery", nil)
 }
 
 // Escalations lists what a person must decide.

@@ -34,6 +34,7 @@ func (c *Config) Fill(o *agent.Options) (err error) {
 	for _, t := range c.Terminals {
 		o.Terminals = append(o.Terminals, agent.TerminalOptions{
 			TID: iso8583.TID(t.TID), MID: iso8583.MID(t.MID), Acquirer: t.Acquirer,
+			Implicit: t.Confirmation == confirmationImplicit,
 		})
 	}
 	o.Push, err = c.Push.build()
@@ -75,6 +76,7 @@ func (r *Rules) apply(to *iso8583.Rules) {
 	}{
 		{r.ResponseTimeout, &to.ResponseTimeout}, {r.SendTimeout, &to.SendTimeout},
 		{r.ConfirmTimeout, &to.ConfirmTimeout}, {r.ShownTimeout, &to.ShownTimeout},
+		{r.OrphanTimeout, &to.OrphanTimeout}, {r.DuplicateWindow, &to.DuplicateWindow},
 		{r.AnswerTimeout, &to.Reversal.AnswerTimeout}, {r.MessageLifetime, &to.Reversal.MessageLifetime},
 	} {
 		if f.from != nil {

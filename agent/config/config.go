@@ -69,6 +69,8 @@ type Rules struct {
 	SendTimeout     *Duration  `yaml:"send_timeout"`
 	ConfirmTimeout  *Duration  `yaml:"confirm_timeout"`
 	ShownTimeout    *Duration  `yaml:"shown_timeout"`
+	OrphanTimeout   *Duration  `yaml:"orphan_timeout"`
+	DuplicateWindow *Duration  `yaml:"duplicate_window"`
 	AnswerTimeout   *Duration  `yaml:"reversal_answer_timeout"`
 	Schedule        []Duration `yaml:"reversal_schedule"`
 	EscalateAfter   *int       `yaml:"escalate_after"`
@@ -84,7 +86,18 @@ type Terminal struct {
 	TID      string `yaml:"tid"`
 	MID      string `yaml:"mid"`
 	Acquirer string `yaml:"acquirer"`
+
+	// Confirmation is required (default), or implicit where the terminal's
+	// application cannot confirm: a sale then commits with its approval, while
+	// the session that asked for it lives.
+	Confirmation string `yaml:"confirmation"`
 }
+
+// The confirmations there are.
+const (
+	confirmationRequired = "required"
+	confirmationImplicit = "implicit"
+)
 
 // Duration is written as 40s or 5m.
 type Duration time.Duration
@@ -242,6 +255,8 @@ func (c *Config) validateTerminals(acquirers map[string]bool) error {
 			return fmt.Errorf("terminals[%d].tid: %s is there twice", i, t.TID)
 		case !acquirers[t.Acquirer]:
 			return fmt.Errorf("terminals[%d].acquirer: there is no acquirer %q", i, t.Acquirer)
+		case !slices.Contains([]string{"", confirmationRequired, confirmationImplicit}, t.Confirmation):
+			return fmt.Errorf("terminals[%d].confirmation: want %s or %s, got %.20q", i, confirmationRequired, confirmationImplicit, t.Confirmation)
 		}
 		seen[t.TID] = true
 	}

@@ -25,7 +25,8 @@ type Machine struct {
 
 	// Volatile: Step's own.
 	terminals map[iso8583.TID]*Terminal
-	waits     map[string]*wait // by UUID
+	sessions  map[string]*session // by id
+	waits     map[string]*wait    // by UUID
 	evidence  budget
 
 	// Observe, where it is set, is told of every cell of the state table that
@@ -42,6 +43,7 @@ func New() *Machine {
 		bySTAN:    map[string]string{},
 		bySale:    map[string][]string{},
 		terminals: map[iso8583.TID]*Terminal{},
+		sessions:  map[string]*session{},
 		waits:     map[string]*wait{},
 	}
 }
@@ -74,6 +76,9 @@ func STANKey(tid iso8583.TID, stan iso8583.STAN) string {
 	return "stan/" + string(tid) + "/" + stan.String()
 }
 
+// WholeKey is the journal key of all parts of a sale of a merchant.
+func WholeKey(mid iso8583.MID, sale string) string { return "whole/" + string(mid) + "/" + sale }
+
 // SaleKey is the journal key of one part of a sale of a merchant.
 func SaleKey(mid iso8583.MID, sale, part string) string {
 	return "sale/" + string(mid) + "/" + sale + "/" + part
@@ -85,7 +90,7 @@ func Keys(r Record) []string {
 	case *Intent:
 		keys := []string{STANKey(r.TID, r.STAN)}
 		if r.Kind.NeedsConfirmation() {
-			keys = append(keys, SaleKey(r.MID, r.Sale, r.Part))
+			keys = append(keys, SaleKey(r.MID, r.Sale, r.Part), WholeKey(r.MID, r.Sale))
 		}
 		return keys
 	case *Followed:
@@ -105,6 +110,9 @@ func (m *Machine) Needs(ev Event) []string {
 			keys = append(keys, m.needUUID(e.Original)...)
 		} else if term := m.terminals[e.TID]; term != nil {
 			keys = append(keys, SaleKey(term.MID, e.Sale, e.Part))
+		}
+		if e.Replaces != "" {
+			keys = append(keys, m.needUUID(e.Replaces)...)
 		}
 		return keys
 	case Confirm:

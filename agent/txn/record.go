@@ -163,6 +163,11 @@ type Intent struct {
 	Original     string           `json:"original,omitempty"` // UUID of what it follows
 	Address      string           `json:"address,omitempty"`  // acquirer and host:port of Route
 
+	Session        string `json:"session,omitempty"`          // of the application that asked
+	Implicit       bool   `json:"implicit,omitempty"`         // commits with the approval, while Session lives
+	Replaces       string `json:"replaces,omitempty"`         // UUID of the attempt that it closed
+	NotDuplicateOf string `json:"not_duplicate_of,omitempty"` // UUID of what a person says it does not repeat
+
 	Chip    iso8583.Chip `json:"chip,omitempty"`    // how the chip was read, where there is chip data
 	EMV     string       `json:"emv,omitempty"`     // what is kept of it, hexadecimal
 	Partial bool         `json:"partial,omitempty"` // an approval of less is accepted

@@ -51,7 +51,7 @@ func (s *step) quieten(t *Transaction) {
 // reason is DE 39 of the reversal.
 func reason(r *iso8583.Reasons, c Cause) string {
 	switch c {
-	case CauseCancelled, CausePartial:
+	case CauseCancelled, CausePartial, CauseReplaced:
 		return r.Customer
 	case CauseChip:
 		return r.Chip

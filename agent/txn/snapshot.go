@@ -17,6 +17,7 @@ func (m *Machine) Clone() *Machine {
 	c := *m // rules and terminals are replaced, never changed
 	c.bySTAN, c.bySale = maps.Clone(m.bySTAN), maps.Clone(m.bySale)
 	c.open, c.cold, c.losses = slices.Clone(m.open), slices.Clone(m.cold), slices.Clone(m.losses)
+	c.sessions = maps.Clone(m.sessions)
 	c.heads, c.waits, c.hot = copies(m.heads), copies(m.waits), copies(m.hot)
 	for _, t := range c.hot { // order: each on its own
 		t.Items, t.Follows = slices.Clip(t.Items), slices.Clip(t.Follows) // changed in copies only
@@ -86,12 +87,22 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 		dst = append(append(dst, '|'), tid...)
 		dst = binary.AppendVarint(dst, int64(m.heads[tid].Next))
 	}
+	for _, id := range slices.Sorted(maps.Keys(m.sessions)) {
+		dst = fmt.Appendf(dst, "|%s%v", id, m.sessions[id].tids)
+	}
 	for _, list := range [...][]string{m.cold, m.open} {
 		for _, uuid := range list {
 			t, w := m.hot[uuid], m.waits[uuid]
 			dst = t.appendShape(append(dst, '|'))
 			if w == nil {
 				continue
+			}
+			if w.Holder != "" && (t.State == StatePending || t.State == StateApproved) {
+				dst = append(dst, '*', flag(w.Orphan))
+				dst = append(dst, w.Holder...)
+				if t.State == StateApproved {
+					dst = binary.AppendVarint(dst, int64((w.Confirm-now.Boot)/time.Second))
+				}
 			}
 			if w.For != waitNothing {
 				dst = append(dst, '@', byte(w.For), flag(w.Unsent), byte(w.Shift))

@@ -25,6 +25,10 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 		s.configure(e)
 	case Begin:
 		s.begin(e)
+	case SessionBegan:
+		s.sessionBegan(e)
+	case SessionEnded:
+		s.sessionEnded(e)
 	case Response:
 		s.response(e)
 	case Garbage:
