@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
@@ -327,6 +328,8 @@ func checkNote(field, text string, optional bool) *client.Problem {
 	switch {
 	case len(text) > maxNote || text == "" && !optional:
 		return badField(field, "want 1 to %d characters", maxNote)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return badField(field, "want text on one line, without control characters")
 	case digitRunPAN.MatchString(text) || holdsPAN(text, ""):
 		return badField(field, "this may hold a card number: leave it out")
 	}

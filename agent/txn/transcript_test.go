@@ -231,7 +231,7 @@ func (l *lab) begin(c *command) error {
 	}
 	b.TID, b.Amount.Minor, b.Route, b.Epoch = iso8583.TID(c.get("tid", string(testTID))), minor, route, epoch
 	if b.Original != "" {
-		b.CardHash = "" // a follow-up may leave the card out
+		b.CardHash = "" // the original's, whatever that is
 	}
 	b.Part, b.Digest, b.CardHash = c.get("part", ""), c.get("digest", b.Digest), c.get("card", b.CardHash)
 	b.Session, b.Replaces, b.NotDuplicateOf = c.get("session", ""), c.get("replaces", ""), c.get("not_duplicate_of", "")

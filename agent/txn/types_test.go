@@ -15,7 +15,7 @@ func beginOf(t testing.TB, typ iso8583.Type, uuid, original string, minor int64)
 	b := beginSale(t, uuid, "")
 	b.Type, b.Original, b.Amount.Minor = typ, original, minor
 	if original != "" {
-		b.CardHash = "" // left out
+		b.CardHash = "" // the original's, whatever that is
 	}
 	if typ.NeedsConfirmation() {
 		b.Sale = "s-" + uuid
