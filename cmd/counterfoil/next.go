@@ -122,7 +122,7 @@ func outcomeOf(f txn.Follow) string {
 	case f.Done:
 		return "done"
 	default:
-		return "not done"
+		return "does not stand"
 	}
 }
 
