@@ -140,10 +140,15 @@ func present(t *txn.Transaction) *client.Transaction {
 		Amount: t.Minor, Currency: t.Currency.Alpha(), Sale: t.Sale, Part: t.Part, PAN: t.PAN,
 		Approved: t.ApprovedMinor, Chip: presentChip(t),
 		ResponseCode: t.Code, RRN: t.RRN, AuthCode: t.AuthCode, Balance: t.Balance, Original: t.Original,
-		Cause: string(t.Cause), Attempts: t.Attempts, HoldDown: t.State == txn.StateReversing && t.Hold == txn.HoldWaiting,
+		Cause: string(t.Cause), Inquiries: len(t.Asked), AdviceOwed: t.State == txn.StateAdvising, HoldDown: t.State == txn.StateReversing && t.Hold == txn.HoldWaiting,
 		LateApproval: t.LateApproval, Parked: t.Parked, Overridden: t.Overridden, Shown: string(t.Shown),
 		Session: t.Session, Implicit: t.Implicit, Replaces: t.Replaces, NotDupOf: t.NotDuplicateOf,
 		Began: time.UnixMilli(t.At).UTC(), Say: say(t),
+	}
+	if t.Advice {
+		out.AdviceSends = t.Attempts
+	} else {
+		out.Attempts = t.Attempts
 	}
 	if t.State == txn.StateConfirmed && t.Kind.Followed() {
 		out.Left = t.Left()
