@@ -76,13 +76,17 @@ end:
 #endif
 
 	/* Inquiring: only a positive answer, or a decline, decides (R2). */
-	:: atomic { (n_inq_approved[t] || n_approved[t]) && NOW(inquiring) -> APPROVAL(inquiring, "answer: approved") }
-	:: atomic { (n_inq_declined[t] || n_declined[t]) && NOW(inquiring) -> STEP(inquiring, "answer: declined", declined, ""); always(t) }
+	:: atomic { n_approved[t] && NOW(inquiring) -> APPROVAL(inquiring, "answer: approved") }
+	:: atomic { n_declined[t] && NOW(inquiring) -> STEP(inquiring, "answer: declined", declined, ""); always(t) }
+	:: atomic { n_inq_approved[t] && NOW(inquiring) -> APPROVAL(inquiring, "inquiry: approved") }
+	:: atomic { n_inq_declined[t] && NOW(inquiring) -> STEP(inquiring, "inquiry: declined, where that is final", declined, ""); always(t) }
 #ifdef NO_R2
-	:: atomic { n_inq_not_found[t] && NOW(inquiring) -> STEP(inquiring, "inquiry: not found", declined, ""); always(t) }
+	:: atomic { n_inq_not_found[t] && NOW(inquiring) -> STEP(inquiring, "inquiry: anything else", declined, ""); always(t) }
 #else
-	:: atomic { n_inq_not_found[t] && NOW(inquiring) -> UNDO(inquiring, "inquiry: not found") }
+	:: atomic { n_inq_not_found[t] && NOW(inquiring) -> UNDO(inquiring, "inquiry: anything else") }
+	:: atomic { n_inq_not_found[t] && NOW(inquiring) && trouble -> n_inq_not_found[t] = 0; STEP(inquiring, "inquiry: anything else", inquiring, "inquiry") }
 #endif
+	:: atomic { out_request[t] && NOW(inquiring) -> out_request[t] = 0; STEP(inquiring, "request certainly not sent", not_sent, ""); always(t) }
 	:: atomic { NOW(inquiring) -> UNDO(inquiring, "time is up") }
 	:: atomic { ASKED(cancel) && NOW(inquiring) -> HEARD; UNDO(inquiring, "cancel") }
 
