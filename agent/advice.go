@@ -11,7 +11,7 @@ import (
 // must says what the application has to do about t.
 func must(t *txn.Transaction) client.Must {
 	switch {
-	case t.Stuck && t.State != txn.StateConfirmed:
+	case t.Stuck && t.State != txn.StateConfirmed, t.State == txn.StateConfirmed && t.InQuestion():
 		return client.MustCall
 	case t.State == txn.StatePending:
 		return client.MustWait
@@ -33,7 +33,7 @@ func must(t *txn.Transaction) client.Must {
 // say is what to tell the cashier and the cardholder.
 func say(t *txn.Transaction) client.Say {
 	switch {
-	case t.Stuck && t.State != txn.StateConfirmed:
+	case must(t) == client.MustCall:
 		return sayings["stuck"]
 	case t.ApprovedMinor != 0 && t.Left() == t.Taken() && (t.State == txn.StateApproved || t.State == txn.StateConfirmed):
 		return sayPartial(t)

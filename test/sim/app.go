@@ -120,7 +120,7 @@ func (a *app) attempt(w *World) {
 	j := &a.job
 	t := &Txn{uuid: uuids[n], owner: a, errand: a.errand, ref: j.ref, original: j.original}
 	t.begin = txn.Begin{
-		UUID: t.uuid, Epoch: 1, TID: a.tid, Type: j.typ,
+		UUID: t.uuid, Epoch: max(w.agent.view.Epoch(), 1), TID: a.tid, Type: j.typ,
 		Amount: iso8583.Amount{Minor: j.minor, Currency: 156}, Digest: t.uuid, Card: card,
 	}
 	if j.ref > 0 {
@@ -175,6 +175,9 @@ func (a *app) look(w *World) {
 	case t == nil:
 		a.ask(w)
 	case (t.State == txn.StatePending || t.State == txn.StateApproved) && t.Escalated():
+		w.showUnknown(a.cur)
+		a.state = appIdle
+	case t.InQuestion(): // as the API says: call
 		w.showUnknown(a.cur)
 		a.state = appIdle
 	case t.State == txn.StatePending:
@@ -307,13 +310,13 @@ func (a *app) hear(w *World, answer txn.Answer) {
 			w.stuck(a.cur)
 			a.state = appWaiting
 		default:
-			w.fail("answer", "confirm of the approved %s was answered %s", a.cur, answer.Code)
+			w.unheard(a, answer, "confirm of the approved")
 		}
 	case appCancelling:
 		a.state = appWaiting
 	case appTelling:
 		if answer.Code != txn.OK {
-			w.fail("answer", "shown of the confirmed %s was answered %s", a.cur, answer.Code)
+			w.unheard(a, answer, "shown of the confirmed")
 		}
 		a.cur.undelivered = a.cur.undelivered || a.delivered != txn.DeliveredYes
 		a.state = appIdle
@@ -339,6 +342,14 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 	case txn.ReversalOwed:
 		w.saw(GateClosed)
 		a.state = appIdle
+	case txn.EpochOld:
+		a.outdated(w)
+	case txn.OriginalInDoubt:
+		w.saw(InDoubtRefused)
+		a.state = appIdle
+		if !a.cur.original.doubt {
+			w.fail("answer", "%s was answered %s", a.cur.describe(), answer.Code)
+		}
 	case txn.OriginalUnknown, txn.OriginalUnfit, txn.OriginalOpen, txn.OriginalBusy, txn.OriginalUsed, txn.AboveOriginal:
 		w.unfollowed(a.cur, answer)
 		a.state = appIdle

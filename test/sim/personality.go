@@ -74,6 +74,7 @@ type Personality struct {
 	Keep         int // settled transactions kept in memory; -1: all
 	Reconfigure  int // another profile after a restart
 	Clock        int // weight of wall clock jumps
+	Rollback     int // an older journal is put in the place of the present one, at a start
 	Strict       bool
 	NotReversed  []iso8583.Type
 	Terminals    int
@@ -132,6 +133,9 @@ func draw(seed uint64) Personality {
 	}
 	if flag(4) {
 		p.Patience = 9
+	}
+	if flag(6) && p.Keep < 0 {
+		p.Rollback = 300
 	}
 	p.drawTypes(c, rate)
 	if flag(24) {

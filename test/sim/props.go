@@ -50,6 +50,8 @@ type Txn struct {
 	dubious bool // its approval was first heard of when its reversal was done
 	misread bool // the host booked something else than was asked for
 	heard   bool // and a late approval is durable
+	doubt   bool // a journal that held it was lost, or replaced by an older one
+	gone    bool // and the journal knows nothing of it
 }
 
 // String is the transaction in a transcript.
@@ -134,7 +136,7 @@ func (w *World) journaled(r txn.Record) {
 	if t.j != before && closedNegative(t.j) && t.net != 0 && !t.flipped {
 		w.fail("P1s", "%s is durably %s while the host holds %d", t, t.j, t.net)
 	}
-	if before == txn.StateConfirmed && t.j != before {
+	if before == txn.StateConfirmed && t.j != before && !t.doubt {
 		w.fail("P4", "%s was durably confirmed and is now %s", t, t.j)
 	}
 	if before == txn.StateReversing && t.confirmed && t.j == txn.StateConfirmed && !t.handled {
@@ -332,6 +334,10 @@ func (w *World) settle() {
 			}
 			continue
 		}
+		if t.doubt {
+			w.settleDoubt(t)
+			continue
+		}
 		if !t.typ().MovesMoney() {
 			w.settleInquiry(t)
 			continue
@@ -353,7 +359,7 @@ func (w *World) settle() {
 }
 
 // excused: a person knows, or nobody on this side can.
-func (t *Txn) excused() bool { return t.escalated || t.handled || t.flipped && !t.heard }
+func (t *Txn) excused() bool { return t.doubt || t.escalated || t.handled || t.flipped && !t.heard }
 
 func (w *World) settleOne(t *Txn) {
 	seen := w.agent.view.Get(t.uuid)

@@ -34,6 +34,9 @@ func (a *app) recover(w *World) {
 			continue
 		}
 		if t.State == txn.StateConfirmed && t.Shown == "" {
+			if t.InQuestion() {
+				continue // a person has it
+			}
 			a.take(g)
 			w.showPaid(g)
 			a.tellShown(w)

@@ -102,6 +102,10 @@ const (
 	BalanceFailed
 	BalanceAnswered
 	FollowedAgain
+	JournalPutBack
+	LostWithTheJournal
+	KeyOfOldEpoch
+	InDoubtRefused
 	sometimes
 )
 
@@ -127,6 +131,8 @@ var sometimeNames = [sometimes]string{
 	"a hold was back after its release was undone", "two refunds in part stand", "what was voided was sold again",
 	"a voided completion gave the hold back", "a balance inquiry failed", "a balance was shown",
 	"an undone follow-up made room for another",
+	"an older journal was put back", "a transaction was lost with its journal", "a key of an older epoch was refused",
+	"what may have been given back was not followed",
 }
 
 // saw counts one of the things that must happen.

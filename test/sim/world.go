@@ -18,6 +18,7 @@ type World struct {
 
 	agent agent
 	disk  disk
+	rollback
 	store *store // nil: a batch is durable when the world says so
 	net   []packet
 	hosts []*host
