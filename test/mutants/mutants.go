@@ -28,7 +28,7 @@ const (
 	state    = "agent/txn/state.go"
 )
 
-var mutants = slices.Concat(sales, follows)
+var mutants = slices.Concat(sales, follows, losses)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{

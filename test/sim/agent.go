@@ -166,6 +166,9 @@ func (w *World) crash() {
 func (w *World) step(ev txn.Event) {
 	a := &w.agent
 	w.stats.Steps++
+	if w.cover(ev); !a.up {
+		return
+	}
 	if w.p.Keep >= 0 {
 		w.load(ev)
 	}

@@ -37,6 +37,26 @@ func (w *World) opened() {
 	}
 }
 
+// cover is the shell's: nothing is begun with numbering so far ahead of the mark
+// that the jump after a loss would not clear it. A collision at the host makes
+// numbering jump.
+func (w *World) cover(ev txn.Event) {
+	b, ok := ev.(txn.Begin)
+	if !ok || w.p.Rollback == 0 || !w.agent.up {
+		return
+	}
+	known := txn.TerminalHead{}
+	for _, h := range w.rollback.mark.Heads {
+		if h.TID == b.TID {
+			known = h
+		}
+	}
+	if next := w.agent.m.Next(b.TID); next < known.Next || next-known.Next >= txn.STANMargin-100 {
+		w.saw(MarkWaitedFor)
+		w.opened()
+	}
+}
+
 // putBack may put an older journal in the place of the present one, before the
 // agent starts. What anybody outside has seen and done stays as it is.
 func (w *World) putBack() {

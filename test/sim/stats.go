@@ -106,6 +106,7 @@ const (
 	LostWithTheJournal
 	KeyOfOldEpoch
 	InDoubtRefused
+	MarkWaitedFor
 	sometimes
 )
 
@@ -132,7 +133,7 @@ var sometimeNames = [sometimes]string{
 	"a voided completion gave the hold back", "a balance inquiry failed", "a balance was shown",
 	"an undone follow-up made room for another",
 	"an older journal was put back", "a transaction was lost with its journal", "a key of an older epoch was refused",
-	"what may have been given back was not followed",
+	"what may have been given back was not followed", "a transaction waited for the mark",
 }
 
 // saw counts one of the things that must happen.
