@@ -1,9 +1,6 @@
 package mutants
 
-const (
-	loss = "agent/txn/loss.go"
-	chip = "agent/txn/chip.go"
-)
+const loss = "agent/txn/loss.go"
 
 // losses are of what a lost or older journal may not lead to (R15).
 var losses = []mutant{
