@@ -472,6 +472,7 @@ func TestEveryProblemIsProvoked(t *testing.T) {
 		"original_busy":      "TestOriginalsThatDoNotFit",
 		"original_used":      "TestVoid",
 		"above_original":     "TestRefundsNeverExceedTheSale",
+		"other_card":         "TestFollowUpKeepsToTheCard",
 		"unsupported_type":   "txn: TestBeginNeedsADialect",
 		"invalid":            "the core's own, for what the shell has refused as bad_field",
 

@@ -78,6 +78,7 @@ var problems = map[txn.Code]problem{
 	txn.OriginalBusy:    {http.StatusConflict, client.RetryPoll, "another that follows the original is undecided"},
 	txn.OriginalUsed:    {http.StatusConflict, client.RetryNever, "the original is voided, given back or completed already"},
 	txn.AboveOriginal:   {http.StatusConflict, client.RetryNewID, "that is more than is left of the original"},
+	txn.OtherCard:       {http.StatusUnprocessableEntity, client.RetryNewID, "the original was paid with another card"},
 	txn.NotFound:        {http.StatusNotFound, client.RetrySameID, "never journaled in this epoch: safe to send"},
 	txn.NotDecided:      {http.StatusConflict, client.RetryPoll, "the host has not answered yet"},
 	txn.NotApproved:     {http.StatusConflict, client.RetryNever, "there is no approval to confirm"},
@@ -93,7 +94,7 @@ var problems = map[txn.Code]problem{
 	txn.NotConfirmed: {http.StatusConflict, client.RetryPoll, "nothing may have been shown: the transaction is not final"},
 	txn.Unsuitable:   {http.StatusConflict, client.RetryNever, "the transaction's state does not allow this"},
 	txn.ParkFirst:    {http.StatusConflict, client.RetrySameID, "reversals are still being sent: park it first"},
-	txn.TooEarly:     {http.StatusConflict, client.RetryPoll, "a reversal that was sent may still reach the host: wait for a message's longest lifetime"},
+	txn.TooEarly:     {http.StatusConflict, client.RetryPoll, "what was sent may still reach the host: wait for a message's longest lifetime"},
 }
 
 func (c problem) make(code txn.Code) *client.Problem {

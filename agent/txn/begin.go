@@ -142,6 +142,8 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 		return OriginalUnknown, e.Original
 	case !slices.Contains(e.Type.Originals(), o.Kind), o.MID != term.MID, o.Currency != e.Amount.Currency:
 		return OriginalUnfit, e.Original
+	case e.CardHash != "" && o.CardHash != "" && e.CardHash != o.CardHash:
+		return OtherCard, e.Original // credits and captures belong to the card that was debited or held
 	case o.State != StateConfirmed:
 		return OriginalOpen, e.Original
 	case m.InDoubt(o) && !o.Overridden:
@@ -177,13 +179,14 @@ func (m *Machine) gate(e *Begin, rules *iso8583.Rules) string {
 // does, since the card is in nobody's memory afterwards.
 func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 	clock, date, year := localTime(s.now)
+	route := s.firstRoute(e, term)
 	s.record(e.UUID, &Intent{
 		Kind: e.Type, TID: e.TID, MID: term.MID, STAN: stan, Epoch: s.m.epoch,
 		Minor: e.Amount.Minor, Currency: e.Amount.Currency,
 		Sale: e.Sale, Part: e.Part, Digest: e.Digest,
 		PAN: e.Card.Masked(), CardHash: e.CardHash,
 		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
-		Rules: term.hash, Route: e.Route, Original: e.Original, Address: term.address(e.Route),
+		Rules: term.hash, Route: route, Original: e.Original, Address: term.address(route),
 		Session: e.Session, Implicit: term.Implicit && e.Type.NeedsConfirmation(),
 		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf,
 		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Card: e.Card,
@@ -192,6 +195,24 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 	s.wait(t).Holder = e.Session
 	s.lock(t)
 	s.request(t, e.Card)
+}
+
+// firstRoute is the address that is tried first. What follows another goes to
+// the address that had it: where the addresses keep separate ledgers, no other
+// can give back, capture or let go what it does not hold (row "Whose answer
+// closes"). An address that is configured no more cannot be kept to.
+func (s *step) firstRoute(e *Begin, term *Terminal) int {
+	o := s.m.hot[e.Original]
+	switch {
+	case o == nil || term.Rules.Reversal.SharedLedger:
+		return e.Route
+	case len(term.Addresses) == 0:
+		return o.Route
+	}
+	if i := slices.Index(term.Addresses, o.Address); i >= 0 {
+		return i
+	}
+	return e.Route
 }
 
 // address is the host:port of a route, or "" where the shell did not say.
@@ -218,13 +239,23 @@ func (s *step) finish(t *Transaction, end Record) {
 	s.disarm(t)
 }
 
-// unlock lets t's original go, now that t is decided.
+// unlock lets t's original go, now that t is decided. A void takes back what its
+// original took: of a completion, the hold, which can be completed again or let
+// go.
 func (s *step) unlock(t *Transaction) {
 	if t.Original == "" {
 		return
 	}
-	s.record(t.Original, &FollowEnded{By: t.UUID, Done: t.State == StateConfirmed})
-	if o := s.m.hot[t.Original]; o != nil && s.wait(o).For == waitShown && !o.awaitsShown() {
+	done := t.State == StateConfirmed
+	s.record(t.Original, &FollowEnded{By: t.UUID, Done: done})
+	o := s.m.hot[t.Original]
+	if o == nil {
+		return
+	}
+	if done && t.Kind == iso8583.Void && o.Original != "" {
+		s.record(o.Original, &FollowEnded{By: o.UUID})
+	}
+	if s.wait(o).For == waitShown && !o.awaitsShown() {
 		s.disarm(o)
 	}
 }
@@ -274,7 +305,8 @@ func unsent(s *step, t *Transaction, ev Event) {
 	if term := s.m.terminals[t.TID]; term != nil {
 		routes = max(term.Routes, 1)
 	}
-	if next := (t.Route + 1) % routes; next != t.FirstRoute && e.Card != nil {
+	bound := t.Original != "" && !s.rules(t).Reversal.SharedLedger // to the address that had its original
+	if next := (t.Route + 1) % routes; next != t.FirstRoute && e.Card != nil && !bound {
 		s.record(t.UUID, &Rerouted{Route: next, Address: s.m.terminals[t.TID].address(next)})
 		s.request(t, e.Card)
 		return

@@ -125,6 +125,8 @@ func TestBeginWantsAFitOriginal(t *testing.T) {
 	}{
 		{"itself", func(b *Begin) { b.Original = b.UUID }, nil, OriginalUnknown},
 		{"another currency", func(b *Begin) { b.Amount.Currency = 840 }, nil, OriginalUnfit},
+		{"another card", func(b *Begin) { b.CardHash = "h2" }, nil, OtherCard},
+		{"a card that is not known", func(b *Begin) { b.CardHash = "" }, nil, Accepted},
 		{"another merchant's", func(*Begin) {}, func(m *Machine) {
 			c := testConfig(testRules())
 			c.Terminals[0].MID = "M00000000000002"

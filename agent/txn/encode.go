@@ -26,7 +26,7 @@ const maxFields = 32
 // is written and what is read cannot drift apart.
 type coder struct {
 	out     []byte
-	in      [maxFields][]byte
+	in      [][]byte // by field number, when reading
 	reading bool
 	err     error
 }
@@ -46,7 +46,7 @@ func Decode(t RecordType, group string, clear []byte) (Record, error) {
 	if !ok {
 		return nil, fmt.Errorf("record type %d: %w", uint16(t), ErrRecordNewer)
 	}
-	c := coder{reading: true}
+	c := coder{reading: true, in: make([][]byte, maxFields)}
 	if err := c.split(clear); err != nil {
 		return nil, fmt.Errorf("%s record: %w", t, err)
 	}

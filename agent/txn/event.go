@@ -32,6 +32,13 @@ type Terminal struct {
 	hash string // of Rules, taken once
 }
 
+// Hashed is t with the hash of its rules taken, which may be configured often.
+// Its rules must not change any more.
+func (t Terminal) Hashed() Terminal {
+	t.hash = t.Rules.Hash()
+	return t
+}
+
 // Recovered comes once for each open transaction after a start.
 type Recovered struct{ UUID string }
 

@@ -122,6 +122,9 @@ func (m *Machine) Needs(ev Event) []string {
 	case Shown:
 		return m.needUUID(e.UUID)
 	case Resolve:
+		if t := m.hot[e.UUID]; t != nil && t.Original != "" {
+			return m.needOriginal(t)
+		}
 		return m.needUUID(e.UUID)
 	case Acknowledge:
 		return m.needUUID(e.UUID)
@@ -131,10 +134,20 @@ func (m *Machine) Needs(ev Event) []string {
 		case t == nil:
 			return []string{STANKey(e.TID, e.STAN)}
 		case t.Original != "":
-			return m.needUUID(t.Original) // the answer may lock it anew
+			return m.needOriginal(t) // the answer may lock it anew, or give a hold back
 		}
 	}
 	return nil
+}
+
+// needOriginal is what t follows, and what that follows: a void of a completion
+// gives the hold back.
+func (m *Machine) needOriginal(t *Transaction) []string {
+	keys := m.needUUID(t.Original)
+	if o := m.hot[t.Original]; o != nil && o.Original != "" {
+		keys = append(keys, m.needUUID(o.Original)...)
+	}
+	return keys
 }
 
 func (m *Machine) needUUID(uuid string) []string {
@@ -180,7 +193,7 @@ func (m *Machine) Evict(keep int) {
 			delete(m.bySTAN, key)
 		}
 		key := SaleKey(t.MID, t.Sale, t.Part)
-		if m.bySale[key] = slices.DeleteFunc(m.bySale[key], func(u string) bool { return u == t.UUID }); len(m.bySale[key]) == 0 {
+		if m.bySale[key] = slices.DeleteFunc(slices.Clone(m.bySale[key]), func(u string) bool { return u == t.UUID }); len(m.bySale[key]) == 0 {
 			delete(m.bySale, key)
 		}
 	}

@@ -97,6 +97,7 @@ const (
 	OriginalUsed    Code = "original_used"     // voided, given back or completed already
 	AboveOriginal   Code = "above_original"    // more than is left of the original
 	OriginalInDoubt Code = "original_in_doubt" // journal entries about it may be lost: it may be voided already
+	OtherCard       Code = "other_card"        // not the original's card
 
 	NotFound      Code = "not_found"
 	NotDecided    Code = "not_decided"       // confirm: the host has not answered

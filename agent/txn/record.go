@@ -228,12 +228,12 @@ type Followed struct {
 	STAN  iso8583.STAN `json:"stan"` // late answer, finds its original too
 }
 
-// FollowEnded unlocks the transaction of its group: By is decided. It is
-// durable with By's end.
+// FollowEnded unlocks the transaction of its group: By is decided, or was undone
+// by a void of its own. It is durable with By's end, or with its void's.
 type FollowEnded struct {
 	Head
 	By   string `json:"by"`
-	Done bool   `json:"done"` // By is committed
+	Done bool   `json:"done"` // By is committed, and stands
 }
 
 // Failed is final: the outcome is not known, and the type moves no money.

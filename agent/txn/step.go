@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"maps"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -150,8 +151,11 @@ func (s *step) configure(e Configure) {
 	if s.m.epoch == 0 {
 		s.record(groupEpoch, &Epoch{Number: e.Epoch})
 	}
+	s.m.terminals = maps.Clone(s.m.terminals) // copies of m share it
 	for _, term := range e.Terminals {
-		term.hash = term.Rules.Hash()
+		if term.hash == "" {
+			term.hash = term.Rules.Hash()
+		}
 		s.m.terminals[term.TID] = &term
 		if s.m.rules[term.hash] == nil {
 			s.record(groupRules+term.hash, &RulesUsed{Hash: term.hash, JSON: term.Rules.JSON()})

@@ -177,7 +177,12 @@ func reverseFor(c Cause) func(*step, *Transaction, Event) {
 func requestTimeUp(s *step, t *Transaction, ev Event) { reverseFor(CauseTimeout)(s, t, ev) }
 
 // restartPending: what was asked before a restart is never asked again.
-func restartPending(s *step, t *Transaction, ev Event) { reverseFor(CauseRestart)(s, t, ev) }
+func restartPending(s *step, t *Transaction, ev Event) {
+	if t.Stuck {
+		s.quieten(t)
+	}
+	reverseFor(CauseRestart)(s, t, ev)
+}
 
 // unconfirmed: in all that time nobody confirmed.
 func unconfirmed(s *step, t *Transaction, ev Event) {

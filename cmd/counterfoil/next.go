@@ -113,7 +113,7 @@ func outcomeOf(f txn.Follow) string {
 	case f.Done:
 		return "done"
 	default:
-		return "not done"
+		return "does not stand"
 	}
 }
 

@@ -4,6 +4,8 @@
 // none of them. A mutant that survives is a hole in the simulation's world.
 package mutants
 
+import "slices"
+
 // mutant is one exact replacement in one file of the product.
 type mutant struct {
 	name string
@@ -23,9 +25,13 @@ const (
 	machine  = "agent/txn/machine.go"
 	reversal = "agent/txn/reversal.go"
 	response = "agent/txn/response.go"
+	state    = "agent/txn/state.go"
 )
 
-var mutants = []mutant{
+var mutants = slices.Concat(sales, follows)
+
+// sales are of what a sale has, and with it every type.
+var sales = []mutant{
 	{"released before durable", "R1 R5 R6", fence,
 		"\tf.held = append(f.held, r)\n\treturn nil",
 		"\tf.held = append(f.held, Ready{Records: r.Records})\n\tr.Records = nil\n\treturn []Ready{r}"},
@@ -61,11 +67,11 @@ var mutants = []mutant{
 		"\ts.awaitConfirmation(t)\n}\n\n// restartConfirmed",
 		"\t_, _ = s, t\n}\n\n// restartConfirmed"},
 	{"a restart forgets the request", "P5", table,
-		"{ reverseFor(CauseRestart)(s, t, ev) }",
-		"{}"},
+		"\treverseFor(CauseRestart)(s, t, ev)\n}",
+		"\t_ = ev\n}"},
 	{"a restart sends the request again", "R1", table,
-		"{ reverseFor(CauseRestart)(s, t, ev) }",
-		"{ s.request(t, nil) }"},
+		"\treverseFor(CauseRestart)(s, t, ev)\n}",
+		"\ts.request(t, nil)\n\t_ = ev\n}"},
 	{"a restart forgets the reversal", "P5", reversal,
 		"\t\ts.holdDown(t)\n\t\treturn\n\t}\n\ts.attempt(t, false)",
 		"\t\ts.holdDown(t)\n\t\treturn\n\t}"},

@@ -51,7 +51,7 @@ func (w *World) commit() {
 		}
 		start = b.end
 		d.durable = append(d.durable, r)
-		w.agent.view.Apply(r)
+		w.ownView().Apply(r)
 		w.journaled(r)
 	}
 	d.batch, d.late = d.batch[:0], false

@@ -217,7 +217,11 @@ func (w *World) do(a action) {
 	case opAgentCrash:
 		w.crash()
 	case opOperator:
-		w.operate()
+		if w.budget != nil {
+			w.word(w.txns[a.arg])
+		} else {
+			w.operate()
+		}
 	case opStray:
 		w.stats.Faults[Strayed]++
 		w.stray()
@@ -281,7 +285,7 @@ func (w *World) due() *Txn {
 func (w *World) flipOne() {
 	for route, h := range w.hosts {
 		for _, a := range h.ledger.accounts {
-			if a.flips && a.state == accountDeclined {
+			if a.flips && a.state == accountDeclined && (w.p.Lenient || a.t.original == nil || a.covered(h.ledger, a.t.typ(), a.amount)) {
 				h.flip(w, a, route)
 				return
 			}

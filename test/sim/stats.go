@@ -84,6 +84,24 @@ const (
 	SilenceRaised
 	ConfirmedTwice
 	TakenOn
+	Locked
+	NotReversibleRaised
+	HostRefusesFollow
+	BusyRefused
+	UsedRefused
+	AboveRefused
+	OpenRefused
+	UnfitRefused
+	VoidUndone
+	RefundUndone
+	CompletionUndone
+	HoldBack
+	PartsAddUp
+	SoldAgain
+	CompletionVoided
+	BalanceFailed
+	BalanceAnswered
+	FollowedAgain
 	sometimes
 )
 
@@ -102,6 +120,13 @@ var sometimeNames = [sometimes]string{
 	"an unbelievable answer was raised", "a partial approval was reversed",
 	"an application left for ever with its sale paid", "silence was raised", "a confirm was asked for twice",
 	"an item was acknowledged",
+	"an original was locked", "not_reversible was raised", "the host refused a follow-up",
+	"original_busy was answered", "original_used was answered", "above_original was answered",
+	"original_open was answered", "original_unfit was answered",
+	"a void was undone, its debit stands", "a refund was undone", "a completion was undone",
+	"a hold was back after its release was undone", "two refunds in part stand", "what was voided was sold again",
+	"a voided completion gave the hold back", "a balance inquiry failed", "a balance was shown",
+	"an undone follow-up made room for another",
 }
 
 // saw counts one of the things that must happen.
