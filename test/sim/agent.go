@@ -117,7 +117,7 @@ func (w *World) configuration() txn.Configure {
 	e := txn.Configure{Epoch: 1}
 	rules := w.p.rules(w.unit, w.agent.variant)
 	for _, tid := range tids[:w.p.Terminals] {
-		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes}.Hashed())
+		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes, Implicit: w.p.Implicit}.Hashed())
 	}
 	if w.budget != nil {
 		w.configured = &e // the only one there is
@@ -158,6 +158,7 @@ func (w *World) crash() {
 	for _, p := range w.apps {
 		p.cutOff()
 	}
+	w.cutSessions()
 }
 
 // step gives the core an event and obeys whatever the fence lets through.

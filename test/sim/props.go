@@ -19,6 +19,8 @@ type Txn struct {
 	errand   int  // of the owner
 	ref      int  // number of the sale's reference; 0 none
 	original *Txn // what it follows
+	purchase int  // of the owner, that it is for; 0: none
+	insisted bool // somebody said that it is another purchase
 
 	// The wire.
 	key  hostKey // of its request, once one was released
@@ -287,6 +289,7 @@ func (w *World) showUnknown(t *Txn) {
 
 // shapely judges what every Ready must look like, whoever obeys it.
 func (w *World) shapely(r *txn.Ready) {
+	w.implicitly(r)
 	for i := range r.Messages {
 		o := &r.Messages[i]
 		if !justified(r, o) {
@@ -343,6 +346,7 @@ func (w *World) settle() {
 			if t.ref != 0 && o.owner == t.owner && o.ref == t.ref && w.standing(o) != 0 && w.standing(t) != 0 && !o.excused() && !t.excused() {
 				w.fail("P3", "%s and %s both stand for one sale", o, t)
 			}
+			w.boughtTwice(o, t)
 		}
 	}
 	for _, a := range w.apps {

@@ -24,6 +24,9 @@ type World struct {
 	apps  []*app
 	txns  []*Txn
 
+	sessions []session // that the agent believes in; changed in copies only
+	begins   int       // sessions so far
+
 	unit       time.Duration // what the rules count in
 	healing    bool
 	budget     *budget // of an exhaustive run
