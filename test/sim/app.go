@@ -265,6 +265,7 @@ func (a *app) tellShown(w *World) {
 		delivered = txn.DeliveredUnknown
 	}
 	a.delivered = delivered
+	w.handedOver(a.cur)
 	w.step(txn.Shown{Req: a.request(true), UUID: a.cur.uuid, Delivered: delivered})
 }
 

@@ -156,6 +156,19 @@ func (a *app) saw(w *World, purchase int) bool {
 	return purchase != 0 && slices.ContainsFunc(w.txns, func(t *Txn) bool { return t.owner == a && t.purchase == purchase && t.paid > 0 })
 }
 
+// handedOver: the application says so of what it shows. Of a sale that was paid a
+// minute ago or longer that is no delivery (R10): a person's. It is judged where
+// nobody sets the clock, since no clock can tell then.
+func (w *World) handedOver(t *Txn) {
+	if w.budget == nil && w.p.Clock == 0 && t.begin.Type.NeedsConfirmation() && t.j == txn.StateConfirmed && !t.handled {
+		old := t.committed != 0 && w.now.Wall-t.committed >= shownWithin
+		t.stale, t.told = t.stale || old && !t.told, true
+	}
+}
+
+// shownWithin is the profile's shown_timeout, in milliseconds.
+const shownWithin = 60_000
+
 // boughtTwice: P3 for what people pay twice (field-problems.md 2): one purchase,
 // under whatever references, stands once, unless somebody said that it was two.
 func (w *World) boughtTwice(o, t *Txn) {
