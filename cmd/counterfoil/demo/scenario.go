@@ -139,7 +139,7 @@ var scenarios = []scenario{
 	},
 	{
 		id: "8", name: "flash exit, tried again", wave: 1, kill: theAppAgain,
-		about: "The application dies with the approval, starts again; the cashier goes on.",
+		about: "The application dies with the approval and starts again at once.",
 	},
 	{
 		id: "9", name: "card switched", wave: 1, turn: true,
