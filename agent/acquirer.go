@@ -40,9 +40,10 @@ type acquirer struct {
 	link    *link.Link
 	log     *zap.Logger
 
-	mu     sync.Mutex
-	status []client.Host
-	trace  uint32 // STAN of echo and sign-on, which belong to no transaction
+	mu      sync.Mutex
+	status  []client.Host
+	signOns signOns
+	trace   uint32 // STAN of echo and sign-on, which belong to no transaction
 }
 
 // Bounds of a link.
@@ -58,6 +59,7 @@ func newAcquirer(a *Agent, o AcquirerOptions) (*acquirer, error) {
 		return nil, fmt.Errorf("acquirer %s: profile %s has MACs and batches, which this agent cannot work with yet", o.Name, o.Profile.Name)
 	}
 	acq := &acquirer{agent: a, opts: o, profile: o.Profile, log: a.log.With(zap.String("acquirer", o.Name))}
+	acq.signOns.waiting, acq.signOns.latest = map[iso8583.STAN]chan signOnAnswer{}, map[iso8583.TID]client.SignOn{}
 	for i, h := range o.Hosts {
 		acq.status = append(acq.status, client.Host{Acquirer: o.Name, Route: i, Address: h})
 	}
@@ -100,6 +102,7 @@ func (q *acquirer) addresses() []string {
 type token struct {
 	uuid    string
 	attempt int
+	inquiry int
 	card    *iso8583.Card
 }
 
@@ -114,13 +117,21 @@ func (q *acquirer) send(o txn.Outbound) error {
 	if err != nil {
 		return err
 	}
-	t := token{uuid: o.UUID, attempt: o.Attempt}
-	if !o.Reversal() {
+	t := token{uuid: o.UUID, attempt: o.Attempt, inquiry: o.Inquiry}
+	if o.Request() {
 		t.card = o.Facts.Card
 	}
 	q.log.Info("to host", zap.String("transaction", o.UUID), zap.Int("route", o.Route), zap.Stringer("message", m))
 	q.link.Send(o.Route, t, body, time.Now().Add(time.Duration(q.profile.Rules.SendTimeout)))
 	return nil
+}
+
+// nextTrace is a STAN for what belongs to no transaction.
+func (q *acquirer) nextTrace() iso8583.STAN {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.trace = q.trace%uint32(iso8583.LastSTAN) + 1
+	return iso8583.STAN(q.trace)
 }
 
 // mustNetwork is network for a kind that newAcquirer has tried already.
@@ -134,10 +145,7 @@ func (q *acquirer) mustNetwork(k iso8583.Kind) []byte {
 
 // network composes an echo or a sign-on.
 func (q *acquirer) network(k iso8583.Kind) ([]byte, error) {
-	q.mu.Lock()
-	q.trace = q.trace%uint32(iso8583.LastSTAN) + 1
-	stan := iso8583.STAN(q.trace)
-	q.mu.Unlock()
+	stan := q.nextTrace()
 	wall := time.UnixMilli(q.agent.clock().Wall).UTC()
 	m, err := q.profile.Compose(iso8583.Facts{Kind: k, STAN: stan, Transmission: wall.Format("0102150405")})
 	if err != nil {
@@ -148,19 +156,23 @@ func (q *acquirer) network(k iso8583.Kind) ([]byte, error) {
 
 // Result tells the core what became of a message.
 func (q *acquirer) Result(r link.Result) {
+	if s, ok := r.Token.(signOnToken); ok {
+		q.signOnResult(s, r)
+		return
+	}
 	t, ok := r.Token.(token)
 	if !ok {
 		return
 	}
 	switch {
 	case r.Sent:
-		q.agent.post(txn.Sent{UUID: t.uuid, Route: r.Route, Attempt: t.attempt})
+		q.agent.post(txn.Sent{UUID: t.uuid, Route: r.Route, Attempt: t.attempt, Inquiry: t.inquiry})
 	case r.Unsent:
 		q.log.Warn("certainly not sent", zap.String("transaction", t.uuid), zap.Int("route", r.Route), zap.Error(r.Err))
-		q.agent.post(txn.Unsent{UUID: t.uuid, Route: r.Route, Attempt: t.attempt, Card: t.card})
+		q.agent.post(txn.Unsent{UUID: t.uuid, Route: r.Route, Attempt: t.attempt, Inquiry: t.inquiry, Card: t.card})
 	default:
 		q.log.Warn("in doubt whether sent", zap.String("transaction", t.uuid), zap.Int("route", r.Route), zap.Error(r.Err))
-		q.agent.post(txn.InDoubt{UUID: t.uuid, Route: r.Route, Attempt: t.attempt})
+		q.agent.post(txn.InDoubt{UUID: t.uuid, Route: r.Route, Attempt: t.attempt, Inquiry: t.inquiry})
 	}
 }
 
@@ -175,8 +187,11 @@ func (q *acquirer) Frame(route int, body []byte) {
 	}
 	text := quote(m)
 	q.log.Info("from host", zap.Int("route", route), zap.String("message", text))
-	if m.MTI.Class() == '8' {
-		return // network management: that it came is all there is to it
+	if m.MTI.Class() == '8' { // network management: mostly, that it came is all there is to it
+		if stan, err := iso8583.ParseSTAN(m.Get(11)); err == nil && m.MTI.IsResponse() {
+			q.signOnEnded(stan, signOnAnswer{code: m.Get(39)})
+		}
+		return
 	}
 	if !m.MTI.IsResponse() {
 		q.agent.post(txn.Garbage{Route: route, Text: "no answer: " + text})
@@ -192,7 +207,7 @@ func (q *acquirer) Frame(route int, body []byte) {
 	q.agent.post(txn.Response{
 		Route: route, MTI: m.MTI, TID: tid, STAN: stan, Code: m.Get(39), ChipData: chip, BadChip: bad,
 		Amount: m.Get(4), Currency: m.Get(49), Transmission: m.Get(7), LocalTime: m.Get(12), LocalDate: m.Get(13),
-		Balance: m.Get(54), MID: trimRight(m.Get(42)), RRN: iso8583.RRN(m.Get(37)), AuthCode: trimRight(m.Get(38)), Text: text,
+		Balance: m.Get(54), Original: m.Get(90), MID: trimRight(m.Get(42)), RRN: iso8583.RRN(m.Get(37)), AuthCode: trimRight(m.Get(38)), Text: text,
 	})
 }
 

@@ -30,6 +30,7 @@ type Options struct {
 	Version   string
 	Built     time.Time // no clock is before it; zero: not known
 	Push      PushOptions
+	Patterns  *Patterns // nil: DefaultPatterns
 }
 
 // TerminalOptions names a terminal and its acquirer.
@@ -73,6 +74,7 @@ type Agent struct {
 	feed    *feed
 	criers  []*crier // one per receiver of the escalation queue
 	metrics *metrics
+	lookout *lookout
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
 
@@ -130,6 +132,12 @@ func New(opts Options) (*Agent, error) {
 		a.tids = append(a.tids, t.TID)
 	}
 	a.marks = newMarks(opts.Mark, opts.Log, func() txn.Mark { return a.view.mark(uint64(a.journal.Last())) })
+	if opts.Patterns == nil {
+		opts.Patterns = &DefaultPatterns
+	}
+	a.lookout = &lookout{
+		patterns: *opts.Patterns, now: func() time.Duration { return a.opts.Clock().Boot }, tell: a.notify, seen: map[sighting]*sightings{},
+	}
 	for _, sink := range append([]push.Sink{logSink{a.log}}, opts.Push.Sinks...) {
 		a.criers = append(a.criers, newCrier(a, sink, opts.Push.Reminder))
 	}

@@ -58,6 +58,7 @@ var routes = []route{
 	{"GET /v1/events", false, (*api).events},
 	{"GET /v1/journal", false, (*api).journal},
 	{"GET /v1/terminals", false, (*api).terminals},
+	{"POST /v1/terminals/{tid}/sign-on", false, (*api).signOn},
 	{"GET /v1/health", false, (*api).health},
 	{"GET /v1/ready", false, (*api).ready},
 	{"GET /v1/openapi.yaml", false, (*api).openapi},
@@ -219,6 +220,9 @@ func (s *api) begin(r *http.Request, w http.ResponseWriter) *client.Problem {
 	}
 	b, p := parseBegin(uuid, &body)
 	if p != nil {
+		if p.Field == "amount" && body.Amount == 0 && s.agent.terminals[body.Terminal].TID != "" {
+			s.agent.lookout.zero(body.Terminal, s.agent.opts.Clock().Wall)
+		}
 		return p
 	}
 	if p := s.complete(&b, &body); p != nil {
@@ -373,5 +377,7 @@ func (s *api) await(ctx context.Context, uuid string, wait time.Duration) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	s.agent.view.wait(ctx, s.agent.stopped, uuid, func(t *txn.Transaction) bool { return t.State != txn.StatePending || t.Stuck })
+	s.agent.view.wait(ctx, s.agent.stopped, uuid, func(t *txn.Transaction) bool {
+		return t.State != txn.StatePending && t.State != txn.StateInquiring || t.Stuck
+	})
 }

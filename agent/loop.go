@@ -286,7 +286,7 @@ func (a *Agent) obey(r txn.Ready) {
 func (a *Agent) send(o txn.Outbound) {
 	acq, err := a.acquirerOf(o.Facts.TID)
 	if err == nil {
-		if o.Reversal() {
+		if !o.Request() {
 			o.Facts.Card, err = a.unseal(o.UUID)
 		}
 		if err == nil {
@@ -295,7 +295,7 @@ func (a *Agent) send(o txn.Outbound) {
 	}
 	if err != nil {
 		a.log.Error("message not sent", zap.String("transaction", o.UUID), zap.String("kind", string(o.Facts.Kind)), zap.Error(err))
-		a.queued = append(a.queued, txn.Unsent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt})
+		a.queued = append(a.queued, txn.Unsent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Inquiry: o.Inquiry})
 	}
 }
 
@@ -310,7 +310,8 @@ func (a *Agent) acquirerOf(tid iso8583.TID) (*acquirer, error) {
 // errNoTemplate says that an intent has no sealed card data.
 var errNoTemplate = errors.New("no sealed card data in the journal")
 
-// unseal reads what a reversal needs of the card back from the journal.
+// unseal reads what a reversal, an inquiry or an advice needs of the card back
+// from the journal.
 func (a *Agent) unseal(uuid string) (*iso8583.Card, error) {
 	entries, err := a.journal.Lookup(uuid)
 	if err != nil {

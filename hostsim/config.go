@@ -38,6 +38,14 @@ type Config struct {
 	NoOriginal       string  `yaml:"no_original"`
 	RefusedCode      string  `yaml:"refused_code"`
 
+	AdviceRepeat string    `yaml:"advice_repeat"`
+	Inquiry      Inquiries `yaml:"inquiry"`
+
+	// Of a dialect with MACs.
+	NoMAC       bool      `yaml:"no_mac"`        // neither checks them nor makes any
+	TerminalKey string    `yaml:"terminal_key"`  // the terminals' master key, hexadecimal; empty: a published test key
+	SignOnBatch BatchRule `yaml:"sign_on_batch"` // keep or next; default keep
+
 	ProcessingDelay iso8583.Duration `yaml:"processing_delay"` // how long an authorisation is pending
 	OpeningBalance  int64            `yaml:"opening_balance"`  // of each card, minor units; default 1,000,000
 	Declines        []DeclineRule    `yaml:"declines"`
@@ -129,6 +137,8 @@ func (c *Config) Validate() error {
 	switch {
 	case c.OpeningBalance < -iso8583.MaxMinor || c.OpeningBalance > iso8583.MaxMinor:
 		return fmt.Errorf("opening_balance: %d is out of range", c.OpeningBalance)
+	case c.SignOnBatch != "" && c.SignOnBatch != BatchKeeps && c.SignOnBatch != BatchMoves:
+		return fmt.Errorf("sign_on_batch: want %s or %s, got %q", BatchKeeps, BatchMoves, c.SignOnBatch)
 	case c.ProcessingDelay < 0:
 		return fmt.Errorf("processing_delay: want 0s or more")
 	case c.Limits.Connections < 0 || c.Limits.Delayed < 0 || c.Limits.IdleTimeout < 0 || c.Limits.WriteTimeout < 0:
@@ -165,6 +175,7 @@ func (c *Config) policy() (Policy, error) {
 		Tombstones: c.Tombstones, UnknownOriginal: c.UnknownOriginal, AlreadyReversed: c.AlreadyReversed,
 		DeclinedOriginal: c.DeclinedOriginal, AmountDiffers: c.AmountDiffers, OtherDay: c.OtherDay,
 		Find: c.Find, RewriteSTAN: c.RewriteSTAN, NoOriginal: c.NoOriginal, Refused: c.RefusedCode,
+		AdviceRepeat: c.AdviceRepeat, Inquiry: c.Inquiry,
 		Hold: c.ProcessingDelay > 0, OpeningBalance: c.OpeningBalance, Declines: c.Declines, Partials: c.Partials,
 	}
 	p = p.over(own).over(defaultPolicy)

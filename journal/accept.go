@@ -108,7 +108,18 @@ func acceptLoss(d FS, opts Options) (*Loss, error) {
 	if !errors.Is(errors.Join(whole, history), ErrDamaged) {
 		return nil, errors.Join(whole, history)
 	}
+	if err := s.report(errors.Join(whole, history)); err != nil {
+		return nil, err
+	}
 	return s.loss, s.run()
+}
+
+// report keeps what was wrong, before anything is put right: while it is there
+// the journal is in quarantine, so that no power cut in what follows leaves a
+// journal that opens as if a person had decided.
+func (s *salvage) report(damage error) error {
+	name := fmt.Sprintf("%sreport-%012d-%012d", markPrefix, s.oldest, s.segs[len(s.segs)-1])
+	return writeFile(s.fs, name, []byte(damage.Error()+"\n"))
 }
 
 // names begins the names of what retired with the oldest that are there, where

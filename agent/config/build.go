@@ -37,6 +37,7 @@ func (c *Config) Fill(o *agent.Options) (err error) {
 			Implicit: t.Confirmation == confirmationImplicit,
 		})
 	}
+	o.Patterns = c.Patterns.build()
 	o.Push, err = c.Push.build()
 	return err
 }

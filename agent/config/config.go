@@ -33,6 +33,7 @@ type Config struct {
 	Acquirers []Acquirer `yaml:"acquirers"`
 	Terminals []Terminal `yaml:"terminals"`
 	Push      Push       `yaml:"push"`
+	Patterns  Patterns   `yaml:"patterns"`
 
 	path string
 }
@@ -210,6 +211,9 @@ func (c *Config) validate() error {
 	}
 	if err := c.Push.validate(); err != nil {
 		return fmt.Errorf("push.%w", err)
+	}
+	if err := c.Patterns.validate(); err != nil {
+		return fmt.Errorf("patterns.%w", err)
 	}
 	return c.validateTerminals(names)
 }

@@ -111,11 +111,16 @@ func (w *World) followsOnWire(t *Txn, f *iso8583.Facts) {
 	if want := (iso8583.Original{MTI: mtis[o.typ().Kind()], STAN: o.intent.STAN, Transmission: o.intent.Transmission}); f.Original != want {
 		w.fail("identity", "%s names another original than %s", t, o)
 	}
+}
+
+// locked judges a new intent of what follows another, in the order of the
+// journal: one is undecided at a time.
+func (w *World) locked(t *Txn) {
 	for _, other := range w.txns {
 		switch {
-		case other.original != o || other == t:
+		case t.original == nil || other.original != t.original || other == t:
 		case other.j.Open() || other.dubious:
-			w.fail("P3", "%s leaves while %s, which follows the same %s, is durably %s and undecided", t, other, o, other.j)
+			w.fail("P3", "%s begins while %s, which follows the same %s, is durably %s and undecided", t, other, t.original, other.j)
 		case other.j == txn.StateReversed:
 			w.saw(FollowedAgain)
 		}

@@ -154,6 +154,7 @@ func (w *World) begun(t *Txn, r *txn.Intent) {
 	}
 	w.stats.Transactions++
 	t.intent, t.j = r, txn.StatePending
+	w.locked(t)
 	for _, other := range w.txns {
 		if o := other.intent; other != t && o != nil && o.STAN == r.STAN && o.TID == r.TID {
 			w.fail("identity", "%s has the STAN %s of %s", t, r.STAN, other)
