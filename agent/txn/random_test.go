@@ -53,9 +53,6 @@ func TestRandomEvents(t *testing.T) {
 		if rapid.Bool().Draw(t, "refunds are not reversed") {
 			c.rules.Reversal.Types = slices.DeleteFunc(c.rules.Reversal.Types, func(t iso8583.Type) bool { return t == iso8583.Refund })
 		}
-		if rapid.Bool().Draw(t, "duplicates are suspected") {
-			c.rules.DuplicateWindow = iso8583.Duration(5 * time.Minute)
-		}
 		c.implicit = rapid.Bool().Draw(t, "implicit")
 		c.watch(visited)
 		c.step(c.config())

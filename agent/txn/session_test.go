@@ -1,7 +1,6 @@
 package txn
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -26,18 +25,16 @@ func TestShownAfterItsTime(t *testing.T) {
 // However many lanes there are, a repetition is found among what is open; what
 // memory gives up has been settled.
 func TestDuplicateAfterEviction(t *testing.T) {
-	rules := testRules()
-	rules.DuplicateWindow = iso8583.Duration(5 * time.Minute)
-	m := newMachine(rules)
+	m := newMachine(testRules())
 	m.Step(at(0), answerTo(started(t, m, at(0), "u1", "s1"), "0210", "00"))
 	m.Step(at(0), Confirm{UUID: "u1"})
 	for i := range 300 {
-		b := beginSale(t, fmt.Sprint("v", i), fmt.Sprint("t", i))
-		b.CardHash = "another card"
-		m.Step(at(0), answerTo(m.Step(at(0), b).Messages[0], "0210", "51"))
+		uuid := string(rune('A'+i/26)) + string(rune('a'+i%26))
+		m.Step(at(0), answerTo(started(t, m, at(0), uuid, uuid), "0210", "51"))
 		m.Evict(0)
 	}
 	b := beginSale(t, "u2", "s2")
+	b.CardHash = "h-u1"
 	if a := m.Step(at(time.Minute), b).Answers[0]; a.Code != SuspectedDuplicate || a.Other != "u1" {
 		t.Errorf("got %+v", a)
 	}

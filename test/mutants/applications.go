@@ -22,7 +22,7 @@ var applications = []mutant{
 		"if window == 0 ||",
 		"if window != 0 ||"},
 	{"what was paid and not shown is not suspected", "field-problems.md 2", sale,
-		"return t.State == StateConfirmed && t.Shown != DeliveredYes && !t.givenBack()",
+		"return t.committed() && t.Shown != DeliveredYes && !t.givenBack()",
 		"return t.State == StateNone"},
 	{"an old outcome is shown again", "R10", ask,
 		"late := w.For == waitShown && s.now.Boot >= w.Deadline",
