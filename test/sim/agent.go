@@ -119,7 +119,7 @@ func (w *World) configuration() txn.Configure {
 	e := txn.Configure{Epoch: 1, Mark: w.mark, Last: uint64(len(w.disk.durable))}
 	rules := w.p.rules(w.unit, w.agent.variant)
 	for _, tid := range tids[:w.p.Terminals] {
-		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes}.Hashed())
+		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes, Implicit: w.p.Implicit}.Hashed())
 	}
 	if w.budget != nil {
 		w.configured = &e // the only one there is
@@ -160,6 +160,7 @@ func (w *World) crash() {
 	for _, p := range w.apps {
 		p.cutOff()
 	}
+	w.cutSessions()
 }
 
 // step gives the core an event and obeys whatever the fence lets through.
@@ -174,6 +175,7 @@ func (w *World) step(ev txn.Event) {
 	}
 	r := w.own().Step(w.now, ev)
 	w.shapely(&r)
+	w.transition(ev, &r)
 	released := a.fence.Push(r)
 	if len(released) == 0 {
 		a.held = append(a.held, r)
@@ -354,6 +356,7 @@ func (w *World) load(ev txn.Event) {
 // observe counts the squares of the state table that were passed through.
 func (w *World) observe(from txn.State, in txn.Input, to txn.State) {
 	w.stats.Cells[from][in]++
+	w.crossed = Transition{From: from, Input: in.String(), To: to}
 	switch {
 	case in == txn.AnswerApproved && from == txn.StateReversing:
 		w.saw(LateApproval)

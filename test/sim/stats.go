@@ -107,6 +107,14 @@ const (
 	KeyOfOldEpoch
 	InDoubtRefused
 	MarkWaitedFor
+	TakenOver
+	Missed
+	SessionLost
+	CommittedImplicitly
+	Switched
+	RungAgain
+	Suspected
+	Insisted
 	sometimes
 )
 
@@ -134,6 +142,9 @@ var sometimeNames = [sometimes]string{
 	"an undone follow-up made room for another",
 	"an older journal was put back", "a transaction was lost with its journal", "a key of an older epoch was refused",
 	"what may have been given back was not followed", "a transaction waited for the mark",
+	"a session was taken over", "a session's application was missed", "unknown_session was answered",
+	"a sale was committed with its approval", "the card was switched", "a purchase was rung up again",
+	"a repetition was suspected", "somebody insisted on another purchase",
 }
 
 // saw counts one of the things that must happen.
