@@ -5,7 +5,15 @@
 #ifdef COMMITS_WITH_APPROVAL /* void, refund, completion: the durable approval is the commit point */
 #define APPROVAL(from, input) STEP(from, input, confirmed, ""); ever_confirmed[t] = 1
 #else
+#ifdef IMPLICIT /* for an application that cannot confirm: commits while its session lives, else undone */
+#define APPROVAL(from, input) \
+	if \
+	:: ap != dead && ap != gone && cur == t -> STEP(from, input, confirmed, ""); ever_confirmed[t] = 1 \
+	:: else -> answered[t] = 1; UNDO(from, input) \
+	fi
+#else
 #define APPROVAL(from, input) STEP(from, input, approved, "")
+#endif
 #endif
 /* A pending request in doubt: ask, where the profile can, else undo (R2). */
 #ifdef INQUIRY
