@@ -136,7 +136,7 @@ func (t *Transaction) apply(r Record) {
 	case *Escalated:
 		t.Items = append(t.Items, Item{Cause: r.Cause, At: r.At})
 		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible || r.Cause == CauseAdviceRefused ||
-			r.Cause == CauseLost && t.State != StateReversing ||
+			r.Cause == CauseLost && t.State != StateReversing && t.State != StateConfirmed ||
 			r.Cause == CauseContradiction && t.State == StateReversed && t.Original != ""
 		t.HostRefused = t.HostRefused || r.Cause == CauseRefused || r.Cause == CauseUnknown || r.Cause == CauseDuplicate
 	case *Resolved:

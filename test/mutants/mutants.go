@@ -25,10 +25,12 @@ const (
 	machine  = "agent/txn/machine.go"
 	reversal = "agent/txn/reversal.go"
 	response = "agent/txn/response.go"
+	sale     = "agent/txn/sale.go"
+	session  = "agent/txn/session.go"
 	state    = "agent/txn/state.go"
 )
 
-var mutants = slices.Concat(sales, follows)
+var mutants = slices.Concat(sales, follows, applications, losses)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{

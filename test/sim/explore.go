@@ -199,6 +199,7 @@ func (w *World) listAll() (calm bool) {
 			w.acts = append(w.acts, action{opTimer, i, 0})
 		}
 	}
+	w.dying()
 	calm = len(w.acts) == 0
 	w.listFree()
 	w.acts = append(w.acts, delay...)

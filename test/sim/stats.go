@@ -102,6 +102,19 @@ const (
 	BalanceFailed
 	BalanceAnswered
 	FollowedAgain
+	JournalPutBack
+	LostWithTheJournal
+	KeyOfOldEpoch
+	InDoubtRefused
+	MarkWaitedFor
+	TakenOver
+	Missed
+	SessionLost
+	CommittedImplicitly
+	Switched
+	RungAgain
+	Suspected
+	Insisted
 	sometimes
 )
 
@@ -127,6 +140,11 @@ var sometimeNames = [sometimes]string{
 	"a hold was back after its release was undone", "two refunds in part stand", "what was voided was sold again",
 	"a voided completion gave the hold back", "a balance inquiry failed", "a balance was shown",
 	"an undone follow-up made room for another",
+	"an older journal was put back", "a transaction was lost with its journal", "a key of an older epoch was refused",
+	"what may have been given back was not followed", "a transaction waited for the mark",
+	"a session was taken over", "a session's application was missed", "unknown_session was answered",
+	"a sale was committed with its approval", "the card was switched", "a purchase was rung up again",
+	"a repetition was suspected", "somebody insisted on another purchase",
 }
 
 // saw counts one of the things that must happen.
