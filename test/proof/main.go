@@ -13,13 +13,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -29,7 +32,9 @@ func main() {
 	only := flag.String("only", "", "the gates whose name contains this")
 	dir := flag.String("dir", ".proof", "where the pieces' outputs and results are kept")
 	flag.Parse()
-	r := &runner{nightly: *nightly, dir: *dir, commit: commit(), done: map[string]result{}}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	r := &runner{ctx: ctx, nightly: *nightly, dir: *dir, commit: commit(), done: map[string]result{}}
 	if err := r.open(*fresh); err != nil {
 		fmt.Fprintln(os.Stderr, "proof:", err)
 		os.Exit(2)
@@ -37,7 +42,7 @@ func main() {
 	began := time.Now()
 	var rows []row
 	for _, g := range gates() {
-		if strings.Contains(strings.ToLower(g.name), strings.ToLower(*only)) {
+		if ctx.Err() == nil && strings.Contains(strings.ToLower(g.name), strings.ToLower(*only)) {
 			rows = append(rows, r.gate(g))
 		}
 	}
@@ -47,7 +52,7 @@ func main() {
 	}
 	fmt.Printf("\n%s gates, commit %s, %s, %s/%s, %d CPUs, %s, %s\n\n%s", set, r.commit, began.UTC().Format(time.DateOnly),
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), time.Since(began).Round(time.Second), table(rows))
-	if !good(rows) {
+	if ctx.Err() != nil || !good(rows) {
 		os.Exit(1)
 	}
 }

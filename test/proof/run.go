@@ -21,6 +21,7 @@ type runner struct {
 	dir     string
 	commit  string
 	done    map[string]result // by command
+	ctx     context.Context   // ends when somebody stops the proof
 }
 
 // result is what became of a piece's command.
@@ -89,7 +90,7 @@ func (r *runner) execute(p piece) (res result) {
 	if limit == 0 {
 		limit = shortLimit
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(r.ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.cmd[0], p.cmd[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -100,6 +101,8 @@ func (r *runner) execute(p piece) (res result) {
 	res.text, res.Seconds = out, time.Since(began).Seconds()
 	var exit *exec.ExitError
 	switch {
+	case r.ctx.Err() != nil:
+		res.Why = "stopped"
 	case ctx.Err() != nil:
 		res.Why = fmt.Sprintf("not done after %s", limit)
 	case errors.As(err, &exit) && exit.ExitCode() == 2 && bytes.Contains(out, []byte("cannot find")):

@@ -8,7 +8,7 @@ import (
 
 // lab runs gates of shell commands.
 func lab(t *testing.T) *runner {
-	return &runner{dir: t.TempDir(), commit: "test", done: map[string]result{}}
+	return &runner{ctx: t.Context(), dir: t.TempDir(), commit: "test", done: map[string]result{}}
 }
 
 func sh(script string, m ...measure) piece {
@@ -54,7 +54,7 @@ func TestResumes(t *testing.T) {
 	count := r.path("count")
 	once, again := sh("echo x >>"+count), sh("echo x >>"+count+"; exit 1")
 	for range 2 {
-		next := &runner{dir: r.dir, commit: r.commit, done: map[string]result{}}
+		next := &runner{ctx: t.Context(), dir: r.dir, commit: r.commit, done: map[string]result{}}
 		if err := next.open(false); err != nil {
 			t.Fatal(err)
 		}
