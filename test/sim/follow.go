@@ -216,16 +216,23 @@ func (w *World) settleFollowed(t *Txn) {
 	if parts > 1 {
 		w.saw(PartsAddUp)
 	}
-	left := w.left(t, nil)
+	left, busy := w.left(t, nil), seen.Busy()
 	switch {
+	case busy != "" && w.closed(busy):
+		w.fail("P5", "%s is locked by %s, which is decided", t, busy)
 	case known:
 	case left < 0:
 		w.fail("P3", "%s holds %d less than was credited", t, -left)
-	case seen.Busy() != "":
-		w.fail("P5", "%s is locked by %s, and nothing is open", t, seen.Busy())
 	case seen.Left() != left:
 		w.fail("P6", "of %s the agent says that %d is left, and the host holds %d", t, seen.Left(), left)
 	}
+}
+
+// closed says that nothing is expected of a transaction any more, of the host or
+// of a person.
+func (w *World) closed(uuid string) bool {
+	t := w.agent.view.Get(uuid)
+	return t == nil || !t.State.Open() && !t.Escalated()
 }
 
 // followersExcused says that a person knows of something that follows t: a void

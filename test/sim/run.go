@@ -244,13 +244,14 @@ func (w *World) heal() {
 	for fired := 0; w.broken == nil; {
 		w.tick()
 		w.list()
-		if len(w.acts) > 0 {
+		late := slices.IndexFunc(w.net, func(p packet) bool { return p.late })
+		if len(w.acts) > 0 && (late < 0 || w.c.Intn(12) > 0) {
 			w.do(w.acts[0])
 			continue
 		}
-		t, late := w.due(), slices.IndexFunc(w.net, func(p packet) bool { return p.late })
+		t := w.due()
 		switch {
-		case late >= 0 && (t == nil || w.c.Intn(4) == 0):
+		case late >= 0 && (len(w.acts) > 0 || t == nil || w.c.Intn(4) == 0):
 			w.deliver(late)
 		case t == nil:
 			return

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/counterfoil-pos/counterfoil/agent/txn"
 )
 
 var (
@@ -73,22 +71,7 @@ func summarize(t *testing.T, s *Stats, took time.Duration, workers int) {
 	for i, n := range s.Sometimes {
 		t.Logf("sometimes  %9d  %s", n, sometimeNames[i])
 	}
-	for _, state := range txn.States() {
-		if ins := unreached(s, state); len(ins) > 0 {
-			t.Logf("never reached: %s × %s", state, strings.Join(ins, ", "))
-		}
-	}
-}
-
-// unreached lists the inputs that no run gave to a transaction in this state:
-// squares of the state table that were never passed through.
-func unreached(s *Stats, state txn.State) (ins []string) {
-	for _, in := range txn.Inputs() {
-		if s.Cells[state][in] == 0 {
-			ins = append(ins, in.String())
-		}
-	}
-	return ins
+	t.Logf("how often each square of the state table was passed through:\n%s", coverage(s))
 }
 
 // complete demands that the world was unkind enough.
@@ -98,6 +81,7 @@ func complete(t *testing.T, s *Stats) {
 			t.Errorf("in no run: %s", sometimeNames[i])
 		}
 	}
+	covered(t, s)
 	if s.AllFaults() < s.Transactions/2 {
 		t.Errorf("%d faults in %d transactions: too kind", s.AllFaults(), s.Transactions)
 	}
