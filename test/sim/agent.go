@@ -169,6 +169,7 @@ func (w *World) step(ev txn.Event) {
 	}
 	r := w.own().Step(w.now, ev)
 	w.shapely(&r)
+	w.transition(ev, &r)
 	released := a.fence.Push(r)
 	if len(released) == 0 {
 		a.held = append(a.held, r)
@@ -349,6 +350,7 @@ func (w *World) load(ev txn.Event) {
 // observe counts the squares of the state table that were passed through.
 func (w *World) observe(from txn.State, in txn.Input, to txn.State) {
 	w.stats.Cells[from][in]++
+	w.crossed = Transition{From: from, Input: in.String(), To: to}
 	switch {
 	case in == txn.AnswerApproved && from == txn.StateReversing:
 		w.saw(LateApproval)

@@ -8,7 +8,7 @@ type Stats struct {
 	AgentCrashes, AppCrashes           int64
 	Faults                             [faults]int64
 	Sometimes                          [sometimes]int64
-	Cells                              [9][32]int64 // state × input
+	Cells                              [16][64]int64 // state × input
 }
 
 // Fault is something that goes wrong outside the agent.

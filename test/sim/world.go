@@ -38,6 +38,9 @@ type World struct {
 	hashing bool
 	hash    uint64
 	checks  bool // compare the machine with the fold of its records
+
+	crossed     Transition  // the square just gone through
+	transitions Transitions // of the whole exploration; nil: not asked for
 }
 
 // Violation is a property that did not hold.
