@@ -127,14 +127,25 @@ func (w *World) locked(t *Txn) {
 	}
 }
 
-// freed judges sale_paid: what was voided occupies its part of the sale no more.
+// freed judges sale_paid: what was voided occupies its part of the sale no more,
+// unless another that follows it is undecided.
 func (w *World) freed(answer txn.Answer) {
-	if o := w.named(answer.Other); answer.Code == txn.SalePaid {
-		for _, f := range w.txns {
-			if f.original == o && f.confirmed && f.typ() == iso8583.Void {
-				w.fail("answer", "a part of a sale is called paid by %s, which %s voided", o, f)
-			}
+	o := w.named(answer.Other)
+	if o == nil || answer.Code != txn.SalePaid || w.followersExcused(o) {
+		return
+	}
+	void := (*Txn)(nil)
+	for _, f := range w.txns {
+		switch {
+		case f.original != o:
+		case f.j.Open():
+			return
+		case f.confirmed && f.typ() == iso8583.Void:
+			void = f
 		}
+	}
+	if void != nil {
+		w.fail("answer", "a part of a sale is called paid by %s, which %s voided", o, void)
 	}
 }
 
@@ -155,13 +166,13 @@ func (w *World) unfollowed(t *Txn, answer txn.Answer) {
 	whole := t.typ() == iso8583.Void || t.typ() == iso8583.PreAuthVoid
 	switch answer.Code {
 	case txn.OriginalUnknown:
-		just = o.intent == nil
+		just = t.found == txn.StateNone
 	case txn.OriginalUnfit:
 		w.saw(UnfitRefused)
 		just = !follows(t.typ(), o.typ())
 	case txn.OriginalOpen:
 		w.saw(OpenRefused)
-		just = o.j != txn.StateConfirmed
+		just = t.found != txn.StateConfirmed || o.j != txn.StateConfirmed
 	case txn.OriginalBusy:
 		w.saw(BusyRefused)
 		just = busy

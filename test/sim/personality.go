@@ -79,6 +79,7 @@ type Personality struct {
 	Terminals    int
 	Wall         int64 // at the start
 	MaxAttempts  int   // of a sale
+	Heals        int   // actions after which the trouble ends; 0: when all errands are done
 	Patience     int   // attempts of an escalated reversal that the end of a run waits for
 }
 
@@ -132,6 +133,9 @@ func draw(seed uint64) Personality {
 	}
 	if flag(4) {
 		p.Patience = 9
+	}
+	if flag(3) {
+		p.Heals = 5 + c.Intn(200)
 	}
 	p.drawTypes(c, rate)
 	if p.Flip > 0 && p.Follows > 0 { // what follows is declined, then done, while it is tried again

@@ -48,6 +48,9 @@ func (w *World) run() {
 	w.stats.Runs++
 	w.start()
 	limit := 150 * p.Sales * p.Apps
+	if p.Heals > 0 {
+		limit = min(limit, p.Heals)
+	}
 	for n := 0; n < limit && w.broken == nil && w.busy(); n++ {
 		w.tick()
 		w.list()
@@ -91,7 +94,7 @@ func (w *World) choose() action {
 // list lists what can happen now: first what has to, then what goes wrong.
 func (w *World) list() {
 	w.acts = w.acts[:0]
-	w.progress()
+	w.forward()
 	w.timers(w.calm())
 	if w.healing {
 		return
@@ -132,8 +135,8 @@ func (w *World) may(o op, arg, weight int) {
 	}
 }
 
-// progress lists what brings things forward.
-func (w *World) progress() {
+// forward lists what brings things forward.
+func (w *World) forward() {
 	if !w.agent.up {
 		w.may(opStart, 0, 500)
 	}
@@ -239,7 +242,12 @@ func (w *World) do(a action) {
 // at last, applications that come back do, timers fire one after the other,
 // until nothing is left to happen.
 func (w *World) heal() {
-	w.healing = true
+	w.healing, w.healed = true, w.now.Boot
+	for _, t := range w.txns {
+		if t.open {
+			w.saw(HealedOpen)
+		}
+	}
 	w.tell("         --- from here on nothing goes wrong ---")
 	for fired := 0; w.broken == nil; {
 		w.tick()

@@ -65,6 +65,7 @@ func summarize(t *testing.T, s *Stats, took time.Duration, workers int) {
 		s.Transactions, s.Runs, s.Steps, s.Batches, s.AllFaults(), s.AgentCrashes, s.AppCrashes)
 	rate := float64(s.Transactions) / took.Seconds()
 	t.Logf("%.1f s on %d workers: %.0f transactions/s, %.0f on each", took.Seconds(), workers, rate, rate/float64(workers))
+	t.Logf("the longest way to an end once nothing went wrong any more: %s", s.Longest.Round(time.Second))
 	for i, n := range s.Faults {
 		t.Logf("fault      %9d  %s", n, faultNames[i])
 	}

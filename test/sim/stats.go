@@ -1,6 +1,10 @@
 package sim
 
-import "github.com/counterfoil-pos/counterfoil/agent/txn"
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
 
 // Stats is what happened, over many runs.
 type Stats struct {
@@ -8,6 +12,7 @@ type Stats struct {
 	AgentCrashes, AppCrashes           int64
 	Faults                             [faults]int64
 	Sometimes                          [sometimes]int64
+	Longest                            time.Duration // to a transaction's end, once nothing went wrong any more
 	Cells                              [16][64]int64 // state × input
 }
 
@@ -102,6 +107,7 @@ const (
 	BalanceFailed
 	BalanceAnswered
 	FollowedAgain
+	HealedOpen
 	sometimes
 )
 
@@ -127,6 +133,7 @@ var sometimeNames = [sometimes]string{
 	"a hold was back after its release was undone", "two refunds in part stand", "what was voided was sold again",
 	"a voided completion gave the hold back", "a balance inquiry failed", "a balance was shown",
 	"an undone follow-up made room for another",
+	"the trouble ended while something was undecided",
 }
 
 // saw counts one of the things that must happen.
@@ -140,6 +147,7 @@ func (s *Stats) Add(o *Stats) {
 	s.Batches += o.Batches
 	s.AgentCrashes += o.AgentCrashes
 	s.AppCrashes += o.AppCrashes
+	s.Longest = max(s.Longest, o.Longest)
 	for i := range s.Faults {
 		s.Faults[i] += o.Faults[i]
 	}
