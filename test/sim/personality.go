@@ -68,6 +68,7 @@ type Personality struct {
 	Implicit          bool // and cannot confirm
 	Switches          int  // of those who would cancel: another card for the same sale
 	RingsAgain        int  // after a crash that it does not remember: another sale of the same price
+	SlowStart         int  // it takes most of a minute to start again
 	Insists           int  // that this is another purchase
 	Pesters           int  // weight of asking for what does not fit
 
