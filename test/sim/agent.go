@@ -335,7 +335,8 @@ func (w *World) compare() {
 	}
 }
 
-// load does what Needs asks for: it looks groups up among the durable records.
+// load does what Needs asks for: it looks whole groups up among the durable
+// records, by their names and the keys of their records.
 func (w *World) load(ev txn.Event) {
 	if w.store != nil {
 		w.lookUp(ev)
@@ -343,7 +344,7 @@ func (w *World) load(ev txn.Event) {
 	}
 	for _, key := range w.agent.m.Needs(ev) {
 		for _, t := range w.txns {
-			if t.intent != nil && (key == t.uuid || slices.Contains(txn.Keys(t.intent), key)) {
+			if key == t.uuid || slices.ContainsFunc(t.records, func(r txn.Record) bool { return slices.Contains(txn.Keys(r), key) }) {
 				if w.agent.m.Get(t.uuid) == nil {
 					w.saw(LoadedAgain)
 				}

@@ -154,6 +154,9 @@ func (a *app) ask(w *World) {
 	if w.tracing {
 		w.tell("app %d    begins %s", a.id, a.cur.describe())
 	}
+	if a.cur.original != nil {
+		a.cur.found = a.cur.original.j
+	}
 	e := a.cur.begin
 	e.Req = a.request(true)
 	w.step(e)

@@ -272,7 +272,7 @@ func (w *World) reply(p *packet, route int, mti iso8583.MTI, a iso8583Answer) {
 	}
 	left := w.now.Boot
 	if w.p.Silent {
-		left = p.left
+		left = min(p.left, left) // it is here
 	} else {
 		r.Transmission, r.LocalTime, r.LocalDate = f.Transmission, f.LocalTime, f.LocalDate
 	}

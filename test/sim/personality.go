@@ -86,6 +86,7 @@ type Personality struct {
 	Terminals    int
 	Wall         int64 // at the start
 	MaxAttempts  int   // of a sale
+	Heals        int   // actions after which the trouble ends; 0: when all errands are done
 	Patience     int   // attempts of an escalated reversal that the end of a run waits for
 }
 
@@ -143,7 +144,13 @@ func draw(seed uint64) Personality {
 	if flag(6) && p.Keep < 0 {
 		p.Rollback = 300
 	}
+	if flag(3) {
+		p.Heals = 5 + c.Intn(200)
+	}
 	p.drawTypes(c, rate)
+	if p.Flip > 0 && p.Follows > 0 { // what follows is declined, then done, while it is tried again
+		p.Decline, p.Retries = max(p.Decline, 200), max(p.Retries, 300)
+	}
 	if flag(24) {
 		p.collide()
 	}
@@ -156,10 +163,12 @@ func draw(seed uint64) Personality {
 	return p
 }
 
-// drawTypes: half of the runs are of sales alone, each in another mixture of
-// everything else.
+// drawTypes mixes the types; in a third of the runs nothing follows another.
 func (p *Personality) drawTypes(c *Choices, rate func(...int) int) {
-	p.Follows, p.Holds, p.Balances = rate(100, 300, 600), rate(100, 400, 1000), rate(50, 200)
+	if c.Intn(3) > 0 {
+		p.Follows = [...]int{200, 500, 800}[c.Intn(3)]
+	}
+	p.Holds, p.Balances = rate(100, 400, 1000), rate(50, 200)
 	p.Unfit, p.InParts, p.SellsAgain = rate(50, 300), rate(300, 800), rate(500)
 	p.Lenient = c.Intn(2) == 0
 	switch c.Intn(8) {

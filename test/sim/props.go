@@ -16,11 +16,12 @@ type Txn struct {
 	owner *app
 	begin txn.Begin // to be asked again with
 
-	errand   int  // of the owner
-	ref      int  // number of the sale's reference; 0 none
-	original *Txn // what it follows
-	purchase int  // of the owner, that it is for; 0: none
-	insisted bool // somebody said that it is another purchase
+	errand   int       // of the owner
+	ref      int       // number of the sale's reference; 0 none
+	original *Txn      // what it follows
+	found    txn.State // durable, of the original when it was asked for
+	purchase int       // of the owner, that it is for; 0: none
+	insisted bool      // somebody said that it is another purchase
 
 	// The wire.
 	key  hostKey // of its request, once one was released
@@ -44,6 +45,10 @@ type Txn struct {
 	escalated bool  // ever
 	handled   bool  // an operator gave the acquirer's word
 	held      bool  // a hold-down ended
+
+	// Liveness.
+	open  bool // durably undecided, and in front of nobody
+	since time.Duration
 
 	// The shell.
 	armed bool
@@ -138,6 +143,7 @@ func (w *World) journaled(r txn.Record) {
 	case *txn.Resolved:
 		w.decided(t, r.Verb)
 	}
+	w.progress(t)
 	if t.j != before && closedNegative(t.j) && t.net != 0 && !t.flipped {
 		w.fail("P1s", "%s is durably %s while the host holds %d", t, t.j, t.net)
 	}

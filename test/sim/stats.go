@@ -1,6 +1,10 @@
 package sim
 
-import "github.com/counterfoil-pos/counterfoil/agent/txn"
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
 
 // Stats is what happened, over many runs.
 type Stats struct {
@@ -8,6 +12,7 @@ type Stats struct {
 	AgentCrashes, AppCrashes           int64
 	Faults                             [faults]int64
 	Sometimes                          [sometimes]int64
+	Longest                            time.Duration // to a transaction's end, once nothing went wrong any more
 	Cells                              [16][64]int64 // state × input
 }
 
@@ -115,6 +120,7 @@ const (
 	RungAgain
 	Suspected
 	Insisted
+	HealedOpen
 	sometimes
 )
 
@@ -145,6 +151,7 @@ var sometimeNames = [sometimes]string{
 	"a session was taken over", "a session's application was missed", "unknown_session was answered",
 	"a sale was committed with its approval", "the card was switched", "a purchase was rung up again",
 	"a repetition was suspected", "somebody insisted on another purchase",
+	"the trouble ended while something was undecided",
 }
 
 // saw counts one of the things that must happen.
@@ -158,6 +165,7 @@ func (s *Stats) Add(o *Stats) {
 	s.Batches += o.Batches
 	s.AgentCrashes += o.AgentCrashes
 	s.AppCrashes += o.AppCrashes
+	s.Longest = max(s.Longest, o.Longest)
 	for i := range s.Faults {
 		s.Faults[i] += o.Faults[i]
 	}
