@@ -8,6 +8,7 @@ import (
 // books says what the host does for each type, and what its reversal does.
 var books = map[iso8583.Type]struct{ does, undoes string }{
 	iso8583.Sale:        {"DEBITS", "gives back the debit of"},
+	iso8583.Offline:     {"DEBITS", "gives back the debit of"},
 	iso8583.Void:        {"CREDITS", "takes back the credit of"},
 	iso8583.Refund:      {"CREDITS", "takes back the credit of"},
 	iso8583.PreAuth:     {"HOLDS", "lets go the hold of"},
@@ -161,7 +162,10 @@ func (w *World) unfollowed(t *Txn, answer txn.Answer) {
 		just = !follows(t.typ(), o.typ())
 	case txn.OriginalOpen:
 		w.saw(OpenRefused)
-		just = o.j != txn.StateConfirmed
+		just = t.openAsked
+	case txn.OriginalOwed:
+		w.saw(OwedRefused)
+		just = o.owed && t.openAsked
 	case txn.OriginalBusy:
 		w.saw(BusyRefused)
 		just = busy

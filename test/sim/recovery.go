@@ -33,7 +33,7 @@ func (a *app) recover(w *World) {
 		if g.owner != a {
 			continue
 		}
-		if t.State == txn.StateConfirmed && t.Shown == "" {
+		if (t.State == txn.StateConfirmed || t.State == txn.StateAdvising) && t.Shown == "" {
 			a.take(g)
 			w.showPaid(g)
 			a.tellShown(w)
