@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -49,7 +50,7 @@ func thorough() []thoroughRun {
 	for i := range runs {
 		runs[i].main = i < 4
 	}
-	return append(runs, typed(base)...)
+	return slices.Concat(runs, typed(base), askings(base))
 }
 
 // typed are the other types, each with what it follows already done: against the
