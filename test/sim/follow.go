@@ -8,6 +8,7 @@ import (
 // books says what the host does for each type, and what its reversal does.
 var books = map[iso8583.Type]struct{ does, undoes string }{
 	iso8583.Sale:        {"DEBITS", "gives back the debit of"},
+	iso8583.Offline:     {"DEBITS", "gives back the debit of"},
 	iso8583.Void:        {"CREDITS", "takes back the credit of"},
 	iso8583.Refund:      {"CREDITS", "takes back the credit of"},
 	iso8583.PreAuth:     {"HOLDS", "lets go the hold of"},
@@ -173,6 +174,9 @@ func (w *World) unfollowed(t *Txn, answer txn.Answer) {
 	case txn.OriginalOpen:
 		w.saw(OpenRefused)
 		just = t.found != txn.StateConfirmed || o.j != txn.StateConfirmed
+	case txn.OriginalOwed:
+		w.saw(OwedRefused)
+		just = o.owed && t.found != txn.StateConfirmed
 	case txn.OriginalBusy:
 		w.saw(BusyRefused)
 		just = busy

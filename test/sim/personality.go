@@ -35,6 +35,19 @@ type Personality struct {
 	Collides     bool // 94 to every reversal, none of them done; nothing else goes wrong
 	Lenient      bool // it books what follows another without looking what is left of that
 
+	// Where the profile has inquiries and advices.
+	Inquires      []iso8583.Type
+	Inquiries     int    // at most so many
+	InquiryLimit  int    // seconds within which they begin; 0: none
+	FinalDecline  bool   // the profile believes a decline
+	Lies          string // the host's answer to each: "" the truth, 25, 09, silent, another, mixed
+	LieRate       int    // of mixed
+	Advises       []iso8583.Type
+	Ordered       bool
+	AdviceLimit   int
+	RefusesAdvice int
+	Offlines      int // a sale that the card approved
+
 	// The network and the link.
 	Drop, Duplicate, Unsent, InDoubt int
 	Overtake                         int // weight of a message that overtakes others
@@ -151,6 +164,7 @@ func draw(seed uint64) Personality {
 	if p.Flip > 0 && p.Follows > 0 { // what follows is declined, then done, while it is tried again
 		p.Decline, p.Retries = max(p.Decline, 200), max(p.Retries, 300)
 	}
+	p.drawAsking(c, rate)
 	if flag(24) {
 		p.collide()
 	}
@@ -207,13 +221,14 @@ var mtis = func() map[iso8583.Kind]iso8583.MTI {
 		m[t.Kind()] = "0200"
 	}
 	m[iso8583.PreAuth.Kind()], m[iso8583.PreAuthVoid.Kind()] = "0100", "0100"
+	m[iso8583.Offline.Kind()], m[iso8583.KindInquiry] = "0220", "0200"
 	return m
 }()
 
 // reversed lists the types that the profile reverses.
 func (p *Personality) reversed() []iso8583.Type {
 	return slices.DeleteFunc(iso8583.Types(), func(t iso8583.Type) bool {
-		return !t.MovesMoney() || slices.Contains(p.NotReversed, t)
+		return !t.MovesMoney() || t == iso8583.Offline || p.told(t) || slices.Contains(p.NotReversed, t)
 	})
 }
 
@@ -241,6 +256,7 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 	if p.Sessions {
 		r.OrphanTimeout, r.DuplicateWindow = d(30), d(300)
 	}
+	p.asking(&r, d)
 	if p.Strict {
 		r.Gate = iso8583.GateStrict
 	}

@@ -40,7 +40,7 @@ func (a *app) recover(w *World) {
 		if g.owner != a {
 			continue
 		}
-		if t.State == txn.StateConfirmed && t.Shown == "" {
+		if (t.State == txn.StateConfirmed || t.State == txn.StateAdvising) && t.Shown == "" {
 			if t.InQuestion() {
 				continue // a person has it
 			}

@@ -110,7 +110,7 @@ func (w *World) startsSlowly() {
 // by the second. A strict gate would refuse the second as long as the first is
 // owed, and closes nothing.
 func (a *app) switches(w *World) bool {
-	if a.cur.ref == 0 || a.cur.owner != a || a.cur.ref != a.job.ref || !a.mayRetry(w) || !w.chance(w.p.Switches) {
+	if a.cur.ref == 0 || !a.cur.typ().NeedsConfirmation() || a.cur.owner != a || a.cur.ref != a.job.ref || !a.mayRetry(w) || !w.chance(w.p.Switches) {
 		return false
 	}
 	first := a.cur
