@@ -86,7 +86,7 @@ func (a *Agent) take(ev txn.Event) error {
 			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: code})
 			return nil
 		}
-		if !a.marks.covers(b.TID, a.machine.Next(b.TID)) {
+		if !a.marks.covers(a.machine.Epoch(), b.TID, a.machine.Next(b.TID)) {
 			a.log.Warn("new transaction refused: the mark is too far behind", zap.Error(a.marks.Err()))
 			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeMarkBehind})
 			return nil

@@ -32,6 +32,7 @@ type report struct {
 	t       *Txn
 	route   int
 	attempt int
+	inquiry int
 	card    *iso8583.Card
 	after   time.Duration // it is not known before
 }
@@ -51,6 +52,7 @@ func (k reportKind) String() string { return [...]string{"sent", "not sent", "in
 func (w *World) start() {
 	a := &w.agent
 	a.fence, a.held, a.syncing, a.up = txn.Fence{}, nil, 0, true
+	w.putBack()
 	w.fold()
 	a.m.Observe = w.observe
 	if err := a.m.Check(); err != nil {
@@ -63,6 +65,7 @@ func (w *World) start() {
 	open := a.m.Open()
 	w.tell("agent    starts; %d open", len(open))
 	w.step(w.configuration())
+	w.opened()
 	for _, uuid := range open {
 		if !a.up {
 			return
@@ -114,10 +117,10 @@ func (w *World) configuration() txn.Configure {
 	if w.configured != nil {
 		return *w.configured
 	}
-	e := txn.Configure{Epoch: 1}
+	e := txn.Configure{Epoch: 1, Mark: w.mark, Last: uint64(len(w.disk.durable))}
 	rules := w.p.rules(w.unit, w.agent.variant)
 	for _, tid := range tids[:w.p.Terminals] {
-		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes}.Hashed())
+		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes, Implicit: w.p.Implicit}.Hashed())
 	}
 	if w.budget != nil {
 		w.configured = &e // the only one there is
@@ -158,12 +161,16 @@ func (w *World) crash() {
 	for _, p := range w.apps {
 		p.cutOff()
 	}
+	w.cutSessions()
 }
 
 // step gives the core an event and obeys whatever the fence lets through.
 func (w *World) step(ev txn.Event) {
 	a := &w.agent
 	w.stats.Steps++
+	if w.cover(ev); !a.up {
+		return
+	}
 	if w.p.Keep >= 0 {
 		w.load(ev)
 	}
@@ -271,11 +278,11 @@ func (w *World) report(i int) {
 	a.reports = slices.Delete(a.reports, i, i+1)
 	switch r.kind {
 	case reportSent:
-		w.step(txn.Sent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt})
+		w.step(txn.Sent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry})
 	case reportUnsent:
-		w.step(txn.Unsent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Card: r.card})
+		w.step(txn.Unsent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry, Card: r.card})
 	case reportInDoubt:
-		w.step(txn.InDoubt{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt})
+		w.step(txn.InDoubt{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry})
 	}
 }
 
@@ -346,6 +353,11 @@ func (w *World) load(ev txn.Event) {
 			}
 		}
 	}
+}
+
+// hasKey says whether one of the records of t is found under key.
+func (t *Txn) hasKey(key string) bool {
+	return slices.ContainsFunc(t.records, func(r txn.Record) bool { return r.Group() == t.uuid && slices.Contains(txn.Keys(r), key) })
 }
 
 // observe counts the squares of the state table that were passed through.

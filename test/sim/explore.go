@@ -199,6 +199,7 @@ func (w *World) listAll() (calm bool) {
 			w.acts = append(w.acts, action{opTimer, i, 0})
 		}
 	}
+	w.dying()
 	calm = len(w.acts) == 0
 	w.listFree()
 	w.acts = append(w.acts, delay...)
@@ -281,6 +282,8 @@ func (w *World) ticking(t *Txn) bool {
 		return m.Shown == "" && !m.Escalated()
 	case m.State == txn.StateReversing:
 		return !m.Escalated()
+	case m.State == txn.StateAdvising:
+		return !m.Stuck && !m.Parked
 	}
 	return m.State.Open()
 }

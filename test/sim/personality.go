@@ -35,6 +35,19 @@ type Personality struct {
 	Collides     bool // 94 to every reversal, none of them done; nothing else goes wrong
 	Lenient      bool // it books what follows another without looking what is left of that
 
+	// Where the profile has inquiries and advices.
+	Inquires      []iso8583.Type
+	Inquiries     int    // at most so many
+	InquiryLimit  int    // seconds within which they begin; 0: none
+	FinalDecline  bool   // the profile believes a decline
+	Lies          string // the host's answer to each: "" the truth, 25, 09, silent, another, mixed
+	LieRate       int    // of mixed
+	Advises       []iso8583.Type
+	Ordered       bool
+	AdviceLimit   int
+	RefusesAdvice int
+	Offlines      int // a sale that the card approved
+
 	// The network and the link.
 	Drop, Duplicate, Unsent, InDoubt int
 	Overtake                         int // weight of a message that overtakes others
@@ -63,8 +76,14 @@ type Personality struct {
 	WalksAway         int // never confirms
 	Retries           int // the same sale again under another UUID
 	ConfirmsTwice     int
-	ShownNo, ShownEtc int // says "no", or "unknown"
-	Pesters           int // weight of asking for what does not fit
+	ShownNo, ShownEtc int  // says "no", or "unknown"
+	Sessions          bool // they are missed when they die
+	Implicit          bool // and cannot confirm
+	Switches          int  // of those who would cancel: another card for the same sale
+	RingsAgain        int  // after a crash that it does not remember: another sale of the same price
+	SlowStart         int  // it takes most of a minute to start again
+	Insists           int  // that this is another purchase
+	Pesters           int  // weight of asking for what does not fit
 
 	// The agent and its surroundings.
 	AgentCrash   int // weight
@@ -74,6 +93,7 @@ type Personality struct {
 	Keep         int // settled transactions kept in memory; -1: all
 	Reconfigure  int // another profile after a restart
 	Clock        int // weight of wall clock jumps
+	Rollback     int // an older journal is put in the place of the present one, at a start
 	Strict       bool
 	NotReversed  []iso8583.Type
 	Terminals    int
@@ -135,6 +155,9 @@ func draw(seed uint64) Personality {
 	if flag(4) {
 		p.Patience = 9
 	}
+	if flag(6) && p.Keep < 0 {
+		p.Rollback = 300
+	}
 	if flag(3) {
 		p.Heals = 5 + c.Intn(200)
 	}
@@ -142,6 +165,7 @@ func draw(seed uint64) Personality {
 	if p.Flip > 0 && p.Follows > 0 { // what follows is declined, then done, while it is tried again
 		p.Decline, p.Retries = max(p.Decline, 200), max(p.Retries, 300)
 	}
+	p.drawAsking(c, rate)
 	if flag(24) {
 		p.collide()
 	}
@@ -150,6 +174,7 @@ func draw(seed uint64) Personality {
 	// it for nothing else.
 	p.ListsUnknown = p.DoneAgain == "25" && p.Ambiguous == 0 && flag(2)
 	p.Bounded = !p.Tombstones || p.Operator > 0
+	p.drawSessions(c, rate)
 	return p
 }
 
@@ -197,13 +222,14 @@ var mtis = func() map[iso8583.Kind]iso8583.MTI {
 		m[t.Kind()] = "0200"
 	}
 	m[iso8583.PreAuth.Kind()], m[iso8583.PreAuthVoid.Kind()] = "0100", "0100"
+	m[iso8583.Offline.Kind()], m[iso8583.KindInquiry] = "0220", "0200"
 	return m
 }()
 
 // reversed lists the types that the profile reverses.
 func (p *Personality) reversed() []iso8583.Type {
 	return slices.DeleteFunc(iso8583.Types(), func(t iso8583.Type) bool {
-		return !t.MovesMoney() || slices.Contains(p.NotReversed, t)
+		return !t.MovesMoney() || t == iso8583.Offline || p.told(t) || slices.Contains(p.NotReversed, t)
 	})
 }
 
@@ -228,6 +254,10 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 		},
 		Gate: iso8583.GateLimit, OwedLimit: 5,
 	}
+	if p.Sessions {
+		r.OrphanTimeout, r.DuplicateWindow = d(30), d(300)
+	}
+	p.asking(&r, d)
 	if p.Strict {
 		r.Gate = iso8583.GateStrict
 	}

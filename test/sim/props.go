@@ -20,6 +20,8 @@ type Txn struct {
 	ref      int       // number of the sale's reference; 0 none
 	original *Txn      // what it follows
 	found    txn.State // durable, of the original when it was asked for
+	purchase int       // of the owner, that it is for; 0: none
+	insisted bool      // somebody said that it is another purchase
 
 	// The wire.
 	key  hostKey // of its request, once one was released
@@ -36,10 +38,13 @@ type Txn struct {
 	intent    *txn.Intent
 	records   []txn.Record
 	j         txn.State
-	confirmed bool // ever
-	escalated bool // ever
-	handled   bool // an operator gave the acquirer's word
-	held      bool // a hold-down ended
+	confirmed bool  // ever
+	committed int64 // when it was, by the wall clock
+	told      bool  // somebody said what became of the screen
+	stale     bool  // it was said to be handed over when it was older than it may be (R10)
+	escalated bool  // ever
+	handled   bool  // an operator gave the acquirer's word
+	held      bool  // a hold-down ended
 
 	// Liveness.
 	open  bool // durably undecided, and in front of nobody
@@ -49,12 +54,20 @@ type Txn struct {
 	armed bool
 	timer time.Duration
 
+	// Of inquiries and advices.
+	inquiries int            // durable
+	asks      []iso8583.STAN // that they were given
+	question  iso8583.Facts  // the latest
+	owed      bool           // an advice, durably
+
 	booked  int
 	ledger  int  // that it was booked in
 	flipped bool // the host said no, then yes
 	dubious bool // its approval was first heard of when its reversal was done
 	misread bool // the host booked something else than was asked for
 	heard   bool // and a late approval is durable
+	doubt   bool // a journal that held it was lost, or replaced by an older one
+	gone    bool // and the journal knows nothing of it
 }
 
 // String is the transaction in a transcript.
@@ -103,7 +116,7 @@ func (w *World) journaled(r txn.Record) {
 	case *txn.Failed:
 		w.failed(t)
 	case *txn.Confirmed:
-		t.j, t.confirmed = txn.StateConfirmed, true
+		t.j, t.confirmed, t.committed = txn.StateConfirmed, true, r.At
 	case *txn.Reversing:
 		t.j = txn.StateReversing
 	case *txn.Reversed:
@@ -135,12 +148,14 @@ func (w *World) journaled(r txn.Record) {
 		}
 	case *txn.Resolved:
 		w.decided(t, r.Verb)
+	default:
+		w.journaledAdvice(t, r)
 	}
 	w.progress(t)
 	if t.j != before && closedNegative(t.j) && t.net != 0 && !t.flipped {
 		w.fail("P1s", "%s is durably %s while the host holds %d", t, t.j, t.net)
 	}
-	if before == txn.StateConfirmed && t.j != before {
+	if before == txn.StateConfirmed && t.j != before && !t.doubt {
 		w.fail("P4", "%s was durably confirmed and is now %s", t, t.j)
 	}
 	if before == txn.StateReversing && t.confirmed && t.j == txn.StateConfirmed && !t.handled {
@@ -157,7 +172,7 @@ func (w *World) begun(t *Txn, r *txn.Intent) {
 	t.intent, t.j = r, txn.StatePending
 	w.locked(t)
 	for _, other := range w.txns {
-		if o := other.intent; other != t && o != nil && o.STAN == r.STAN && o.TID == r.TID {
+		if o := other.intent; other != t && o != nil && o.TID == r.TID && (o.STAN == r.STAN || slices.Contains(other.asks, r.STAN)) {
 			w.fail("identity", "%s has the STAN %s of %s", t, r.STAN, other)
 		}
 	}
@@ -179,7 +194,7 @@ func (w *World) raised(t *Txn, c txn.Cause) {
 	if !t.typ().MovesMoney() {
 		w.fail("balance", "a person is asked about %s, which moves no money (%s)", t, c)
 	}
-	if (c == txn.CauseNotShown || c == txn.CauseNotDelivered) && !t.typ().NeedsConfirmation() {
+	if (c == txn.CauseNotShown || c == txn.CauseNotDelivered) && !t.typ().HandsOver() {
 		w.fail("R10", "a person is asked about goods, and none depend on the %s %s", t.typ(), t)
 	}
 	switch c {
@@ -199,6 +214,10 @@ func (w *World) raised(t *Txn, c txn.Cause) {
 		w.saw(Disbelieved)
 	case txn.CauseAfterDecision:
 		w.saw(Reopened)
+	case txn.CauseAdviceRefused:
+		w.saw(AdviceRefusedRaised)
+	case txn.CauseAdviceSilence:
+		w.saw(AdviceSilenceRaised)
 	}
 }
 
@@ -211,6 +230,15 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 	}
 	if t.intent == nil {
 		w.fail("R1", "a %s of %s leaves before its intent is durable", f.Kind, t)
+		return
+	}
+	switch {
+	case o.Inquiry > 0:
+		w.asked(t, o)
+		return
+	case o.Attempt > 0 && !o.Reversal():
+		w.told(t, o)
+		return
 	}
 	if o.Attempt == 0 {
 		if t.left > 0 {
@@ -227,7 +255,7 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 		return
 	}
 	switch {
-	case !t.typ().MovesMoney() || slices.Contains(w.p.NotReversed, t.typ()):
+	case !t.typ().MovesMoney() || slices.Contains(w.p.NotReversed, t.typ()) || t.owed:
 		w.fail("R6", "a reversal of %s leaves, and a %s is not reversed", t, t.typ())
 	case t.confirmed:
 		w.fail("P4", "a reversal of %s leaves after its durable confirmation", t)
@@ -277,7 +305,7 @@ func (w *World) showPaid(t *Txn) {
 		w.saw(BalanceAnswered)
 	}
 	w.tell("app %d    shows APPROVED %s", t.owner.id, t)
-	if t.typ().MovesMoney() && t.net != t.begin.Amount.Minor {
+	if t.typ().MovesMoney() && t.net != t.begin.Amount.Minor && !t.owed { // an advice's is not the host's
 		w.fail("P2", "the approval of %s is shown while the host holds %d", t, t.net)
 	}
 }
@@ -294,12 +322,13 @@ func (w *World) showUnknown(t *Txn) {
 
 // shapely judges what every Ready must look like, whoever obeys it.
 func (w *World) shapely(r *txn.Ready) {
+	w.implicitly(r)
 	for i := range r.Messages {
 		o := &r.Messages[i]
 		if !justified(r, o) {
 			w.fail("ready", "a %s of %s without its record in the same Ready", o.Facts.Kind, o.UUID)
 		}
-		if o.Reversal() == (o.Facts.Card != nil) {
+		if o.Request() != (o.Facts.Card != nil) {
 			w.fail("ready", "a %s of %s with the wrong card data", o.Facts.Kind, o.UUID)
 		}
 	}
@@ -314,15 +343,23 @@ func justified(r *txn.Ready, o *txn.Outbound) bool {
 		}
 		switch rec := rec.(type) {
 		case *txn.Intent:
-			if !o.Reversal() && o.Facts.Kind == rec.Kind.Kind() {
+			if o.Request() && o.Facts.Kind == rec.Kind.Kind() {
 				return true
 			}
 		case *txn.Rerouted:
-			if !o.Reversal() && rec.Route == o.Route {
+			if o.Request() && rec.Route == o.Route {
 				return true
 			}
 		case *txn.Attempt:
 			if o.Reversal() && rec.N == o.Attempt {
+				return true
+			}
+		case *txn.Inquiry:
+			if rec.N == o.Inquiry && rec.STAN == o.Facts.STAN {
+				return true
+			}
+		case *txn.AdviceAttempt:
+			if !o.Reversal() && rec.N == o.Attempt {
 				return true
 			}
 		}
@@ -339,6 +376,10 @@ func (w *World) settle() {
 			}
 			continue
 		}
+		if t.doubt {
+			w.settleDoubt(t)
+			continue
+		}
 		if !t.typ().MovesMoney() {
 			w.settleInquiry(t)
 			continue
@@ -350,6 +391,7 @@ func (w *World) settle() {
 			if t.ref != 0 && o.owner == t.owner && o.ref == t.ref && w.standing(o) != 0 && w.standing(t) != 0 && !o.excused() && !t.excused() {
 				w.fail("P3", "%s and %s both stand for one sale", o, t)
 			}
+			w.boughtTwice(o, t)
 		}
 	}
 	for _, a := range w.apps {
@@ -360,7 +402,7 @@ func (w *World) settle() {
 }
 
 // excused: a person knows, or nobody on this side can.
-func (t *Txn) excused() bool { return t.escalated || t.handled || t.flipped && !t.heard }
+func (t *Txn) excused() bool { return t.doubt || t.escalated || t.handled || t.flipped && !t.heard }
 
 func (w *World) settleOne(t *Txn) {
 	seen := w.agent.view.Get(t.uuid)
@@ -369,16 +411,18 @@ func (w *World) settleOne(t *Txn) {
 	if t.flipped && !t.heard {
 		return // only reconciliation can tell
 	}
-	goods := t.typ().NeedsConfirmation() && w.standing(t) != 0
+	goods := t.typ().HandsOver() && w.standing(t) != 0
 	switch {
 	case goods && t.paid == 0 && !t.escalated && !t.handled:
 		w.fail("P1", "%s is debited (durably %s), was never shown as approved and is in front of nobody", t, t.j)
-	case t.paid > 0 && t.net != t.begin.Amount.Minor:
+	case t.paid > 0 && t.net != t.begin.Amount.Minor && !(t.owed && (item || t.handled)):
 		w.fail("P2", "%s was shown as approved and the host holds %d", t, t.net)
 	case t.j.Open() && !item:
 		w.fail("P5", "%s is still %s and in front of nobody", t, t.j)
 	case (t.net != 0) != (t.j == txn.StateConfirmed) && !item:
 		w.fail("P6", "%s is durably %s, the host holds %d, and no item is open", t, t.j, t.net)
+	case goods && t.stale && t.j == txn.StateConfirmed && !t.escalated && !t.handled:
+		w.fail("R10", "%s was paid too long before it was shown again, and it is in front of nobody", t)
 	case goods && t.undelivered && t.j == txn.StateConfirmed && !t.escalated && !t.handled:
 		w.fail("R10", "the goods of %s were not handed over, and it is in front of nobody", t)
 	case alive && (goods || t.original != nil && !t.dropped) && t.j == txn.StateConfirmed && t.paid == 0 && !t.escalated && !t.handled:

@@ -31,6 +31,7 @@ const (
 	opFlip
 	opPester
 	opClock
+	opGone
 	opDelay // in an exhaustive run
 )
 
@@ -147,6 +148,7 @@ func (w *World) forward() {
 		w.may(opReport, i, 800)
 	}
 	w.arrivals()
+	w.dying()
 	for i, a := range w.apps {
 		if a.ready(w) {
 			weight := 700
@@ -217,6 +219,8 @@ func (w *World) do(a action) {
 		w.apps[a.arg].cancel(w)
 	case opAppCrash:
 		w.apps[a.arg].die(w)
+	case opGone:
+		w.miss(a.arg)
 	case opAgentCrash:
 		w.crash()
 	case opOperator:

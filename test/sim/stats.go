@@ -38,6 +38,8 @@ const (
 	Strayed
 	Early
 	ClockJump
+	InquiryLie
+	AdviceRefusal
 	faults
 )
 
@@ -45,7 +47,7 @@ var faultNames = [faults]string{
 	"message lost", "message duplicated", "message overtaken", "message delayed for long", "link slow to send", "reversal at the other address",
 	"certainly not sent", "sent or not, nobody knows", "reversal refused", "wrong amount or currency",
 	"neither yes nor no", "no, then yes", "94 to a first send", "two rows have the STAN", "another's message, or rubbish",
-	"timer before anything else", "wall clock set",
+	"timer before anything else", "wall clock set", "an inquiry not answered truly", "advice refused",
 }
 
 // Sometime is something that must happen in some run, or the world is too kind.
@@ -107,7 +109,28 @@ const (
 	BalanceFailed
 	BalanceAnswered
 	FollowedAgain
+	JournalPutBack
+	LostWithTheJournal
+	KeyOfOldEpoch
+	InDoubtRefused
+	MarkWaitedFor
+	TakenOver
+	Missed
+	SessionLost
+	CommittedImplicitly
+	Switched
+	RungAgain
+	Suspected
+	Insisted
 	HealedOpen
+	InquiryFound
+	InquiryLate
+	AdviceTaken
+	AdviceRepeated
+	AdviceRefusedRaised
+	AdviceSilenceRaised
+	OwedRefused
+	QueueFull
 	sometimes
 )
 
@@ -133,7 +156,15 @@ var sometimeNames = [sometimes]string{
 	"a hold was back after its release was undone", "two refunds in part stand", "what was voided was sold again",
 	"a voided completion gave the hold back", "a balance inquiry failed", "a balance was shown",
 	"an undone follow-up made room for another",
+	"an older journal was put back", "a transaction was lost with its journal", "a key of an older epoch was refused",
+	"what may have been given back was not followed", "a transaction waited for the mark",
+	"a session was taken over", "a session's application was missed", "unknown_session was answered",
+	"a sale was committed with its approval", "the card was switched", "a purchase was rung up again",
+	"a repetition was suspected", "somebody insisted on another purchase",
 	"the trouble ended while something was undecided",
+	"an inquiry found the approval", "an inquiry found it when it was too late", "an advice was taken",
+	"an advice was told again, and known", "advice_refused was raised", "advice_unanswered was raised",
+	"original_owed was answered", "advice_queue_full was answered",
 }
 
 // saw counts one of the things that must happen.

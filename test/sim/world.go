@@ -18,11 +18,15 @@ type World struct {
 
 	agent agent
 	disk  disk
+	rollback
 	store *store // nil: a batch is durable when the world says so
 	net   []packet
 	hosts []*host
 	apps  []*app
 	txns  []*Txn
+
+	sessions []session // that the agent believes in; changed in copies only
+	begins   int       // sessions so far
 
 	unit       time.Duration // what the rules count in
 	healing    bool
