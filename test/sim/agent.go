@@ -114,18 +114,19 @@ func (w *World) ownView() *txn.Machine {
 }
 
 func (w *World) configuration() txn.Configure {
-	if w.configured != nil {
-		return *w.configured
+	return txn.Configure{Epoch: 1, Mark: w.mark, Last: uint64(len(w.disk.durable)), Terminals: w.terminals()}
+}
+
+// terminals are made once for each of the two profiles.
+func (w *World) terminals() []txn.Terminal {
+	made := &w.configured[bit(w.agent.variant)-'0']
+	if *made == nil {
+		rules := w.p.rules(w.unit, w.agent.variant)
+		for _, tid := range tids[:w.p.Terminals] {
+			*made = append(*made, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes, Implicit: w.p.Implicit}.Hashed())
+		}
 	}
-	e := txn.Configure{Epoch: 1, Mark: w.mark, Last: uint64(len(w.disk.durable))}
-	rules := w.p.rules(w.unit, w.agent.variant)
-	for _, tid := range tids[:w.p.Terminals] {
-		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes, Implicit: w.p.Implicit}.Hashed())
-	}
-	if w.budget != nil {
-		w.configured = &e // the only one there is
-	}
-	return e
+	return *made
 }
 
 // crash kills the agent. A batch that was being synced is kept or lost.
