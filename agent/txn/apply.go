@@ -50,16 +50,13 @@ func (m *Machine) Apply(r Record) {
 }
 
 func (m *Machine) applyRules(r *RulesUsed) {
-	if r.parsed == nil {
-		var rules iso8583.Rules
-		if json.Unmarshal([]byte(r.JSON), &rules) != nil {
-			return
-		}
-		r.parsed = &rules
+	var rules iso8583.Rules
+	if json.Unmarshal([]byte(r.JSON), &rules) == nil {
+		m.rules = maps.Clone(m.rules) // copies of m share it
+		m.rules[r.Hash] = &rules
 	}
-	m.rules = maps.Clone(m.rules) // copies of m share it
-	m.rules[r.Hash] = r.parsed
 }
+
 // addIntent makes t known. One that was loaded back takes its STAN from nobody,
 // since whoever has it is newer: Load sees to that.
 func (m *Machine) addIntent(r *Intent, loaded bool) {

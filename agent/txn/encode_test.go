@@ -25,7 +25,7 @@ func sampleRecords(t testing.TB) []Record {
 	h := Head{UUID: "u1", At: start}
 	return []Record{
 		&Epoch{Head{UUID: "epoch:", At: start}, 7},
-		&RulesUsed{Head: Head{UUID: "rules:h", At: start}, Hash: "0123456789abcdef", JSON: `{"profile":"p"}`},
+		&RulesUsed{Head{UUID: "rules:h", At: start}, "0123456789abcdef", `{"profile":"p"}`},
 		&Jump{Head{UUID: "terminal:T0000001", At: start}, testTID, 1002},
 		&Evidence{Head{UUID: "evidence:", At: start}, 1, "the frame is no message", "length 3"},
 		&TerminalHead{Head{UUID: "terminal:T0000001", At: start}, testTID, 1002, start},

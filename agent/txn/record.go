@@ -135,8 +135,6 @@ type RulesUsed struct {
 	Head
 	Hash string `json:"hash"`
 	JSON string `json:"rules"`
-
-	parsed *iso8583.Rules // once; shared by whoever folds this record, and never changed
 }
 
 // Jump moves a terminal's next STAN, after a collision at the host.
