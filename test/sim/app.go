@@ -31,6 +31,7 @@ type app struct {
 	late       bool          // in an exhaustive run: it acts at any moment
 	cancelled  bool          // it tried to, once for each transaction
 	left       *Txn          // approved, and never to be confirmed
+	said       txn.Confirm   // its latest
 }
 
 type appState uint8
@@ -120,6 +121,7 @@ func (a *app) attempt(w *World) {
 		Amount: iso8583.Amount{Minor: int64(1000 + 2*n), Currency: 156},
 		Sale:   saleNames[a.id][a.sale], Digest: t.uuid, Card: card,
 	}
+	w.readCard(t)
 	w.txns = append(w.txns, t)
 	w.named[t.uuid] = t
 	a.take(t)
@@ -187,11 +189,15 @@ func (a *app) decide(w *World) {
 		a.state = appIdle
 	case !a.cancelled && w.chance(w.p.Cancels):
 		a.cancel(w)
+	case a.balks(w):
+		a.refusePart(w)
 	default:
 		a.confirm(w)
 		if a.state == appConfirming && w.agent.up && w.chance(w.p.ConfirmsTwice) {
 			w.saw(ConfirmedTwice)
-			w.step(txn.Confirm{Req: a.request(false), UUID: a.cur.uuid})
+			again := a.said
+			again.Req = a.request(false)
+			w.step(again)
 		}
 	}
 }
@@ -199,16 +205,17 @@ func (a *app) decide(w *World) {
 func (a *app) confirm(w *World) {
 	a.state = appConfirming
 	w.tell("app %d    confirms %s", a.id, a.cur)
-	w.step(txn.Confirm{Req: a.request(true), UUID: a.cur.uuid})
+	a.said = a.confirmation(w)
+	w.step(a.said)
 }
 
 func (a *app) cancel(w *World) {
 	a.state, a.cancelled = appCancelling, true
 	w.tell("app %d    cancels %s", a.id, a.cur)
-	reasons := [...]txn.CancelReason{txn.CancelCustomer, txn.CancelCardRemoved}
+	reasons := [...]txn.CancelReason{txn.CancelCustomer, txn.CancelCardRemoved, txn.CancelPartialRefused}
 	reason := reasons[0]
 	if w.budget == nil {
-		reason = reasons[w.c.Intn(2)]
+		reason = reasons[w.c.Intn(len(reasons))]
 	}
 	w.step(txn.Cancel{Req: a.request(true), UUID: a.cur.uuid, Reason: reason})
 }
@@ -270,12 +277,16 @@ func (a *app) hear(w *World, answer txn.Answer) {
 	case appConfirming:
 		switch answer.Code {
 		case txn.OK:
+			w.agreedTo(a.cur)
 			w.showPaid(a.cur)
 			a.state, a.lost = appTelling, true // shown follows as its next act
 		case txn.BeingReversed, txn.NotApproved:
 			w.saw(ConfirmRaced)
 			a.state = appWaiting // the view says the same
 		default:
+			if a.cardAnswer(w, answer.Code) {
+				return
+			}
 			w.fail("answer", "confirm of the approved %s was answered %s", a.cur, answer.Code)
 		}
 	case appCancelling:

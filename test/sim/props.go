@@ -31,6 +31,7 @@ type Txn struct {
 	j         txn.State
 	confirmed bool // ever
 	escalated bool // ever
+	story     cardStory
 	handled   bool // an operator gave the acquirer's word
 	held      bool // a hold-down ended
 
@@ -73,6 +74,7 @@ func (w *World) journaled(r txn.Record) {
 	case *txn.NotSent:
 		t.j = txn.StateNotSent
 	case *txn.Confirmed:
+		w.committed(t)
 		t.j, t.confirmed = txn.StateConfirmed, true
 	case *txn.Reversing:
 		t.j = txn.StateReversing
@@ -188,6 +190,7 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 	case t.key.stan != 0 && t.key != key:
 		w.fail("identity", "the reversal of %s names another original", t)
 	}
+	w.sameChip(t, f)
 }
 
 // debited and undebited are the host's ledger: P1s, P2, P3.
@@ -216,11 +219,12 @@ func (w *World) undebited(t *Txn, amount int64) {
 
 // showPaid is the approval on the screen: goods leave.
 func (w *World) showPaid(t *Txn) {
+	w.onScreen(t)
 	if t.paid++; t.paid > 1 {
 		w.saw(ShownAgain)
 	}
 	w.tell("app %d    shows APPROVED %s", t.owner.id, t)
-	if t.net != t.begin.Amount.Minor {
+	if t.net != t.due() {
 		w.fail("P2", "the approval of %s is shown while the host holds %d", t, t.net)
 	}
 }
@@ -310,7 +314,7 @@ func (w *World) settleOne(t *Txn) {
 	switch {
 	case t.net != 0 && t.paid == 0 && !t.escalated && !t.handled:
 		w.fail("P1", "%s is debited (durably %s), was never shown as approved and is in front of nobody", t, t.j)
-	case t.paid > 0 && t.net != t.begin.Amount.Minor:
+	case t.paid > 0 && t.net != t.due():
 		w.fail("P2", "%s was shown as approved and the host holds %d", t, t.net)
 	case t.j.Open() && !item:
 		w.fail("P5", "%s is still %s and in front of nobody", t, t.j)

@@ -17,6 +17,7 @@ func (w *World) shape(b []byte) []byte {
 		b = append(b, 'T', byte(t.left), bit(t.paid > 0), bit(t.unpaid > 0), bit(t.unknown > 0),
 			byte(t.j), bit(t.confirmed), bit(t.escalated), bit(w.ticking(t)), bit(t.undelivered), bit(t.key.stan != 0))
 		b = binary.AppendVarint(b, t.net)
+		b = t.story.shape(b)
 	}
 	for i := range w.net {
 		b = shapeOfPacket(b, &w.net[i])

@@ -33,6 +33,7 @@ const (
 	Strayed
 	Early
 	ClockJump
+	ChipSpoiled
 	faults
 )
 
@@ -40,7 +41,7 @@ var faultNames = [faults]string{
 	"message lost", "message duplicated", "message overtaken", "message delayed for long", "link slow to send", "reversal at the other address",
 	"certainly not sent", "sent or not, nobody knows", "reversal refused", "wrong amount or currency",
 	"neither yes nor no", "no, then yes", "94 to a first send", "two rows have the STAN", "another's message, or rubbish",
-	"timer before anything else", "wall clock set",
+	"timer before anything else", "wall clock set", "DE 55 that is no chip data",
 }
 
 // Sometime is something that must happen in some run, or the world is too kind.
@@ -84,6 +85,11 @@ const (
 	SilenceRaised
 	ConfirmedTwice
 	TakenOn
+	CardDeclined
+	VerdictMissing
+	AmountRefused
+	PartAccepted
+	ChipUnread
 	sometimes
 )
 
@@ -102,6 +108,8 @@ var sometimeNames = [sometimes]string{
 	"an unbelievable answer was raised", "a partial approval was reversed",
 	"an application left for ever with its sale paid", "silence was raised", "a confirm was asked for twice",
 	"an item was acknowledged",
+	"a declining card made a confirm a cancel", "a confirm without the card's word was refused",
+	"a confirm of another amount was refused", "a partial approval was accepted", "unreadable chip data were reversed",
 }
 
 // saw counts one of the things that must happen.
