@@ -20,6 +20,7 @@ type beginOptions struct {
 	sale, part, uuid, cardFile         string
 	testCard                           int
 	confirm                            string
+	emv, entryMode, chip, partial      string
 	timeout                            time.Duration
 }
 
@@ -60,7 +61,7 @@ func beginCommand(a *app, c *typeCommand) *cobra.Command {
 		long += cardHelp()
 	}
 	if c.NeedsConfirmation() {
-		long += confirmHelp
+		long += confirmHelp + chipHelp
 	}
 	cmd := &cobra.Command{
 		Use: c.use, Short: c.short, Long: long, Example: c.example, Args: args,
@@ -73,6 +74,9 @@ func beginCommand(a *app, c *typeCommand) *cobra.Command {
 				return err
 			}
 			t := &teller{app: a, kind: c, socket: o.socket, uuid: o.uuid, confirm: o.confirm, timeout: o.timeout, begin: b}
+			if t.chip, err = a.readChip(o.chip); err != nil {
+				return err
+			}
 			return t.run(cmd.Context())
 		},
 	}
@@ -86,6 +90,8 @@ func (o *beginOptions) flags(a *app, cmd *cobra.Command, c *typeCommand) {
 	f.StringVar(&o.uuid, "uuid", "", "UUID of an earlier try, to ask again; a new one if absent")
 	f.StringVar(&o.cardFile, "card-file", "", `file with the card; "-" is standard input`)
 	f.IntVar(&o.testCard, "test-card", 0, "a published test number, for the simulated acquirer")
+	f.StringVar(&o.entryMode, "entry-mode", "", "how the card was read, DE 22: 012 keyed, 021 swiped, 051 inserted, 071 tapped")
+	f.StringVar(&o.emv, "emv", "", "file with the chip's data, hexadecimal; \"-\" is standard input")
 	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "how long to wait for the outcome")
 	f.StringVar(&o.terminal, "terminal", "", "terminal id, DE 41"+ifSet(c.follows(), "; the original's if absent"))
 	var required []string
@@ -101,6 +107,8 @@ func (o *beginOptions) flags(a *app, cmd *cobra.Command, c *typeCommand) {
 		f.StringVar(&o.sale, "sale", "", "the merchant's reference of the sale")
 		f.StringVar(&o.part, "part", "", "of a deliberately split sale")
 		f.StringVar(&o.confirm, "confirm", confirmAsk, "ask, yes, no or leave")
+		f.StringVar(&o.chip, "chip", "", "what an inserted chip says to the approval: tc, aac or a file")
+		f.StringVar(&o.partial, "partial", "", "accept: an approval of less will do")
 		required = append(required, "sale")
 	}
 	for _, name := range required {
@@ -131,7 +139,7 @@ func (o *beginOptions) check(c *typeCommand) error {
 // out of the original. The card is read last, so that no mistake elsewhere
 // costs the reader of a card his patience.
 func (o *beginOptions) begin(ctx context.Context, a *app, c *typeCommand, original string) (client.Begin, error) {
-	b := client.Begin{Type: c.Type, Terminal: iso8583.TID(o.terminal), Original: strings.ToLower(original), Sale: o.sale, Part: o.part}
+	b := client.Begin{Type: c.Type, Terminal: iso8583.TID(o.terminal), Original: strings.ToLower(original), Sale: o.sale, Part: o.part, Partial: o.partial}
 	currency, err := o.fill(ctx, c, &b)
 	if err != nil {
 		return b, err
@@ -144,7 +152,15 @@ func (o *beginOptions) begin(ctx context.Context, a *app, c *typeCommand, origin
 	if c.follows() && o.cardFile == "" && o.testCard == 0 {
 		return b, nil
 	}
-	b.Card, err = a.readCard(o.cardFile, o.testCard)
+	if b.Card, err = a.readCard(o.cardFile, o.testCard); err != nil {
+		return b, err
+	}
+	if o.entryMode != "" {
+		b.Card.EntryMode = o.entryMode
+	}
+	if o.emv != "" {
+		b.Card.EMV, err = a.readEMV(o.emv)
+	}
 	return b, err
 }
 

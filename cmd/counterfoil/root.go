@@ -42,7 +42,7 @@ func (a *app) commands() []*cobra.Command {
 		showCommand(a),
 		recoveryCommand(a),
 		escalationsCommand(a),
-		resolveCommand(a),
+		confirmCommand(a), resolveCommand(a),
 		journalCommand(a),
 		profileCommand(a),
 		versionCommand(a),

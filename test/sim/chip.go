@@ -33,6 +33,7 @@ type cardStory struct {
 	said    string // 9F27 of the second GENERATE AC; "" it was not asked
 	spoiled bool   // DE 55 of its approval is no chip data
 	balked  bool   // the customer did not want a part
+	wanted  bool   // the customer did, or was not asked
 	agreed  int64  // what was on the screen when the confirm was acknowledged; 0: the whole
 	asked   int64  // the amount that the confirm under way names
 	de55    string // of its first reversal that left
@@ -76,8 +77,8 @@ func (w *World) readCard(t *Txn) {
 // balks asks the customer about a part, once.
 func (a *app) balks(w *World) bool {
 	t := a.cur
-	if seen := w.agent.view.Get(t.uuid); seen.ApprovedMinor == 0 || w.p.Balks == 0 {
-		return false
+	if seen := w.agent.view.Get(t.uuid); seen.ApprovedMinor == 0 || w.p.Balks == 0 || t.story.wanted {
+		return false // nobody asks a customer twice
 	}
 	t.story.balked = t.story.balked || w.chance(w.p.Balks)
 	return t.story.balked
@@ -110,6 +111,7 @@ func (a *app) confirmation(w *World) txn.Confirm {
 		}
 	}
 	t.story.asked = e.Amount
+	t.story.wanted = t.story.wanted || e.Amount != 0
 	return e
 }
 
@@ -201,6 +203,6 @@ func (w *World) spoil(t *Txn) {
 
 // shape is what of the story decides the future.
 func (s *cardStory) shape(b []byte) []byte {
-	b = append(b, bit(s.chip != ""), bit(s.chip == iso8583.ChipContact), bit(s.spoiled), bit(s.balked), bit(s.agreed != 0), bit(s.asked != 0), bit(s.left), bit(s.refused), bit(s.de55 != ""))
+	b = append(b, bit(s.chip != ""), bit(s.chip == iso8583.ChipContact), bit(s.spoiled), bit(s.balked), bit(s.wanted), bit(s.agreed != 0), bit(s.asked != 0), bit(s.left), bit(s.refused), bit(s.de55 != ""))
 	return append(b, s.said...)
 }

@@ -41,7 +41,7 @@ func thorough() []thoroughRun {
 		variant("declines, approves in part", func(p *Personality) { p.Decline, p.Partial = 1, 1 }),
 		variant("cancels, confirms twice", func(p *Personality) { p.Cancels, p.ConfirmsTwice = 1, 1 }),
 		variant("the card declines, and is forgotten to be asked", func(p *Personality) {
-			p.Inserted, p.CardDeclines, p.Hasty, p.Cancels = 1000, 1, 1, 1
+			p.Inserted, p.CardDeclines, p.Hasty = 1000, 1, 1
 		}),
 		variant("chip data that cannot be read", func(p *Personality) {
 			p.Inserted, p.Tapped, p.BadChip, p.Tombstones, p.Unknown = 1, 1000, 1, false, "00"

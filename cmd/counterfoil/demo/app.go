@@ -70,7 +70,7 @@ func (a *application) attempt(ctx context.Context) (Screen, error) {
 	t, err := patiently(ctx, a, func() (*client.Transaction, error) {
 		t, err := a.agent.Begin(ctx, uuid, client.Begin{
 			Type: "sale", Terminal: a.terminal, Epoch: epoch, Amount: a.minor, Currency: currency.Alpha(), Sale: a.ref,
-			Card: client.Card{PAN: testPAN, Expiry: testExpiry, EntryMode: entryMode},
+			Card: a.clientCard(),
 		}, holdCall)
 		if err == nil && t.Must == client.MustWait {
 			return nil, errStillOpen
@@ -114,7 +114,7 @@ func (a *application) confirm(ctx context.Context, uuid string) (*client.Transac
 		return nil, context.Cause(ctx)
 	}
 	return patiently(ctx, a, func() (*client.Transaction, error) {
-		t, err := a.agent.Confirm(ctx, uuid)
+		t, err := a.commit(ctx, uuid)
 		if client.AsProblem(err) != nil {
 			return a.agent.Get(ctx, uuid, 0)
 		}

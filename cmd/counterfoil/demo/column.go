@@ -127,7 +127,7 @@ func (c *column) seller(ctx context.Context, i int, resume bool, approved chan<-
 	args := []string{
 		"internal", "plain", "--terminal", string(s.terminal), "--sale", s.ref,
 		"--amount", fmt.Sprint(s.minor), "--notes", c.path("notes.jsonl"),
-		fmt.Sprintf("--retry=%t", scenarios[i].retry), fmt.Sprintf("--hold=%t", scenarios[i].kill == theApp),
+		fmt.Sprintf("--retry=%t", scenarios[i].retry), fmt.Sprintf("--chip=%t", scenarios[i].chip), fmt.Sprintf("--hold=%t", scenarios[i].kill == theApp),
 	}
 	name := "plain client"
 	if c.side == agentSide {

@@ -47,6 +47,7 @@ type scenario struct {
 	kill   victim
 	late   overtaking
 	retry  bool   // shown "not approved", the cashier tries once more
+	chip   bool   // the card has a chip, which declines after the approval
 	expect Screen // what both screens must say, for the controls; "" elsewhere
 }
 
@@ -130,6 +131,10 @@ var scenarios = []scenario{
 		fault: func(_ side, t Timers) hostsim.Fault {
 			return hostsim.Fault{Action: hostsim.Restart, After: iso8583.Duration(t.Down)}
 		},
+	},
+	{
+		id: "8", name: "chip declines", wave: 1, chip: true,
+		about: "The host approves and debits; then the card's chip declines (second GENERATE AC).",
 	},
 }
 
