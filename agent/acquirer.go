@@ -40,9 +40,10 @@ type acquirer struct {
 	link    *link.Link
 	log     *zap.Logger
 
-	mu     sync.Mutex
-	status []client.Host
-	trace  uint32 // STAN of echo and sign-on, which belong to no transaction
+	mu      sync.Mutex
+	status  []client.Host
+	signOns signOns
+	trace   uint32 // STAN of echo and sign-on, which belong to no transaction
 }
 
 // Bounds of a link.
@@ -58,6 +59,7 @@ func newAcquirer(a *Agent, o AcquirerOptions) (*acquirer, error) {
 		return nil, fmt.Errorf("acquirer %s: profile %s has MACs and batches, which this agent cannot work with yet", o.Name, o.Profile.Name)
 	}
 	acq := &acquirer{agent: a, opts: o, profile: o.Profile, log: a.log.With(zap.String("acquirer", o.Name))}
+	acq.signOns.waiting, acq.signOns.latest = map[iso8583.STAN]chan signOnAnswer{}, map[iso8583.TID]client.SignOn{}
 	for i, h := range o.Hosts {
 		acq.status = append(acq.status, client.Host{Acquirer: o.Name, Route: i, Address: h})
 	}
@@ -123,6 +125,14 @@ func (q *acquirer) send(o txn.Outbound) error {
 	return nil
 }
 
+// nextTrace is a STAN for what belongs to no transaction.
+func (q *acquirer) nextTrace() iso8583.STAN {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.trace = q.trace%uint32(iso8583.LastSTAN) + 1
+	return iso8583.STAN(q.trace)
+}
+
 // mustNetwork is network for a kind that newAcquirer has tried already.
 func (q *acquirer) mustNetwork(k iso8583.Kind) []byte {
 	body, err := q.network(k)
@@ -134,10 +144,7 @@ func (q *acquirer) mustNetwork(k iso8583.Kind) []byte {
 
 // network composes an echo or a sign-on.
 func (q *acquirer) network(k iso8583.Kind) ([]byte, error) {
-	q.mu.Lock()
-	q.trace = q.trace%uint32(iso8583.LastSTAN) + 1
-	stan := iso8583.STAN(q.trace)
-	q.mu.Unlock()
+	stan := q.nextTrace()
 	wall := time.UnixMilli(q.agent.clock().Wall).UTC()
 	m, err := q.profile.Compose(iso8583.Facts{Kind: k, STAN: stan, Transmission: wall.Format("0102150405")})
 	if err != nil {
@@ -148,6 +155,10 @@ func (q *acquirer) network(k iso8583.Kind) ([]byte, error) {
 
 // Result tells the core what became of a message.
 func (q *acquirer) Result(r link.Result) {
+	if s, ok := r.Token.(signOnToken); ok {
+		q.signOnResult(s, r)
+		return
+	}
 	t, ok := r.Token.(token)
 	if !ok {
 		return
@@ -175,8 +186,11 @@ func (q *acquirer) Frame(route int, body []byte) {
 	}
 	text := quote(m)
 	q.log.Info("from host", zap.Int("route", route), zap.String("message", text))
-	if m.MTI.Class() == '8' {
-		return // network management: that it came is all there is to it
+	if m.MTI.Class() == '8' { // network management: mostly, that it came is all there is to it
+		if stan, err := iso8583.ParseSTAN(m.Get(11)); err == nil && m.MTI.IsResponse() {
+			q.signOnEnded(stan, signOnAnswer{code: m.Get(39)})
+		}
+		return
 	}
 	if !m.MTI.IsResponse() {
 		q.agent.post(txn.Garbage{Route: route, Text: "no answer: " + text})

@@ -17,6 +17,8 @@ func must(t *txn.Transaction) client.Must {
 		return client.MustWait
 	case t.State == txn.StateApproved:
 		return client.MustConfirm
+	case t.OwesVoid():
+		return client.MustVoid
 	case t.Shown != "" && t.Shown != txn.DeliveredUnknown:
 		return client.MustNothing
 	case t.State == txn.StateConfirmed && t.Shown == txn.DeliveredUnknown:
@@ -37,6 +39,12 @@ func say(t *txn.Transaction) client.Say {
 		return sayPartial(t)
 	case t.State == txn.StateReversing && t.Escalated() && t.Kind.NeedsConfirmation():
 		return sayings["reversing_escalated"]
+	case t.Cause == txn.CauseReplaced && (t.State == txn.StateReversing || t.State == txn.StateReversed):
+		return sayings["replaced"]
+	case t.State == txn.StatePending && t.Replaces != "":
+		return sayings["replacing"]
+	case t.OwesVoid():
+		return sayings["not_delivered"]
 	case t.State == txn.StateReversing && t.Cause == txn.CauseChip:
 		return sayings["card_declined"]
 	case t.State == txn.StateConfirmed && t.Kind.NeedsConfirmation() && t.Left() < t.Taken():
@@ -158,6 +166,18 @@ var sayings = map[string]client.Say{
 	"reversing_escalated": {
 		Cashier:    text("Not paid. The bank has not confirmed the return of the money yet: a person has been called to see to it.", "未成功。银行尚未确认退款，已通知人工处理。"),
 		Cardholder: text("Payment not made. If you were charged, the merchant is seeing to it; keep this slip.", "支付未成功。如已扣款，商户正在处理，请保留凭条。"),
+	},
+	"replaced": {
+		Cashier:    text("Closed: another card or method is used instead. If the bank took money for this one it is returned by itself.", "该次支付已关闭，改用其他卡或支付方式。若已扣款将自动冲正退回。"),
+		Cardholder: text("This attempt was closed. Anything taken for it is returned automatically.", "该次支付已关闭，如已扣款将自动退回。"),
+	},
+	"replacing": {
+		Cashier:    text("The earlier attempt is closed and will not be charged. Wait: the bank has not answered about this one. Do not charge again.", "前一次支付已关闭，不会扣款。请等待银行对本次支付的应答，请勿重复收款。"),
+		Cardholder: text("The earlier attempt is closed. Please wait.", "前一次支付已关闭，请稍候。"),
+	},
+	"not_delivered": {
+		Cashier:    text("Paid, and the goods were not handed over: void this payment now, or hand the goods over and have the item closed.", "已支付但商品未交付：请立即撤销该笔交易，或交付商品并由主管关闭该事项。"),
+		Cardholder: text("The payment will be cancelled.", "该笔支付将被撤销。"),
 	},
 	"reversed": {
 		Cashier:    text("Not paid. The bank holds no charge.", "未成功，银行已无扣款。"),

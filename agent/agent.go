@@ -30,6 +30,7 @@ type Options struct {
 	Version   string
 	Built     time.Time // no clock is before it; zero: not known
 	Push      PushOptions
+	Patterns  *Patterns // nil: DefaultPatterns
 }
 
 // TerminalOptions names a terminal and its acquirer.
@@ -37,6 +38,7 @@ type TerminalOptions struct {
 	TID      iso8583.TID
 	MID      iso8583.MID
 	Acquirer string
+	Implicit bool // its applications cannot confirm
 }
 
 // Agent is the daemon without its listeners. It is made by New, works in Run,
@@ -68,9 +70,11 @@ type Agent struct {
 	clock   Clock // opts.Clock, with a dead battery seen through
 	marks   *marks
 	view    *View
+	leases  leases
 	feed    *feed
 	criers  []*crier // one per receiver of the escalation queue
 	metrics *metrics
+	lookout *lookout
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
 
@@ -128,6 +132,12 @@ func New(opts Options) (*Agent, error) {
 		a.tids = append(a.tids, t.TID)
 	}
 	a.marks = newMarks(opts.Mark, opts.Log, func() txn.Mark { return a.view.mark(uint64(a.journal.Last())) })
+	if opts.Patterns == nil {
+		opts.Patterns = &DefaultPatterns
+	}
+	a.lookout = &lookout{
+		patterns: *opts.Patterns, now: func() time.Duration { return a.opts.Clock().Boot }, tell: a.notify, seen: map[sighting]*sightings{},
+	}
 	for _, sink := range append([]push.Sink{logSink{a.log}}, opts.Push.Sinks...) {
 		a.criers = append(a.criers, newCrier(a, sink, opts.Push.Reminder))
 	}
@@ -204,6 +214,7 @@ func (a *Agent) configure() error {
 		acq := a.acquirers[t.Acquirer]
 		c.Terminals = append(c.Terminals, txn.Terminal{
 			TID: t.TID, MID: t.MID, Rules: acq.profile.Rules, Routes: len(acq.opts.Hosts), Addresses: acq.addresses(),
+			Implicit: t.Implicit,
 		})
 	}
 	records := a.machine.Step(a.clock(), c).Records
@@ -274,6 +285,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	cancel()
 	close(a.batch)
 	close(a.stopped)
+	a.leases.endAll()
 	for _, acq := range a.acquirers {
 		acq.link.Close()
 	}

@@ -42,6 +42,7 @@ func (a *Agent) cry(uuids []string) {
 
 // notify tells every receiver of a pattern.
 func (a *Agent) notify(id string, n client.Notice) {
+	a.metrics.notices.add(n.Pattern)
 	m, err := message(&client.Push{ID: id, Event: client.PushNotice, At: n.At, Notice: &n}, n.Pattern)
 	if err != nil { // plain data: cannot fail
 		panic(err)

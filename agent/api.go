@@ -47,6 +47,10 @@ var routes = []route{
 	{"POST /v1/transactions/{uuid}/shown", false, (*api).shown},
 	{"POST /v1/transactions/{uuid}/resolve", true, (*api).resolve},
 	{"POST /v1/transactions/{uuid}/acknowledge", true, (*api).acknowledge},
+	{"POST /v1/sessions", false, (*api).beginSession},
+	{leasePattern, false, (*api).lease},
+	{"POST /v1/sessions/{session}/heartbeat", false, (*api).heartbeat},
+	{"DELETE /v1/sessions/{session}", false, (*api).endSession},
 	{"GET /v1/recovery", false, (*api).recovery},
 	{"GET /v1/escalations", false, (*api).escalations},
 	{"GET /v1/losses", false, (*api).listLosses},
@@ -54,11 +58,16 @@ var routes = []route{
 	{"GET /v1/events", false, (*api).events},
 	{"GET /v1/journal", false, (*api).journal},
 	{"GET /v1/terminals", false, (*api).terminals},
+	{"POST /v1/terminals/{tid}/sign-on", false, (*api).signOn},
 	{"GET /v1/health", false, (*api).health},
 	{"GET /v1/ready", false, (*api).ready},
 	{"GET /v1/openapi.yaml", false, (*api).openapi},
 	{"GET /metrics", false, (*api).openMetrics},
 }
+
+// leasePattern is a call that lasts as long as its application lives. It takes no
+// slot: sessions bound it, of which there is one for each terminal at the most.
+const leasePattern = "GET /v1/sessions/{session}/lease"
 
 // Bounds of the API.
 const (
@@ -132,7 +141,7 @@ func nativeErrors(mux *http.ServeMux) http.Handler {
 
 // allowed lists the methods that r's path takes.
 func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
-	for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
+	for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete} {
 		other := r.Clone(r.Context())
 		other.Method = m
 		if _, pattern := mux.Handler(other); pattern != "" {
@@ -143,13 +152,15 @@ func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
 }
 
 func (s *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		s.agent.metrics.refused.add(string(codeOverloaded))
-		writeProblem(w, newProblem(codeOverloaded))
-		return
+	if rt.pattern != leasePattern {
+		select {
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
+		default:
+			s.agent.metrics.refused.add(string(codeOverloaded))
+			writeProblem(w, newProblem(codeOverloaded))
+			return
+		}
 	}
 	if peer, _ := r.Context().Value(peerKey{}).(Peer); rt.operator && !peer.Operator {
 		writeProblem(w, newProblem(codeForbidden))
@@ -209,6 +220,9 @@ func (s *api) begin(r *http.Request, w http.ResponseWriter) *client.Problem {
 	}
 	b, p := parseBegin(uuid, &body)
 	if p != nil {
+		if p.Field == "amount" && body.Amount == 0 && s.agent.terminals[body.Terminal].TID != "" {
+			s.agent.lookout.zero(body.Terminal, s.agent.opts.Clock().Wall)
+		}
 		return p
 	}
 	if p := s.complete(&b, &body); p != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
@@ -204,7 +205,11 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 	if _, err := iso8583.ParseTID(string(b.Terminal)); err != nil {
 		return zero, badField("terminal", "%v", err)
 	}
+	if p := checkLinks(uuid, b); p != nil {
+		return zero, p
+	}
 	out := txn.Begin{
+		Session: b.Session, Replaces: b.Replaces, NotDuplicateOf: b.NotDuplicateOf,
 		UUID: uuid, Epoch: b.Epoch, TID: b.Terminal, Type: b.Type, Original: b.Original,
 		Amount: iso8583.Amount{Minor: b.Amount, Currency: currency}, Sale: b.Sale, Part: b.Part,
 		Partial: b.Partial == partialAccept,
@@ -217,6 +222,24 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 		p = parseEMV(&b.Card, &out)
 	}
 	return out, p
+}
+
+// checkLinks looks at what a request says of its session and of other attempts.
+func checkLinks(uuid string, b *client.Begin) *client.Problem {
+	b.Replaces, b.NotDuplicateOf = strings.ToLower(b.Replaces), strings.ToLower(b.NotDuplicateOf)
+	for _, f := range []struct{ name, value string }{{"replaces", b.Replaces}, {"not_duplicate_of", b.NotDuplicateOf}} {
+		switch {
+		case f.value == "":
+		case !b.Type.NeedsConfirmation():
+			return badField(f.name, "leave it out: it is of a sale or a preauth")
+		case !uuidForm.MatchString(f.value) || f.value == uuid:
+			return badField(f.name, "want the UUID of an earlier transaction")
+		}
+	}
+	if b.Session != "" && !sessionForm.MatchString(b.Session) {
+		return badField("session", "want the id that POST /v1/sessions gave")
+	}
+	return nil
 }
 
 // wholeOriginal says that the type always takes all of what it follows, so
@@ -253,9 +276,12 @@ func onlyDigits(r rune) rune {
 }
 
 // fingerprint is what makes two bodies the same: every field, card included,
-// in one order. It is hashed under the journal's key before anybody keeps it.
+// in one order; but not the session: a restarted application asks under another
+// one for the same. It is hashed under the journal's key before anybody keeps it.
 func fingerprint(b *client.Begin) []byte {
-	data, err := json.Marshal(b)
+	same := *b
+	same.Session = ""
+	data, err := json.Marshal(same)
 	if err != nil { // plain data: cannot fail
 		panic(err)
 	}
@@ -302,6 +328,8 @@ func checkNote(field, text string, optional bool) *client.Problem {
 	switch {
 	case len(text) > maxNote || text == "" && !optional:
 		return badField(field, "want 1 to %d characters", maxNote)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return badField(field, "want text on one line, without control characters")
 	case digitRunPAN.MatchString(text) || holdsPAN(text, ""):
 		return badField(field, "this may hold a card number: leave it out")
 	}

@@ -27,23 +27,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // lab is an agent, a host and a client in memory: no socket, no disk, no real
 // time. Everything in it ends with stop.
 type lab struct {
-	t       testing.TB
-	profile *profile.Profile
-	host    *memHost
-	journal journal.Journal
-	agent   *agent.Agent
-	client  *client.Client
-	epoch   uint64
-	log     *safeBuffer
-	dial    func(context.Context, int, string) (net.Conn, error)
-	hosts   []string
-	tids    []iso8583.TID
-	opts    func(*agent.Options)
-	setup   func(*agent.Agent) // before Run
-	check   func()             // after Run
-	quiet   bool               // no log
-	fails   bool               // Run is to end with an error
-	peer    agent.Peer
+	t        testing.TB
+	profile  *profile.Profile
+	host     *memHost
+	journal  journal.Journal
+	agent    *agent.Agent
+	client   *client.Client
+	epoch    uint64
+	log      *safeBuffer
+	dial     func(context.Context, int, string) (net.Conn, error)
+	hosts    []string
+	tids     []iso8583.TID
+	implicit bool // the terminals' confirmation
+	opts     func(*agent.Options)
+	setup    func(*agent.Agent) // before Run
+	check    func()             // after Run
+	quiet    bool               // no log
+	fails    bool               // Run is to end with an error
+	peer     agent.Peer
 
 	clock agent.Clock
 	boot  time.Time
@@ -57,6 +58,7 @@ func newLab(t testing.TB, options ...func(*lab)) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.Rules.DuplicateWindow = 0 // one card buys the same again and again here
 	l := &lab{
 		t: t, profile: p, host: newMemHost(p), journal: journal.NewMemory(bytes.Repeat([]byte{7}, 32)), log: &safeBuffer{},
 		hosts: []string{"host:1"}, tids: []iso8583.TID{testTID, "T0000002"}, boot: time.Now(), peer: agent.Peer{UID: 1000, Operator: true},
@@ -99,7 +101,7 @@ func (l *lab) start() {
 		opts.Log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(l.log), zapcore.DebugLevel))
 	}
 	for _, tid := range l.tids {
-		opts.Terminals = append(opts.Terminals, agent.TerminalOptions{TID: tid, MID: "M00000000000001", Acquirer: "sim"})
+		opts.Terminals = append(opts.Terminals, agent.TerminalOptions{TID: tid, MID: "M00000000000001", Acquirer: "sim", Implicit: l.implicit})
 	}
 	if l.opts != nil {
 		l.opts(&opts)

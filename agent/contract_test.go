@@ -326,6 +326,13 @@ func (d *document) judge(pattern string, rec *recorder, asked []byte) error {
 	switch {
 	case media == nil:
 		return fmt.Errorf("status %d with %s is not described: add it under the route's responses", rec.status, kind)
+	case kind == "application/x-ndjson":
+		for line := range bytes.Lines(rec.body.Bytes()) {
+			if err := d.check(media["schema"], line); err != nil {
+				return err
+			}
+		}
+		return nil
 	case !strings.HasSuffix(kind, "json"):
 		return nil
 	}

@@ -342,6 +342,9 @@ func (c *crier) message(k *telling, event client.PushEvent) (push.Message, error
 		}
 		return message(&p, string(txn.CauseLost))
 	}
+	if _, gist := c.sink.(logSink); gist {
+		return push.Message{ID: p.ID, Event: string(event), Cause: string(k.item.Cause)}, nil // no body: nothing is read for it
+	}
 	t, ok, err := c.agent.find(k.uuid)
 	switch {
 	case err != nil:

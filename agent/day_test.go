@@ -98,12 +98,33 @@ func TestPreAuthCompletionAndVoid(t *testing.T) {
 	if b.net() != 4200 {
 		t.Fatalf("the ledger holds %d", b.net())
 	}
+	b.refused(b.follow(iso8583.PreAuthVoid, hold, 0), "original_used")
 	if tx := b.begin(client.NewUUID(), b.follow(iso8583.Void, done, 0)); tx.State != "confirmed" || b.net() != 0 {
 		t.Fatalf("%+v, net %d", tx, b.net())
+	}
+	// The void of the completion gave the hold back: it must not stand for ever.
+	if tx := b.begin(client.NewUUID(), b.follow(iso8583.PreAuthVoid, hold, 0)); tx.State != "confirmed" {
+		t.Fatalf("%+v", tx)
 	}
 	other := b.paid(iso8583.PreAuth, "S2", 700)
 	if tx := b.begin(client.NewUUID(), b.follow(iso8583.PreAuthVoid, other, 0)); tx.State != "confirmed" {
 		t.Fatalf("%+v", tx)
+	}
+}
+
+// A credit or a capture belongs to the card that was debited or held. A card that
+// is left out is the original's.
+func TestFollowUpKeepsToTheCard(t *testing.T) {
+	b := newBed(t, hostsim.Config{})
+	sale, hold := b.paid(iso8583.Sale, "S1", 1000), b.paid(iso8583.PreAuth, "S2", 1000)
+	for _, body := range []client.Begin{
+		b.follow(iso8583.Refund, sale, 400), b.follow(iso8583.Void, sale, 0), b.follow(iso8583.Completion, hold, 400), b.follow(iso8583.PreAuthVoid, hold, 0),
+	} {
+		body.Card = client.Card{PAN: "5555555555554444", Expiry: "3012", EntryMode: "012"}
+		b.refused(body, "other_card")
+	}
+	if b.net() != 1000 {
+		t.Fatalf("the ledger holds %d", b.net())
 	}
 }
 

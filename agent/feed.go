@@ -92,7 +92,9 @@ func (a *Agent) publish(records []txn.Record, first journal.LSN) {
 	var facts []fact
 	for i, r := range records {
 		if told(r) {
-			facts = append(facts, fact{first + journal.LSN(i), a.view.terminal(r.Group()), r})
+			tid := a.view.terminal(r.Group())
+			facts = append(facts, fact{first + journal.LSN(i), tid, r})
+			a.lookout.record(r, tid, r.When())
 		}
 	}
 	a.feed.add(facts, first+journal.LSN(len(records)-1))

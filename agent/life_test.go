@@ -339,7 +339,7 @@ func TestLists(t *testing.T) {
 			}
 		}
 		list, err := l.client.Recovery(l.ctx())
-		if err != nil || len(list.Transactions) != 7 || list.Transactions[0].UUID != s.parked {
+		if err != nil || len(list.Transactions) != 7 || list.Transactions[0].UUID != s.approved {
 			t.Errorf("%v: %d to act on", err, len(list.Transactions))
 		}
 		if _, err := l.client.Shown(l.ctx(), s.declined, "yes"); err != nil {

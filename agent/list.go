@@ -48,6 +48,9 @@ func parseFilter(q url.Values) (filter, *client.Problem) {
 		}
 		f.states = []txn.State{s}
 	}
+	if f.sale != "" && (len(f.sale) > maxSale || !reference.MatchString(f.sale) || holdsPAN(f.sale, "")) {
+		return f, badField("sale", "want a sale's reference: 1 to %d of letters, digits and . _ : # -", maxSale)
+	}
 	if v := q.Get("since"); v != "" {
 		t, err := time.Parse(time.RFC3339, v)
 		if err != nil {
@@ -98,6 +101,11 @@ func (s *api) list(r *http.Request, w http.ResponseWriter) *client.Problem {
 		return newProblem(codeStopping)
 	}
 	out := client.List{Transactions: []client.Transaction{}, More: page.next != "", Next: page.next}
+	if f.sale != "" {
+		if out.Sale, err = s.agent.saleView(f.sale); err != nil {
+			return newProblem(codeStopping)
+		}
+	}
 	for i := range page.found {
 		out.Transactions = append(out.Transactions, *s.agent.present(&page.found[i]))
 	}

@@ -255,7 +255,7 @@ func entries(batch []txn.Record) []journal.Entry {
 }
 
 // obey does what a released Ready says, from top to bottom: its records are
-// durable, so they may be seen; then the host, then timers, then answers.
+// durable, so they may be seen; then the host, then timers, leases, answers.
 func (a *Agent) obey(r txn.Ready) {
 	for len(a.late) > 0 && a.late[0].before <= a.obeyed {
 		a.view.load(a.late[0].records)
@@ -272,6 +272,9 @@ func (a *Agent) obey(r txn.Ready) {
 	for _, t := range r.Timers {
 		a.alarms.set(t.UUID, t.At)
 		a.view.awaits(t)
+	}
+	for _, id := range r.Ended {
+		a.leases.end(id)
 	}
 	for _, ans := range r.Answers {
 		a.answer(ans)

@@ -186,6 +186,7 @@ func (a *Agent) exposeShell(m *exposition, s *api) {
 	m.counter("refused", "Requests that were answered with a problem, by its code.", "code", a.metrics.refused.all())
 	m.family("event_readers_cut", "counter", "Readers of events that did not keep up.")
 	m.sample("event_readers_cut_total", float64(a.metrics.cut.Load()))
+	m.gauge("sessions", "Payment applications that hold a terminal.", float64(a.leases.count()))
 	m.family("host_up", "gauge", "1 where an address of an acquirer is believed to work.")
 	for _, h := range a.hosts() {
 		m.sample("host_up", number(h.Up), "acquirer", h.Acquirer, "route", fmt.Sprint(h.Route), "address", h.Address)

@@ -53,6 +53,16 @@ var problems = map[txn.Code]problem{
 
 	txn.Quarantined:     {http.StatusServiceUnavailable, client.RetryPoll, "journal entries were lost, and this acquirer cannot be shown that an epoch began: a person must close the loss first"},
 	txn.OriginalInDoubt: {http.StatusConflict, client.RetryNever, "journal entries were lost, and the original may have been voided or given back already: a person must ask the acquirer"},
+	codeLeaseHeld:       {http.StatusConflict, client.RetryNever, "the session's lease is held already"},
+
+	txn.UnknownSession:       {http.StatusGone, client.RetrySameID, "there is no such session, or it is over: begin one and ask again under it"},
+	txn.SessionUnfit:         {http.StatusConflict, client.RetrySameID, "the session does not hold this terminal: begin one that does and ask again under it"},
+	txn.SessionRequired:      {http.StatusConflict, client.RetrySameID, "this terminal commits with the approval: only under a session, whose lease says that somebody is there to show it"},
+	txn.ConfirmationRequired: {http.StatusConflict, client.RetryNewID, "this terminal commits with the approval: a card in its reader, or a partial approval, needs an application that confirms"},
+	txn.SuspectedDuplicate:   {http.StatusConflict, client.RetryNewID, "the same card, amount and terminal as a transaction whose outcome is undecided or was never shown: look at that one; if this is another purchase, say so with not_duplicate_of"},
+	txn.ReplacedUnknown:      {http.StatusUnprocessableEntity, client.RetryNewID, "there is no such attempt to replace"},
+	txn.ReplacedUnfit:        {http.StatusUnprocessableEntity, client.RetryNewID, "what is to be replaced is no attempt at this part of this sale"},
+
 	txn.UUIDReused:      {http.StatusConflict, client.RetryNewID, "this UUID belongs to a transaction with another body"},
 	txn.EpochOld:        {http.StatusGone, client.RetryNever, "the UUID was minted in another epoch of the journal: it may have run then, so it never runs again"},
 	txn.UnknownTerminal: {http.StatusUnprocessableEntity, client.RetryNewID, "this agent has no such terminal"},
@@ -68,6 +78,7 @@ var problems = map[txn.Code]problem{
 	txn.OriginalBusy:    {http.StatusConflict, client.RetryPoll, "another that follows the original is undecided"},
 	txn.OriginalUsed:    {http.StatusConflict, client.RetryNever, "the original is voided, given back or completed already"},
 	txn.AboveOriginal:   {http.StatusConflict, client.RetryNewID, "that is more than is left of the original"},
+	txn.OtherCard:       {http.StatusUnprocessableEntity, client.RetryNewID, "the original was paid with another card"},
 	txn.NotFound:        {http.StatusNotFound, client.RetrySameID, "never journaled in this epoch: safe to send"},
 	txn.NotDecided:      {http.StatusConflict, client.RetryPoll, "the host has not answered yet"},
 	txn.NotApproved:     {http.StatusConflict, client.RetryNever, "there is no approval to confirm"},
@@ -83,7 +94,7 @@ var problems = map[txn.Code]problem{
 	txn.NotConfirmed: {http.StatusConflict, client.RetryPoll, "nothing may have been shown: the transaction is not final"},
 	txn.Unsuitable:   {http.StatusConflict, client.RetryNever, "the transaction's state does not allow this"},
 	txn.ParkFirst:    {http.StatusConflict, client.RetrySameID, "reversals are still being sent: park it first"},
-	txn.TooEarly:     {http.StatusConflict, client.RetryPoll, "a reversal that was sent may still reach the host: wait for a message's longest lifetime"},
+	txn.TooEarly:     {http.StatusConflict, client.RetryPoll, "what was sent may still reach the host: wait for a message's longest lifetime"},
 }
 
 func (c problem) make(code txn.Code) *client.Problem {

@@ -86,10 +86,11 @@ func (s *api) write(w http.ResponseWriter, uuid string, status int, ans *txn.Ans
 // recovery lists what a restarted application must act on: everything that it
 // has not said it showed.
 func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
-	tid := iso8583.TID(r.URL.Query().Get("terminal"))
-	s.writeList(w, func(t *txn.Transaction) bool {
-		return must(t) != client.MustNothing && (tid == "" || t.TID == tid)
-	})
+	var tids []iso8583.TID
+	if tid := iso8583.TID(r.URL.Query().Get("terminal")); tid != "" {
+		tids = append(tids, tid)
+	}
+	writeJSON(w, http.StatusOK, s.recoveryOf(tids))
 	return nil
 }
 
@@ -113,7 +114,7 @@ func (s *api) health(_ *http.Request, w http.ResponseWriter) *client.Problem {
 		Terminals: []client.Terminal{}, Hosts: s.agent.hosts(),
 	}
 	for _, t := range s.agent.opts.Terminals {
-		h.Terminals = append(h.Terminals, client.Terminal{TID: t.TID, MID: t.MID, Acquirer: t.Acquirer})
+		h.Terminals = append(h.Terminals, client.Terminal{TID: t.TID, MID: t.MID, Acquirer: t.Acquirer, Implicit: t.Implicit})
 	}
 	if s.agent.Err() != nil {
 		h.Status = "failing"
@@ -154,6 +155,7 @@ func present(t *txn.Transaction) *client.Transaction {
 		ResponseCode: t.Code, RRN: t.RRN, AuthCode: t.AuthCode, Balance: t.Balance, Original: t.Original,
 		Cause: string(t.Cause), Attempts: t.Attempts, HoldDown: t.State == txn.StateReversing && t.Hold == txn.HoldWaiting,
 		LateApproval: t.LateApproval, Parked: t.Parked, Overridden: t.Overridden, Shown: string(t.Shown),
+		Session: t.Session, Implicit: t.Implicit, Replaces: t.Replaces, NotDupOf: t.NotDuplicateOf,
 		Began: time.UnixMilli(t.At).UTC(), Say: say(t),
 	}
 	if t.State == txn.StateConfirmed && t.Kind.Followed() {

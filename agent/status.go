@@ -68,7 +68,9 @@ func (s *api) terminals(_ *http.Request, w http.ResponseWriter) *client.Problem 
 		if by := counted.by[t.TID]; by != nil {
 			st = *by
 		}
-		p := s.agent.acquirers[t.Acquirer].profile
+		acq := s.agent.acquirers[t.Acquirer]
+		p := acq.profile
+		st.SignOn = acq.lastSignOn(t.TID)
 		st.TID, st.MID, st.Acquirer = t.TID, t.MID, t.Acquirer
 		st.Profile, st.Rules, st.Gate, st.OwedLimit = p.Name, p.Rules.Hash(), string(p.Rules.Gate), p.Rules.OwedLimit
 		out.Terminals = append(out.Terminals, st)

@@ -69,6 +69,7 @@ func short(d time.Duration) iso8583.Duration { return iso8583.Duration(d) }
 func quick(r *iso8583.Rules) {
 	r.SendTimeout, r.ResponseTimeout = short(2*time.Second), short(300*time.Millisecond)
 	r.ConfirmTimeout, r.ShownTimeout = short(5*time.Second), short(time.Minute)
+	r.DuplicateWindow = 0 // one card buys the same again and again here
 	r.Reversal.AnswerTimeout, r.Reversal.MessageLifetime = short(300*time.Millisecond), short(200*time.Millisecond)
 	r.Reversal.Schedule = []iso8583.Duration{0, short(50 * time.Millisecond)}
 }

@@ -38,6 +38,11 @@ type Config struct {
 	NoOriginal       string  `yaml:"no_original"`
 	RefusedCode      string  `yaml:"refused_code"`
 
+	// Of a dialect with MACs.
+	NoMAC       bool      `yaml:"no_mac"`        // neither checks them nor makes any
+	TerminalKey string    `yaml:"terminal_key"`  // the terminals' master key, hexadecimal; empty: a published test key
+	SignOnBatch BatchRule `yaml:"sign_on_batch"` // keep or next; default keep
+
 	ProcessingDelay iso8583.Duration `yaml:"processing_delay"` // how long an authorisation is pending
 	OpeningBalance  int64            `yaml:"opening_balance"`  // of each card, minor units; default 1,000,000
 	Declines        []DeclineRule    `yaml:"declines"`
@@ -129,6 +134,8 @@ func (c *Config) Validate() error {
 	switch {
 	case c.OpeningBalance < -iso8583.MaxMinor || c.OpeningBalance > iso8583.MaxMinor:
 		return fmt.Errorf("opening_balance: %d is out of range", c.OpeningBalance)
+	case c.SignOnBatch != "" && c.SignOnBatch != BatchKeeps && c.SignOnBatch != BatchMoves:
+		return fmt.Errorf("sign_on_batch: want %s or %s, got %q", BatchKeeps, BatchMoves, c.SignOnBatch)
 	case c.ProcessingDelay < 0:
 		return fmt.Errorf("processing_delay: want 0s or more")
 	case c.Limits.Connections < 0 || c.Limits.Delayed < 0 || c.Limits.IdleTimeout < 0 || c.Limits.WriteTimeout < 0:

@@ -9,7 +9,9 @@
 // Its parts: the ledger is pure (ledger.go folds events, ledger_rules.go and
 // ledger_find.go decide), a policy says how where hosts differ (policy.go; in
 // personalities/ are hosts that were seen), a book makes it durable (book.go,
-// ledger_file.go), a session answers one connection (session.go, message.go),
+// ledger_file.go), a session answers one connection (session.go, message.go; in
+// unionpay.go that dialect is put into the words of the generic one, and
+// terminal_key.go has its working keys),
 // faults are scripted (fault.go, fault_set.go, fault_wire.go), and the control
 // API shows and changes all of it (control.go).
 package hostsim

@@ -42,6 +42,8 @@ const (
 	WrongMTI      Action = "wrong_mti"      // [mti]
 	Missing39     Action = "missing_39"     // no response code
 	AnswerCode    Action = "answer_code"    // another response code than the ledger's [code]
+	BadMAC        Action = "bad_mac"        // the answer's MAC is wrong, where it has one
+	NoMAC         Action = "no_mac"         // the answer has none
 	BadChip       Action = "bad_chip"       // DE 55 that is no chip data
 
 	// The connection and the host.
@@ -66,7 +68,7 @@ var params = map[Action][]string{
 	Decline: {"code!"}, Partial: {"amount!"}, Stall: {"after!"},
 	Silent: {}, DropResponse: {}, Late: {"after!"}, Twice: {}, Cut: {}, Garbage: {}, BadLength: {"length!"},
 	Trailing: {}, OtherSTAN: {}, OtherAmount: {"amount!"}, OtherTerminal: {}, OtherMID: {},
-	WrongMTI: {"mti"}, Missing39: {}, AnswerCode: {"code!"}, BadChip: {},
+	WrongMTI: {"mti"}, Missing39: {}, AnswerCode: {"code!"}, BadMAC: {}, NoMAC: {}, BadChip: {},
 	Close: {"when"}, Reset: {"when"}, Restart: {"when", "after", "forget"},
 }
 

@@ -39,8 +39,12 @@ func (f *Fault) distort(m *iso8583.Message) {
 // encode gives the bytes to write for the answer m, and whether the connection
 // closes after them. The length header is spoilt here by hand, since package
 // frame never writes a wrong one.
-func (f *Fault) encode(p *profile.Profile, m *iso8583.Message) (out []byte, closes bool, err error) {
-	body, err := p.Pack(m)
+func (f *Fault) encode(c *profile.Codec, m *iso8583.Message) (out []byte, closes bool, err error) {
+	if f.Action == NoMAC {
+		m.MAC = iso8583.MACNone
+	}
+	signed := m.MAC == iso8583.MACWanted
+	body, err := c.Pack(m)
 	if err != nil {
 		return nil, false, fmt.Errorf("pack the answer: %w", err)
 	}
@@ -50,11 +54,15 @@ func (f *Fault) encode(p *profile.Profile, m *iso8583.Message) (out []byte, clos
 		body = sum[:]
 	case Trailing:
 		body = append(bytes.Clone(body), "0000"...)
+	case BadMAC:
+		if signed { // it stands last
+			body[len(body)-1] ^= 1
+		}
 	case BadLength:
-		out, err = f.badLength(p.Frame, body)
+		out, err = f.badLength(c.Frame, body)
 		return out, false, err
 	}
-	if out, err = p.Frame.Append(nil, body); err != nil {
+	if out, err = c.Frame.Append(nil, body); err != nil {
 		return nil, false, fmt.Errorf("frame the answer: %w", err)
 	}
 	switch f.Action {

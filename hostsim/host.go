@@ -23,7 +23,10 @@ type Host struct {
 	faults  faultSet
 	traffic messageLog
 	held    heldRequests
-	control *control
+	keys    *keyRoom // nil: the host has no MACs
+
+	unionpay bool // the dialect is UnionPay's; see unionpay.go
+	control  *control
 
 	mu        sync.Mutex
 	addresses []*address
@@ -55,6 +58,10 @@ func New(cfg Config, log *zap.Logger) (*Host, error) {
 		return nil, fmt.Errorf("simulated acquirer: %w", err)
 	}
 	h := &Host{cfg: cfg, log: log, profile: p, sessions: map[*session]struct{}{}}
+	h.unionpay = p.Name == "unionpay"
+	if h.keys, err = newKeyRoom(p, &cfg, log); err != nil {
+		return nil, fmt.Errorf("simulated acquirer: %w", err)
+	}
 	if h.tls, err = cfg.TLS.load(); err != nil {
 		return nil, fmt.Errorf("simulated acquirer: %w", err)
 	}
@@ -218,6 +225,9 @@ func (h *Host) Restart(forget bool, down time.Duration) error {
 			h.log.Warn("ledger file repaired", zap.String("file", b.path), zap.String("note", note))
 		}
 		errs = append(errs, err)
+	}
+	if forget {
+		h.keys.forget()
 	}
 	h.closeSessions() // last: who sees it meets the host restarted
 	h.log.Info("restarted", zap.Bool("forget", forget), zap.Duration("down", down))

@@ -174,7 +174,7 @@ func (l *Ledger) covered(e *entry, ev Event) error {
 			return fmt.Errorf("amount %d for a %s is not left of %s", ev.Amount, typ, ev.Original)
 		}
 	case EventUndebit, EventUnhold, EventUncredit, EventUnrelease:
-		if ev.Type != effects[typ].undoes || ev.Amount < 0 || ev.Amount > e.moved || e.followed() {
+		if ev.Type != effects[typ].undoes || ev.Amount < 0 || ev.Amount > e.moved || e.fixed() {
 			return fmt.Errorf("amount %d of the %d that a %s moved", ev.Amount, e.moved, typ)
 		}
 	}

@@ -64,7 +64,22 @@ func (e *entry) credits() (sum int64) {
 
 // followed says whether a void, refund or completion of e stands.
 func (e *entry) followed() bool {
-	return slices.ContainsFunc(e.followers, func(f *entry) bool { return f.moved > 0 })
+	return slices.ContainsFunc(e.followers, func(f *entry) bool { return f.moved > 0 && !f.voided() })
+}
+
+// voided says whether a void of e stands.
+func (e *entry) voided() bool {
+	return slices.ContainsFunc(e.followers, func(f *entry) bool { return f.typ == iso8583.Void && f.moved > 0 })
+}
+
+// fixed says that e can be undone no more: what it took or gave back has been
+// taken by another since. Of a void of a completion, that is the hold.
+func (e *entry) fixed() bool {
+	if e.followed() {
+		return true
+	}
+	o := e.original
+	return e.typ == iso8583.Void && o != nil && o.original != nil && o.original.followed()
 }
 
 // net is what the cardholder is debited through e now.
@@ -76,7 +91,7 @@ func (e *entry) net() int64 {
 }
 
 // held is what e keeps from the cardholder now. A completion, of whatever
-// amount, ends the hold; so does its void.
+// amount, ends the hold, and its void gives it back; so does letting it go.
 func (e *entry) held() int64 {
 	if e.typ != iso8583.PreAuth || e.followed() {
 		return 0

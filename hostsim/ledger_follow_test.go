@@ -239,14 +239,22 @@ func TestFollowUps(t *testing.T) {
 			{do: "reverse", n: 2, rest: 300, code: "00", net: 300},
 			{do: "refund", n: 3, of: 2, minor: 300, code: "00"},
 		}},
-		{name: "a completion is voided and refunded as a sale is; its hold does not come back", acts: []act{
+		{name: "a completion is voided and refunded as a sale is; the void gives its hold back", acts: []act{
 			{do: "preauth", n: 1, code: "00", held: 1000},
 			{do: "completion", n: 2, of: 1, minor: 800, code: "00", net: 800},
 			{do: "refund", n: 3, of: 2, minor: 300, code: "00", net: 500},
 			{do: "reverse", n: 3, code: "00", net: 800},
-			{do: "void", n: 4, of: 2, minor: 800, code: "00"},
-			{do: "reverse", n: 2, code: "12"},
+			{do: "void", n: 4, of: 2, minor: 800, code: "00", held: 1000},
+			{do: "reverse", n: 2, code: "12", held: 1000},
 			{do: "reverse", n: 4, code: "00", net: 800},
+		}},
+		{name: "a hold that a void gave back is taken once more, and the void stands then", acts: []act{
+			{do: "preauth", n: 1, code: "00", held: 1000},
+			{do: "completion", n: 2, of: 1, minor: 800, code: "00", net: 800},
+			{do: "void", n: 3, of: 2, minor: 800, code: "00", held: 1000},
+			{do: "completion", n: 4, of: 1, minor: 700, code: "00", net: 700},
+			{do: "reverse", n: 3, code: "12", net: 700},
+			{do: "preauth_void", n: 5, of: 1, code: "12", net: 700},
 		}},
 		{name: "each type follows its own", acts: []act{
 			{do: "sale", n: 1, code: "00", net: 1000},
@@ -450,7 +458,7 @@ func TestViewOfFollowUps(t *testing.T) {
 		{typ: "refund", original: "0200/10000001/000001/0928143011", effect: -300},
 		{typ: "preauth", effect: 1000},
 		{typ: "preauth_void", original: "0100/10000001/000003/0928143011", effect: -1000},
-		{typ: "preauth", effect: 1000},
+		{typ: "preauth", effect: 1000, held: 1000},
 		{typ: "completion", original: "0100/10000001/000005/0928143011", effect: 800, credits: 800},
 		{typ: "void", original: "0200/10000001/000006/0928143011", effect: -800},
 		{typ: "preauth", effect: 1000, held: 1000},
@@ -461,10 +469,10 @@ func TestViewOfFollowUps(t *testing.T) {
 		}
 	}
 	s := Summarise(b.l.views(0))
-	if s.NetTotal != 700 || s.HeldTotal != 1000 || s.OpenHolds != 1 {
+	if s.NetTotal != 700 || s.HeldTotal != 2000 || s.OpenHolds != 2 {
 		t.Errorf("net %d, held %d, %d open holds", s.NetTotal, s.HeldTotal, s.OpenHolds)
 	}
-	if a := s.Accounts[0]; a.Debits != 1800 || a.Undebit != 1100 || a.Net != 700 || a.Holds != 1000 {
+	if a := s.Accounts[0]; a.Debits != 1800 || a.Undebit != 1100 || a.Net != 700 || a.Holds != 2000 {
 		t.Errorf("%+v", a)
 	}
 }

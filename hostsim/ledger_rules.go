@@ -178,7 +178,8 @@ func (l *Ledger) decide(ev Event, r Request, p Policy) Verdict {
 
 // Reverse decides a reversal. It undoes at most once; whether a repeat or an
 // unknown original is answered 00 is the policy's. What has since been voided,
-// refunded or completed is not undone (12): its credit would be one too many.
+// refunded or completed is not undone (12): its credit would be one too many. Nor
+// is the void of a completion whose hold has been taken again.
 func (l *Ledger) Reverse(now time.Time, r Reversal, p Policy) Verdict {
 	p = p.over(defaultPolicy)
 	v := l.reverse(now, r, p)
@@ -219,7 +220,7 @@ func (l *Ledger) reverse(now time.Time, r Reversal, p Policy) Verdict {
 	case e.state == StatePending:
 		ev.Type, ev.Amount = EventMark, r.Remains
 		v.Events, v.Note = []Event{ev}, "the original is pending: marked"
-	case e.followed():
+	case e.fixed():
 		v.Code, v.Note = CodeInvalid, "refused: the original was voided, refunded or completed"
 	default:
 		ev.Type, ev.Amount = effects[e.typ].undoes, e.moved-r.Remains

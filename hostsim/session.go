@@ -12,6 +12,7 @@ import (
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 	"github.com/counterfoil-pos/counterfoil/iso8583/frame"
+	"github.com/counterfoil-pos/counterfoil/iso8583/profile"
 )
 
 // session is one connection. Messages are processed in the order in which they
@@ -75,7 +76,11 @@ func (s *session) receive(body []byte) {
 		s.note("in", nil, "", "", err.Error())
 		return
 	}
-	x := &exchange{s: s, m: m, kind: kindOf(m), f: &Fault{}}
+	x := &exchange{s: s, raw: m, body: body, f: &Fault{}}
+	if s.h.unionpay {
+		m = fromUnionPay(m)
+	}
+	x.m, x.kind = m, kindOf(m)
 	if m.MTI.IsResponse() {
 		x.note("in", m, "ignored: not a request")
 		return
@@ -84,7 +89,7 @@ func (s *session) receive(body []byte) {
 		x.f = f
 		s.h.log.Info("fault strikes", zap.String("action", string(f.Action)), zap.Stringer("message", m))
 	}
-	x.note("in", m, "")
+	x.note("in", x.raw, "")
 	x.arrive()
 }
 
@@ -112,9 +117,13 @@ func (s *session) note(direction string, m *iso8583.Message, kind iso8583.Kind, 
 // exchange is one request with its answer and the fault that strikes it.
 type exchange struct {
 	s    *session
-	m    *iso8583.Message
+	m    *iso8583.Message // in the words of table B2
 	kind iso8583.Kind
 	f    *Fault // never nil; without an action it does nothing
+
+	raw      *iso8583.Message // as it came
+	body     []byte           // its bytes, which its MAC covers
+	unsigned bool             // the answer cannot have a MAC
 }
 
 func (x *exchange) note(direction string, m *iso8583.Message, note string) {
@@ -147,6 +156,13 @@ func (x *exchange) arrive() {
 
 // process decides the request; the decision is durable when it returns.
 func (x *exchange) process() {
+	if k := x.s.h.keys; k != nil {
+		if code, note := k.refuse(x.raw, x.body); code != "" {
+			x.unsigned = true
+			x.send(replyTo(x.m, Verdict{Code: code}), note)
+			return
+		}
+	}
 	switch {
 	case iso8583.Type(x.kind).Valid():
 		x.request()
@@ -215,6 +231,12 @@ func (x *exchange) decide(f func(*Ledger, Policy) Verdict) Verdict {
 // answer lets the faults strike that come after processing.
 func (x *exchange) answer(v Verdict) {
 	m := replyTo(x.m, v)
+	if k := x.s.h.keys; k != nil && x.kind == iso8583.KindSignOn {
+		if err := k.signOn(x.raw, m); err != nil {
+			m.Set(39, CodeUnsupported)
+			v.Note = err.Error()
+		}
+	}
 	switch x.f.Action {
 	case Silent, DropResponse:
 		x.note("out", m, "not sent: "+string(x.f.Action))
@@ -235,8 +257,9 @@ func (x *exchange) answer(v Verdict) {
 // be delivered is lost; the ledger stands.
 func (x *exchange) send(m *iso8583.Message, note string) {
 	x.f.distort(m)
+	c, m := x.dialect(m)
 	x.note("out", m, note)
-	b, closes, err := x.f.encode(x.s.h.profile, m)
+	b, closes, err := x.f.encode(c, m)
 	if err == nil {
 		err = x.s.write(b)
 	}
@@ -249,6 +272,22 @@ func (x *exchange) send(m *iso8583.Message, note string) {
 	if closes {
 		x.s.close()
 	}
+}
+
+// dialect gives the answer the form that the terminal understands, and says
+// with which keys it is packed.
+func (x *exchange) dialect(m *iso8583.Message) (*profile.Codec, *iso8583.Message) {
+	h := x.s.h
+	if h.unionpay {
+		m = h.toUnionPay(m, x.raw, x.m)
+	}
+	if h.keys == nil {
+		return h.profile.With(nil), m
+	}
+	if h.keys.required[x.raw.MTI] && !x.unsigned {
+		m.MAC = iso8583.MACWanted
+	}
+	return h.keys.codec(x.raw), m
 }
 
 // strike ends the connection or the host.

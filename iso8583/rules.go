@@ -32,7 +32,17 @@ type Rules struct {
 	SendTimeout     Duration `json:"send_timeout"`     // queueing and writing one message
 	ResponseTimeout Duration `json:"response_timeout"` // row "Response timer"
 	ConfirmTimeout  Duration `json:"confirm_timeout"`  // R9
-	ShownTimeout    Duration `json:"shown_timeout"`    // R10
+	ShownTimeout    Duration `json:"shown_timeout"`    // R10: older than this, shown again is not delivery
+
+	// OrphanTimeout is how long an approval waits for the confirmation once the
+	// application that asked for it is gone and none has taken its terminal
+	// (R9; field-problems.md 2), within ConfirmTimeout. 0: all of that.
+	OrphanTimeout Duration `json:"orphan_timeout,omitempty"`
+
+	// DuplicateWindow is for how long another attempt with the same card, amount
+	// and terminal is suspected of repeating one whose outcome is undecided or
+	// was never shown (field-problems.md 2). 0: never.
+	DuplicateWindow Duration `json:"duplicate_window,omitempty"`
 
 	Response ResponseRules `json:"response"`
 	Reversal ReversalRules `json:"reversal"`
@@ -187,6 +197,14 @@ func (r *ResponseRules) Classify(code string) Class {
 // Supports says whether the dialect has a message for t.
 func (r *Rules) Supports(t Type) bool { return r.MTI[t.Kind()] != "" }
 
+// Orphan is OrphanTimeout as far as it is within ConfirmTimeout.
+func (r *Rules) Orphan() Duration {
+	if r.OrphanTimeout == 0 {
+		return r.ConfirmTimeout
+	}
+	return min(r.OrphanTimeout, r.ConfirmTimeout)
+}
+
 // Wait is the pause before attempt n (2 and up).
 func (r *ReversalRules) Wait(n int) time.Duration {
 	i := min(n-2, len(r.Schedule)-1)
@@ -231,6 +249,10 @@ func (r *Rules) Validate() error {
 		}
 	}
 	switch {
+	case r.OrphanTimeout < 0:
+		return fmt.Errorf("rules.orphan_timeout: want a duration, or 0 for confirm_timeout")
+	case r.DuplicateWindow < 0:
+		return fmt.Errorf("rules.duplicate_window: want a duration, or 0 for none")
 	case r.Profile == "":
 		return fmt.Errorf("rules.profile: missing")
 	case len(r.Response.Approved) == 0:

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -67,6 +68,7 @@ type salvage struct {
 	fs     FS
 	loss   *Loss
 	oldest uint64 // that should be there
+	since  uint64 // of the names of what retired
 	segs   []uint64
 	base   int // of segs: what is kept begins here
 }
@@ -85,8 +87,14 @@ func acceptLoss(d FS, opts Options) (*Loss, error) {
 		return nil, err
 	}
 	have.retire()
+	if len(have.segs) == 0 {
+		return nil, fmt.Errorf("%w: there is no segment to go on from", ErrDamaged)
+	}
 	s := &salvage{fs: d, loss: &Loss{Evidence: slices.Clone(have.marks)}, segs: have.segs, oldest: have.oldest()}
 	if err := s.provesKey(have, opts); err != nil {
+		return nil, err
+	}
+	if err := s.names(have); err != nil {
 		return nil, err
 	}
 	whole := have.check()
@@ -100,7 +108,62 @@ func acceptLoss(d FS, opts Options) (*Loss, error) {
 	if !errors.Is(errors.Join(whole, history), ErrDamaged) {
 		return nil, errors.Join(whole, history)
 	}
+	if err := s.report(errors.Join(whole, history)); err != nil {
+		return nil, err
+	}
 	return s.loss, s.run()
+}
+
+// report keeps what was wrong, before anything is put right: while it is there
+// the journal is in quarantine, so that no power cut in what follows leaves a
+// journal that opens as if a person had decided.
+func (s *salvage) report(damage error) error {
+	name := fmt.Sprintf("%sreport-%012d-%012d", markPrefix, s.oldest, s.segs[len(s.segs)-1])
+	return writeFile(s.fs, name, []byte(damage.Error()+"\n"))
+}
+
+// names begins the names of what retired with the oldest that are there, where
+// older ones are missing, and takes back the word that a missing segment was made.
+func (s *salvage) names(have *layout) error {
+	s.since = have.oldest()
+	if n := len(have.rets); n > 0 {
+		for s.since = have.rets[n-1]; slices.Contains(have.rets, s.since-1); {
+			s.since--
+		}
+		if have.since > 0 && have.since < s.since {
+			if err := s.newSince(have.rets[n-1]); err != nil {
+				return err
+			}
+			have.since, have.rets = s.since, have.rets[slices.Index(have.rets, s.since):]
+		}
+	}
+	switch {
+	case have.made == 0:
+		return nil
+	case have.made <= have.segs[len(have.segs)-1]: // the keeper makes it again
+		return errors.Join(s.fs.Remove(madeName(have.made)), s.fs.SyncDir())
+	}
+	name := fmt.Sprintf("%smade-%012d", markPrefix, have.made)
+	s.loss.Evidence = append(s.loss.Evidence, name)
+	err := s.fs.Rename(madeName(have.made), name)
+	have.made = 0
+	return errors.Join(err, s.fs.SyncDir())
+}
+
+// newSince writes the newest names anew; as they were they are evidence.
+func (s *salvage) newSince(seq uint64) error {
+	b, err := readFile(s.fs, retiredName(seq))
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%snames-%012d", markPrefix, s.since)
+	if err := writeFile(s.fs, name, b); err != nil {
+		return err
+	}
+	s.loss.Evidence = append(s.loss.Evidence, name)
+	n := len(b) - 4
+	binary.LittleEndian.PutUint64(b[48:], s.since)
+	return writeFile(s.fs, retiredName(seq), appendCRC(b[:n]))
 }
 
 // indexAside puts the index aside where it proves that the log, sound as it is,
@@ -307,7 +370,7 @@ func (s *salvage) forget(seq uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := newRetiredNames(s.fs, h.id, nil).add(seq, list); err != nil {
+	if err := newRetiredNames(s.fs, h.id, nil).add(seq, s.since, list); err != nil {
 		return err
 	}
 	s.loss.Retired++

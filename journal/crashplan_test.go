@@ -15,6 +15,8 @@ type plan struct {
 	batch func(i int) []shape
 	open  func(group string) bool // groups that are carried; nil: no carry
 
+	forgets bool // the names of what retired expire
+
 	starts []LSN // of each batch, as far as computed
 }
 
@@ -278,7 +280,7 @@ func (p *plan) lookUpAll(l *Log, n need) error {
 			}
 		}
 		if lsns[0] < first && (p.open == nil || !p.open(group)) && len(got) == 0 {
-			if _, ok, err := l.Retired(group); err != nil || !ok {
+			if _, ok, err := l.Retired(group); err != nil || !ok && !p.forgets {
 				return fmt.Errorf("%s retired, and its name is not known: %w", group, cmp.Or(err, errNameless))
 			}
 			continue

@@ -12,6 +12,8 @@ func crashScenarios() []*scenario {
 	tiny := Options{SegmentBytes: 16 << 10, MaxBytes: 1 << 20}
 	recycling := tiny
 	recycling.Retain.Bytes = 5 * tiny.SegmentBytes
+	expiring := recycling
+	expiring.Retain.Names = time.Nanosecond
 	open := func(group string) bool { return group == "stuck" || group == "batch-3" || group == "batch-9" }
 
 	mixed := func(i int) []shape {
@@ -63,6 +65,7 @@ func crashScenarios() []*scenario {
 		{name: "rolls, no carry", opts: tiny, plan: &plan{batch: mixed}, live: lives(14), cuts: few, again: more, nested: 60, twice: 100},
 		{name: "rolls with a carry", opts: tiny, plan: &plan{batch: stuck, open: open}, live: lives(18), cuts: few, again: more, nested: 60, twice: 100},
 		{name: "recycling", opts: recycling, plan: &plan{batch: stuck, open: open}, live: lives(30), cuts: few, again: more, nested: 60, twice: 100},
+		{name: "names expire", opts: expiring, plan: &plan{batch: stuck, open: open, forgets: true}, live: lives(30), cuts: few, again: more, nested: 60, twice: 100},
 		{name: "larger than a segment", opts: tiny, plan: &plan{batch: func(i int) []shape {
 			return []shape{{clear: 500 + 17000*(i%3/2), fill: 0xFF}}
 		}, open: open}, live: lives(9), cuts: few, again: more, nested: 40, twice: 100},

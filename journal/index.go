@@ -307,65 +307,6 @@ func (x *index) loadLocked() error {
 	return nil
 }
 
-// place is where a record with some name stands.
-type place struct {
-	seq uint64
-	row
-}
-
-// places gives where records with a hash stand, oldest entry first, of each
-// only the newest copy.
-func (x *index) places(hash uint64) ([]place, error) {
-	if _, err := x.load(); err != nil {
-		return nil, err
-	}
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	heads := x.heads
-	x.pendMu.Lock() // before the store is read: what leaves it is in the store by then
-	oldest := x.oldest
-	var out []place
-	for _, tables := range [][]*table{x.frozen, x.pending} {
-		for _, t := range tables {
-			if t.seq < oldest {
-				continue
-			}
-			for _, r := range t.rows {
-				if r.hash == hash {
-					out = append(out, place{t.seq, r})
-				}
-			}
-		}
-	}
-	x.pendMu.Unlock()
-	for i := range heads {
-		h := &heads[i]
-		if h.seq < oldest || !h.filter.may(hash) {
-			continue
-		}
-		err := x.st.rows(h.seq, h.first, func(rows []byte) {
-			for _, r := range search(rows, hash) {
-				out = append(out, place{h.seq, r})
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return newest(out), nil
-}
-
-// newest keeps the newest copy of each entry.
-func newest(all []place) []place {
-	slices.SortFunc(all, func(a, b place) int {
-		if a.lsn != b.lsn {
-			return compareRows(row{lsn: a.lsn}, row{lsn: b.lsn})
-		}
-		return int(int64(b.seq) - int64(a.seq))
-	})
-	return slices.CompactFunc(all, func(a, b place) bool { return a.lsn == b.lsn })
-}
-
 func hashBytes(b []byte) uint64 {
 	h := uint64(14695981039346656037)
 	for _, c := range b {

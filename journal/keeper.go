@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 )
@@ -24,7 +25,8 @@ type keeper struct {
 	filling bool // one is being made, and there is room for it
 	kick    chan struct{}
 	done    chan struct{}
-	damage  error // why nothing can retire
+	damage  error  // why nothing can retire
+	made    uint64 // of the mark that is there; fill's
 }
 
 // spareSegment is one that is prepared.
@@ -39,8 +41,8 @@ type spareSegment struct {
 // outcomes alone when the disk is full.
 const spares = 2
 
-func (k *keeper) start(l *Log, seq uint64, ready []spareSegment) {
-	k.l, k.seq, k.ready = l, seq, ready
+func (k *keeper) start(l *Log, seq, made uint64, ready []spareSegment) {
+	k.l, k.seq, k.made, k.ready = l, seq, made, ready
 	k.kick, k.done = make(chan struct{}, 1), make(chan struct{})
 	go k.run()
 	k.wake()
@@ -105,6 +107,7 @@ func (k *keeper) fill() {
 			break
 		}
 	}
+	k.mark()
 	for !k.stopping() && k.l.due() {
 		if err := k.l.retire(nil); err != nil {
 			k.mu.Lock()
@@ -114,6 +117,34 @@ func (k *keeper) fill() {
 		}
 	}
 }
+
+// mark says, where nothing can be prepared behind the newest segment, that it
+// was made: lost, it would be missed by nobody otherwise. The mark is best
+// effort, on a disk that is full.
+func (k *keeper) mark() {
+	newest := k.newest()
+	switch {
+	case k.count() >= spares && k.made > 0:
+		if k.l.fs.Remove(madeName(k.made)) == nil {
+			k.made = 0
+		}
+	case k.count() < spares && k.made != newest && !k.stopping():
+		f, err := k.l.fs.Create(madeName(newest))
+		if err == nil {
+			err = f.Close()
+		}
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			if err := k.l.fs.SyncDir(); err == nil {
+				old := k.made
+				if k.made = newest; old > 0 {
+					_ = k.l.fs.Remove(madeName(old))
+				}
+			}
+		}
+	}
+}
+
+func madeName(seq uint64) string { return fmt.Sprintf("%012d%s", seq, madeSuffix) }
 
 // make prepares one segment: an old one where that is due, or in need; a new
 // one otherwise.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,7 +12,10 @@ import (
 // layout is what the names in a journal's directory say.
 type layout struct {
 	segs  []uint64 // ascending
-	rets  []uint64 // ascending
+	rets  []uint64 // ascending, without those that have expired
+	since uint64   // the first of rets, by the word of the last; 0: it does not say
+	gone  []string // files that have expired and are still there
+	made  uint64   // this segment was made: there is a mark that says so
 	keys  int
 	temps []string
 	marks []string // what waits for accept-loss
@@ -22,6 +26,7 @@ type layout struct {
 const (
 	segSuffix  = ".seg"
 	retSuffix  = ".ret"
+	madeSuffix = ".made"
 	markPrefix = "damaged-"
 	lostPrefix = "lost-"
 	indexName  = "index.db"
@@ -41,6 +46,10 @@ func readLayout(d FS) (*layout, error) {
 			l.segs = appendSeq(l.segs, name, segSuffix)
 		case strings.HasSuffix(name, retSuffix):
 			l.rets = appendSeq(l.rets, name, retSuffix)
+		case strings.HasSuffix(name, madeSuffix):
+			for _, seq := range appendSeq(nil, name, madeSuffix) {
+				l.made = max(l.made, seq)
+			}
 		case strings.HasPrefix(name, keyPrefix):
 			l.keys++
 		case strings.HasPrefix(name, markPrefix):
@@ -51,7 +60,25 @@ func readLayout(d FS) (*layout, error) {
 			l.index = true
 		}
 	}
+	l.expired(d)
 	return l, nil
+}
+
+// expired asks the newest names which the oldest are, and leaves out what is
+// older. Where they do not verify they do not say: that is found when they are
+// read.
+func (l *layout) expired(d FS) {
+	if len(l.rets) == 0 {
+		return
+	}
+	b, err := readFile(d, retiredName(l.rets[len(l.rets)-1]))
+	if err != nil {
+		return
+	}
+	l.since = retiredSince(b)
+	for len(l.rets) > 1 && l.rets[0] < l.since {
+		l.gone, l.rets = append(l.gone, retiredName(l.rets[0])), l.rets[1:]
+	}
 }
 
 func appendSeq(seqs []uint64, name, suffix string) []uint64 {
@@ -94,6 +121,12 @@ func (l *layout) check() error {
 	if len(l.segs) == 0 {
 		return &Damage{Segment: want, Reason: "the segment is missing"}
 	}
+	if newest := l.segs[len(l.segs)-1]; newest < l.made {
+		return &Damage{Segment: l.made, Reason: "the segment is missing, and it was made"}
+	}
+	if l.since > 0 && l.rets[0] > l.since {
+		return &Damage{Segment: l.since, Reason: "the names of what was retired with it are missing"}
+	}
 	for i := 1; i < len(l.rets); i++ {
 		if l.rets[i] != l.rets[i-1]+1 {
 			return &Damage{Segment: l.rets[i-1] + 1, Reason: "the names of what was retired with it are missing"}
@@ -104,7 +137,7 @@ func (l *layout) check() error {
 
 // removeTemps removes what a run left that died.
 func (l *layout) removeTemps(d FS) error {
-	for _, name := range l.temps {
+	for _, name := range slices.Concat(l.temps, l.gone) {
 		if err := d.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("left over by a run that died: %w", err)
 		}

@@ -48,10 +48,11 @@ var _ Journal = (*Log)(nil)
 
 // writer is where the next batch goes.
 type writer struct {
-	file File
-	head *segHeader
-	off  int64
-	enc  encoder
+	file    File
+	head    *segHeader
+	off     int64
+	enc     encoder
+	carried map[string]bool // the groups of its carry; nil: not known
 }
 
 // Info is what a journal says of itself.

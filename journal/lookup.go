@@ -79,10 +79,13 @@ type found struct {
 // find gives the records with a name, without those of groups that retired.
 // What the index says is verified; where the index itself does not verify it is
 // made anew.
-func (l *Log) find(name string) ([]found, error) {
+func (l *Log) find(name string) ([]found, error) { return l.findFrom(name, 0) }
+
+// findFrom looks only at what stands in a segment or behind it.
+func (l *Log) findFrom(name string, from uint64) ([]found, error) {
 	repaired := false
 	for {
-		out, err := l.findOnce(name)
+		out, err := l.findOnce(name, from)
 		switch {
 		case l.closed.Load():
 			return nil, l.usable()
@@ -105,8 +108,8 @@ var (
 	errMoved = errors.New("the segment has retired")
 )
 
-func (l *Log) findOnce(name string) ([]found, error) {
-	places, err := l.index.places(hashName(name))
+func (l *Log) findOnce(name string, from uint64) ([]found, error) {
+	places, err := l.index.places(hashName(name), from)
 	if err != nil {
 		return nil, errors.Join(errIndex, err)
 	}

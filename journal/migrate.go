@@ -26,22 +26,46 @@ func migrate(path string, opts Options) error {
 		return err
 	}
 	defer func() { _ = old.db.Close() }() // nothing was written
-	if err := os.RemoveAll(path + newSuffix); err != nil {
-		return err
+	for _, step := range migration(path, opts, old) {
+		if err := step(); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// migration is the steps of a conversion. The old file has its second name,
+// durably, before the new journal takes the first one. A rename is relied upon
+// to leave one of its two names or both, never neither.
+func migration(path string, opts Options, old *oldJournal) []func() error {
 	opts.FS = nil
-	if err := old.copyTo(path+newSuffix, opts); err != nil {
-		return err
+	return []func() error{
+		func() error { return os.RemoveAll(path + newSuffix) },
+		func() error { return old.copyTo(path+newSuffix, opts) },
+		func() error { return setAside(path) },
+		func() error { return syncDir(filepath.Dir(path)) },
+		func() error { return os.Rename(path+newSuffix, path) },
+		func() error { return syncDir(filepath.Dir(path)) },
 	}
-	if err := os.Rename(path, path+oldSuffix); err != nil {
-		return err
+}
+
+// setAside gives the old file its second name. After a cut both may be names of
+// the one file, and then a rename does nothing.
+func setAside(path string) error {
+	a, err1 := os.Lstat(path)
+	b, err2 := os.Lstat(path + oldSuffix)
+	if err1 == nil && err2 == nil && os.SameFile(a, b) {
+		return os.Remove(path)
 	}
-	return finishMigration(path)
+	return os.Rename(path, path+oldSuffix)
 }
 
 // finishMigration gives the new journal its name. A crash before it leaves the
 // old file under its second name and the new journal, complete, beside it.
 func finishMigration(path string) error {
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
 	if err := os.Rename(path+newSuffix, path); err != nil {
 		return err
 	}

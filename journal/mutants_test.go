@@ -29,6 +29,8 @@ var mutants = []mutant{
 	{"a carry lacks its groups", "roll.go", "	for _, g := range want.Groups {", "	for _, g := range want.Groups[:0] {", "TestPowerCut/rolls_with_a_carry"},
 	{"a segment with nothing but a carry is skipped", "scan.go", "		if h, err := segs[i].header(); err == nil && h.first > last && i != from {", "		if h, err := segs[i].header(); err == nil && h.first > last {", "TestPowerCut/rolls_with_a_carry"},
 	{"the rest of a torn roll stays", "recover.go", "	if err == nil && e.discard == 0 {", "	if false {", "TestZeroed"},
+	{"a loss is accepted by a power cut", "accept.go", "	return writeFile(s.fs, name, []byte(damage.Error()+\"\\n\"))", "	_ = name\n	return nil", "TestPowerCutDuringAcceptLoss"},
+	{"names expire without a word", "retire.go", "		err = l.retired.add(old.seq, since, names)", "		err = l.retired.add(old.seq, 0, names)", "TestOldestNamesMissing"},
 	{"a failed sync is forgotten", "append.go", "		return fmt.Errorf(\"sync: %w\", err)", "		return nil", "TestEveryOperationFails/sync_fails"},
 }
 

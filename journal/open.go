@@ -177,7 +177,7 @@ func (l *Log) load() error {
 		return err
 	}
 	l.index.start()
-	return l.startKeeper(e)
+	return l.startKeeper(have, e)
 }
 
 // identify reads the oldest header that is whole: who the journal is, and
@@ -269,7 +269,7 @@ func (l *Log) settle(have *layout, e *end, gone []uint64) error {
 }
 
 // startKeeper counts what there is and begins to prepare.
-func (l *Log) startKeeper(e *end) error {
+func (l *Log) startKeeper(have *layout, e *end) error {
 	for _, s := range l.segs {
 		l.bytes.Add(l.opts.SegmentBytes)
 		if h := s.known(); h != nil {
@@ -285,7 +285,7 @@ func (l *Log) startKeeper(e *end) error {
 		l.bytes.Add(s.size)
 		ready = append(ready, s)
 	}
-	l.spare.start(l, e.seg.seq, ready)
+	l.spare.start(l, e.seg.seq, have.made, ready)
 	return nil
 }
 

@@ -1,8 +1,11 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 )
 
 // openIndex opens the index file as it is. No checkpoint: there is none, or it
@@ -105,39 +108,39 @@ func (x *index) rebuild() error {
 // refillEvery is how many rows are put into the store at a time.
 const refillEvery = 1 << 17
 
-// refill reads the whole log into a store.
+// refill reads the whole log into a store: segments by several workers, tables
+// in the segments' order.
 func (x *index) refill(st store) error {
-	build := &index{l: x.l}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	var cp checkpoint
+	var put []*table
+	rows := 0
 	flush := func() error {
-		put := build.pending
 		if err := st.commit(put, 0, &cp); err != nil {
 			return err
 		}
 		for _, t := range put {
 			x.heads = append(x.heads, t.head())
 		}
-		build.pending = nil
+		put, rows = nil, 0
 		return nil
 	}
-	rows := 0
-	for _, s := range x.l.segments() {
-		begin := func(w *walker) error { build.at.lsn = w.head.first - 1; return nil }
-		last, err := x.l.walkSegment(s, begin, build.takeBatch(s.seq))
-		if err != nil {
+	for part := range x.readTables(ctx) {
+		r := <-part
+		if r.err != nil {
 			x.heads = nil
-			return fmt.Errorf("index: %w", err)
+			return fmt.Errorf("index: %w", r.err)
 		}
-		cp = checkpoint{seq: s.seq, off: last.off, lsn: last.next - 1, chain: last.chain}
-		if n := len(build.pending); n > 0 {
-			rows += len(build.pending[n-1].rows)
+		cp = r.end
+		for _, t := range r.tables {
+			put, rows = append(put, t), rows+len(t.rows)
 		}
 		if rows >= refillEvery {
 			if err := flush(); err != nil {
 				x.heads = nil
 				return err
 			}
-			rows = 0
 		}
 	}
 	if err := flush(); err != nil {
@@ -151,6 +154,45 @@ func (x *index) refill(st store) error {
 	}
 	x.pendMu.Unlock()
 	return nil
+}
+
+// segmentTables is what one segment gives the index.
+type segmentTables struct {
+	tables []*table
+	end    checkpoint
+	err    error
+}
+
+// readTables reads every segment, a few at a time, and gives the results in
+// order. It stops when ctx ends.
+func (x *index) readTables(ctx context.Context) <-chan chan segmentTables {
+	parts := make(chan chan segmentTables, runtime.GOMAXPROCS(0))
+	go func() {
+		defer close(parts)
+		for _, s := range x.l.segments() {
+			part := make(chan segmentTables, 1)
+			select {
+			case parts <- part: // holds as many as are being read
+			case <-ctx.Done():
+				return
+			}
+			go func() { part <- x.readTable(s) }()
+		}
+	}()
+	return parts
+}
+
+func (x *index) readTable(s *segment) segmentTables {
+	build := &index{l: x.l}
+	begin := func(w *walker) error { build.at.lsn = w.head.first - 1; return nil }
+	last, err := x.l.walkSegment(s, begin, build.takeBatch(s.seq))
+	if err != nil {
+		return segmentTables{err: err}
+	}
+	for _, t := range build.pending {
+		slices.SortFunc(t.rows, compareRows) // here, where several are at work
+	}
+	return segmentTables{build.pending, checkpoint{seq: s.seq, off: last.off, lsn: last.next - 1, chain: last.chain}, nil}
 }
 
 // repair makes the index anew after something in it did not verify.

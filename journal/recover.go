@@ -15,7 +15,8 @@ type end struct {
 	window int64 // the last write began here: it is written and synced again
 	next   LSN
 	chain  chainHash
-	free   []uint64 // segments that are prepared, ascending
+	free   []uint64             // segments that are prepared, ascending
+	empty  func() (bool, error) // whether there is nothing in the first of them
 
 	tail    *Tail  // nil: nothing was found behind the end
 	wipe    int64  // of seg: from off to here
@@ -46,6 +47,10 @@ func findEnd(d FS, l *layout, cp *checkpoint) (*end, error) {
 		return nil, &Damage{Segment: cp.seq, Reason: fmt.Sprintf("entry %d was synced here, and is gone", cp.lsn)}
 	}
 	e.seg = &segment{fs: d, seq: newest}
+	if len(e.free) > 0 { // it is read while the newest is walked through
+		next := e.free[0]
+		e.empty = later(func() (bool, error) { return isEmpty(d, next) })
+	}
 	torn, err := e.walk(d, cp)
 	if err == nil && torn != "" {
 		err = e.stepBack(d, segs, cp, torn)
@@ -90,7 +95,7 @@ func (e *end) checkFree(d FS) error {
 	if len(e.free) == 0 {
 		return nil
 	}
-	empty, err := e.isEmpty(d, e.free[0])
+	empty, err := e.empty()
 	if err != nil || empty {
 		return err
 	}
@@ -108,8 +113,25 @@ func (e *end) checkFree(d FS) error {
 	return nil
 }
 
+// later begins at once and gives the answer when it is asked for.
+func later(fn func() (bool, error)) func() (bool, error) {
+	type answer struct {
+		yes bool
+		err error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		yes, err := fn()
+		done <- answer{yes, err}
+	}()
+	return func() (bool, error) {
+		a := <-done
+		return a.yes, a.err
+	}
+}
+
 // isEmpty says that a prepared segment is marked as free, or all zeros.
-func (e *end) isEmpty(d FS, seq uint64) (bool, error) {
+func isEmpty(d FS, seq uint64) (bool, error) {
 	f, err := d.OpenRead(segName(seq))
 	if err != nil {
 		return false, err

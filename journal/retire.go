@@ -80,7 +80,11 @@ func (l *Log) retire(s *spareSegment) error {
 	if err != nil {
 		return fmt.Errorf("retiring segment %d: %w", old.seq, err)
 	}
-	if err := l.retired.add(old.seq, names); err != nil {
+	since, err := l.retired.since(old.seq, l.opts.Retain.Names)
+	if err == nil {
+		err = l.retired.add(old.seq, since, names)
+	}
+	if err != nil {
 		return fmt.Errorf("retiring segment %d: %w", old.seq, err)
 	}
 	l.index.drop(old.seq)
@@ -97,7 +101,7 @@ func (l *Log) retire(s *spareSegment) error {
 	if err != nil {
 		return fmt.Errorf("retiring segment %d: %w", old.seq, err)
 	}
-	return l.retired.expire(l.opts.Retain.Names)
+	return l.retired.expire(since)
 }
 
 // recycle makes a retired segment's file a prepared segment. Its header is gone
@@ -126,7 +130,7 @@ func (l *Log) leaving(old *segment, h *segHeader) ([]RetiredGroup, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	here := map[string]bool{}
+	here := map[string][]found{}
 	w := newWalker(f, h)
 	for {
 		b, fl := w.step()
@@ -144,16 +148,22 @@ func (l *Log) leaving(old *segment, h *segHeader) ([]RetiredGroup, error) {
 			if err != nil {
 				return nil, err
 			}
-			here[r.Group] = true
+			here[r.Group] = append(here[r.Group], found{rec: r, seq: old.seq})
 		}
+	}
+	elsewhere, err := l.index.elsewhere(here, old.seq)
+	if err != nil {
+		elsewhere = here // the look-ups mend the index
 	}
 	var out []RetiredGroup
 	for _, g := range sortedKeys(here) {
-		found, err := l.find(g)
-		if err != nil {
-			return nil, err
+		all := here[g]
+		if _, more := elsewhere[g]; more {
+			if all, err = l.find(g); err != nil {
+				return nil, err
+			}
 		}
-		if r, ok := l.leaves(g, old.seq, found); ok {
+		if r, ok := l.leaves(g, old.seq, all); ok {
 			out = append(out, r)
 		}
 	}

@@ -44,7 +44,8 @@ type retiredHead struct {
 
 const (
 	retiredMagic   = "CFJX"
-	retiredHeadLen = 48
+	retiredHeadLen = 56
+	retiredHeadOld = 48 // the same, but for the last field
 )
 
 func retiredName(seq uint64) string { return fmt.Sprintf("%012d%s", seq, retSuffix) }
@@ -63,9 +64,10 @@ func (r *retiredNames) count() int {
 	return len(r.files)
 }
 
-// add makes the names of one segment durable.
-func (r *retiredNames) add(seq uint64, groups []RetiredGroup) error {
-	b := encodeRetired(r.id, seq, time.Now(), groups)
+// add makes the names of one segment durable, and the word that from since on
+// all names are there.
+func (r *retiredNames) add(seq, since uint64, groups []RetiredGroup) error {
+	b := encodeRetired(r.id, seq, since, time.Now(), groups)
 	if err := writeFile(r.fs, retiredName(seq), b); err != nil {
 		return err
 	}
@@ -138,19 +140,28 @@ func (r *retiredNames) read(seq uint64) (retiredHead, []RetiredGroup, error) {
 	return decodeRetired(b, r.id, seq)
 }
 
-// expire removes the names that are past the second period, oldest first; the
-// newest file stays, since it says where history begins.
-func (r *retiredNames) expire(age time.Duration) error {
+// since is the oldest segment whose names stay when those of seq are added:
+// what is past the second period goes, oldest first.
+func (r *retiredNames) since(seq uint64, age time.Duration) (uint64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.load(); err != nil {
-		return err
+		return 0, err
 	}
-	for len(r.files) > 1 {
-		at := r.files[0].head.at
-		if at.Before(sane) || time.Since(at) < age {
-			return nil
+	for _, f := range r.files {
+		if f.head.at.Before(sane) || time.Since(f.head.at) < age {
+			return f.seq, nil
 		}
+	}
+	return seq, nil
+}
+
+// expire removes what is older. A file that a power cut leaves is known to be
+// too old by the newest one.
+func (r *retiredNames) expire(since uint64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.files) > 0 && r.files[0].seq < since {
 		if err := r.fs.Remove(retiredName(r.files[0].seq)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -161,7 +172,7 @@ func (r *retiredNames) expire(age time.Duration) error {
 
 // encodeRetired gives a file's bytes: header, filter, groups in order of their
 // names, checksum.
-func encodeRetired(id journalID, seq uint64, at time.Time, groups []RetiredGroup) []byte {
+func encodeRetired(id journalID, seq, since uint64, at time.Time, groups []RetiredGroup) []byte {
 	slices.SortFunc(groups, func(a, b RetiredGroup) int { return cmp.Compare(a.Group, b.Group) })
 	filter := newBloom(len(groups))
 	for _, g := range groups {
@@ -176,6 +187,7 @@ func encodeRetired(id journalID, seq uint64, at time.Time, groups []RetiredGroup
 	b = le.AppendUint64(b, uint64(at.UnixMilli()))
 	b = le.AppendUint32(b, uint32(len(groups)))
 	b = le.AppendUint32(b, uint32(len(filter)))
+	b = le.AppendUint64(b, since)
 	b = append(b, filter...)
 	for _, g := range groups {
 		b = le.AppendUint64(b, uint64(g.Last))
@@ -188,17 +200,39 @@ func encodeRetired(id journalID, seq uint64, at time.Time, groups []RetiredGroup
 	return appendCRC(b)
 }
 
+// retiredVerifies gives the length of a file's header, 0 where the file does
+// not verify.
+func retiredVerifies(b []byte) int {
+	le, n := binary.LittleEndian, len(b)-4
+	if n < retiredHeadOld || string(b[:4]) != retiredMagic || le.Uint32(b[n:]) != crc32c(b[:n]) {
+		return 0
+	}
+	if h := int(le.Uint16(b[6:])); h == retiredHeadOld || h >= retiredHeadLen && h <= n {
+		return h
+	}
+	return 0
+}
+
+// retiredSince is from which segment on all names are there, by a file's word;
+// 0 where it does not verify or does not say.
+func retiredSince(b []byte) uint64 {
+	if retiredVerifies(b) < retiredHeadLen {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(b[48:])
+}
+
 func decodeRetired(b []byte, id journalID, seq uint64) (h retiredHead, groups []RetiredGroup, err error) {
 	le, n := binary.LittleEndian, len(b)-4
-	if n < retiredHeadLen || string(b[:4]) != retiredMagic || le.Uint32(b[n:]) != crc32c(b[:n]) ||
-		journalID(b[8:]) != id || le.Uint64(b[24:]) != seq {
+	headLen := retiredVerifies(b)
+	if headLen == 0 || journalID(b[8:]) != id || le.Uint64(b[24:]) != seq {
 		return h, nil, &Damage{Segment: seq, Reason: "the names of what was retired with it do not verify"}
 	}
 	if v := le.Uint16(b[4:]); v > formatVersion {
 		return h, nil, fmt.Errorf("names of segment %d: %w: format %d", seq, ErrNewer, v)
 	}
 	h.at = time.UnixMilli(int64(le.Uint64(b[32:])))
-	c := cutter{rest: b[retiredHeadLen:n:n]}
+	c := cutter{rest: b[headLen:n:n]}
 	h.filter = slices.Clone(c.cut(int64(le.Uint32(b[44:]))))
 	for range le.Uint32(b[40:]) {
 		fixed := c.cut(11)

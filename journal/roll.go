@@ -49,7 +49,7 @@ func (l *Log) roll(group []*request, first LSN, n int, bytes int64) error {
 	if err != nil {
 		return errors.Join(err, next.file.Close())
 	}
-	l.cur = writer{file: next.file, head: h, off: 0, enc: *enc}
+	l.cur = writer{file: next.file, head: h, off: 0, enc: *enc, carried: carry.groups}
 	if err := l.cur.flush(0); err != nil {
 		return errors.Join(err, old.file.Close())
 	}
@@ -71,15 +71,16 @@ func (l *Log) enter(h *segHeader) {
 
 // carried is the records of a carry.
 type carried struct {
-	extra []Entry
-	recs  []raw
-	bytes int64
+	extra  []Entry
+	groups map[string]bool
+	recs   []raw
+	bytes  int64
 }
 
 // gather asks what must stay and reads it. Without a callback nothing is
 // carried: recovery then begins further back, and nothing retires.
 func (l *Log) gather(h *segHeader) (*carried, error) {
-	c := &carried{}
+	c := &carried{groups: map[string]bool{}}
 	fn := l.carry.Load()
 	if fn == nil {
 		return c, nil
@@ -101,14 +102,21 @@ func (l *Log) gather(h *segHeader) (*carried, error) {
 		if err := l.collect(g, c); err != nil {
 			return nil, fmt.Errorf("group %.40q: %w", g, err)
 		}
+		c.groups[g] = true
 	}
 	slices.SortFunc(c.recs, func(a, b raw) int { return cmp.Compare(a.lsn, b.lsn) })
 	return c, nil
 }
 
-// collect reads the records of one group as they stand on the disk.
+// collect reads the records of one group as they stand on the disk. What the
+// segment before carried stands in it as a whole: a group that has been open for
+// a thousand segments is not looked for in each of them.
 func (l *Log) collect(group string, c *carried) error {
-	found, err := l.find(group)
+	from := uint64(0)
+	if l.cur.carried[group] {
+		from = l.cur.head.seq
+	}
+	found, err := l.findFrom(group, from)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // Client talks to an agent over its unix socket. It is safe for use by several
@@ -111,8 +113,8 @@ func (c *Client) List(ctx context.Context, query url.Values) (*List, error) {
 }
 
 // Recovery lists what a restarted application must act on.
-func (c *Client) Recovery(ctx context.Context) (*List, error) {
-	return get[List](ctx, c, http.MethodGet, "/v1/recovery", nil)
+func (c *Client) Recovery(ctx context.Context) (*Recovery, error) {
+	return get[Recovery](ctx, c, http.MethodGet, "/v1/recovery", nil)
 }
 
 // Escalations lists what a person must decide.
@@ -134,6 +136,12 @@ func (c *Client) CloseLoss(ctx context.Context, epoch uint64, r Resolve) (*Losse
 // Terminals asks how each terminal stands.
 func (c *Client) Terminals(ctx context.Context) (*Terminals, error) {
 	return get[Terminals](ctx, c, http.MethodGet, "/v1/terminals", nil)
+}
+
+// SignOn signs a terminal on at its acquirer. What the host says of it is in
+// the result.
+func (c *Client) SignOn(ctx context.Context, terminal iso8583.TID) (*SignOn, error) {
+	return get[SignOn](ctx, c, http.MethodPost, "/v1/terminals/"+url.PathEscape(string(terminal))+"/sign-on", nil)
 }
 
 // Journal asks how the journal stands.

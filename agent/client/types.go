@@ -25,6 +25,18 @@ type Begin struct {
 	// amount: they are the original's.
 	Original string `json:"original,omitempty"`
 
+	// Session is the application's; required where the terminal's confirmation
+	// is implicit. The same request may come again under another session.
+	Session string `json:"session,omitempty"`
+
+	// Replaces is the UUID of the attempt at the same part of the sale that the
+	// customer turned away from: it is closed before this one leaves.
+	Replaces string `json:"replaces,omitempty"`
+
+	// NotDuplicateOf is the UUID that a suspected_duplicate named, where a person
+	// says that this is another purchase.
+	NotDuplicateOf string `json:"not_duplicate_of,omitempty"`
+
 	// Partial is "accept" where an approval of less than Amount will do: the
 	// rest is then another part of the sale. "" and "refuse" have it reversed.
 	Partial string `json:"partial,omitempty"`
@@ -113,6 +125,7 @@ const (
 	MustShowApproved    Must = "show_approved"     // committed: show it, then say so with shown
 	MustShowNotApproved Must = "show_not_approved" // no money is kept: show it, then say so with shown
 	MustCall            Must = "call"              // a person decides: hand over nothing
+	MustVoid            Must = "void"              // paid, and the goods were not handed over: void it
 	MustNothing         Must = "nothing"
 )
 
@@ -139,7 +152,11 @@ type Transaction struct {
 	Original     string       `json:"original,omitempty"` // what it follows
 	Left         int64        `json:"left,omitempty"`     // of a confirmed one: still to be given back, completed or let go
 	Follows      []Follow     `json:"follows,omitempty"`
-	Cause        string       `json:"cause,omitempty"` // why it is or was reversed
+	Session      string       `json:"session,omitempty"`          // that asked for it
+	Implicit     bool         `json:"implicit,omitempty"`         // committed with the approval
+	Replaces     string       `json:"replaces,omitempty"`         // the attempt that it closed
+	NotDupOf     string       `json:"not_duplicate_of,omitempty"` // what a person says it does not repeat
+	Cause        string       `json:"cause,omitempty"`            // why it is or was reversed
 	Attempts     int          `json:"reversal_attempts,omitempty"`
 	HoldDown     bool         `json:"hold_down,omitempty"`
 	LateApproval bool         `json:"late_approval,omitempty"`
@@ -229,6 +246,7 @@ type Moment struct {
 type List struct {
 	Transactions []Transaction `json:"transactions"`
 	More         bool          `json:"more"`             // the list was cut
+	Sale         *SaleView     `json:"sale,omitempty"`   // with ?sale=
 	Next         string        `json:"next,omitempty"`   // of GET /v1/transactions: from=, for the next page
 	Losses       []Loss        `json:"losses,omitempty"` // of /v1/escalations: those that wait for a person
 }
@@ -251,6 +269,21 @@ type Losses struct {
 	Losses []Loss `json:"losses"`
 }
 
+// SaleView is what the parts of one sale sum to. Attempts of an earlier business
+// day with the same reference do not count.
+type SaleView struct {
+	Reference string  `json:"reference"`
+	Sums      []Tally `json:"sums"` // one for each currency
+}
+
+// Tally is a sum, in minor units.
+type Tally struct {
+	Currency  string `json:"currency"`
+	Paid      int64  `json:"paid"`      // less what was given back
+	Held      int64  `json:"held"`      // pre-authorised, not completed and not let go
+	Undecided int64  `json:"undecided"` // may still come to be paid or held
+}
+
 // Health is the answer of GET /v1/health.
 type Health struct {
 	Status      string     `json:"status"` // ok, failing
@@ -268,6 +301,7 @@ type Terminal struct {
 	TID      iso8583.TID `json:"tid"`
 	MID      iso8583.MID `json:"mid"`
 	Acquirer string      `json:"acquirer"`
+	Implicit bool        `json:"implicit,omitempty"` // its confirmation is
 }
 
 // Terminals is the answer of GET /v1/terminals.

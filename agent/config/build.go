@@ -3,13 +3,9 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent"
@@ -38,8 +34,10 @@ func (c *Config) Fill(o *agent.Options) (err error) {
 	for _, t := range c.Terminals {
 		o.Terminals = append(o.Terminals, agent.TerminalOptions{
 			TID: iso8583.TID(t.TID), MID: iso8583.MID(t.MID), Acquirer: t.Acquirer,
+			Implicit: t.Confirmation == confirmationImplicit,
 		})
 	}
+	o.Patterns = c.Patterns.build()
 	o.Push, err = c.Push.build()
 	return err
 }
@@ -79,6 +77,7 @@ func (r *Rules) apply(to *iso8583.Rules) {
 	}{
 		{r.ResponseTimeout, &to.ResponseTimeout}, {r.SendTimeout, &to.SendTimeout},
 		{r.ConfirmTimeout, &to.ConfirmTimeout}, {r.ShownTimeout, &to.ShownTimeout},
+		{r.OrphanTimeout, &to.OrphanTimeout}, {r.DuplicateWindow, &to.DuplicateWindow},
 		{r.AnswerTimeout, &to.Reversal.AnswerTimeout}, {r.MessageLifetime, &to.Reversal.MessageLifetime},
 	} {
 		if f.from != nil {
@@ -129,36 +128,4 @@ func (t *TLS) build() (*tls.Config, error) {
 		out.Certificates = []tls.Certificate{pair}
 	}
 	return out, nil
-}
-
-// keyLen is the journal key's length in bytes.
-const keyLen = 32
-
-// ErrKeyMode says that others may read the key.
-var ErrKeyMode = errors.New("others may read it: chmod 0400")
-
-// ReadKey reads the journal's key: 32 bytes or 64 hexadecimal digits, in a
-// file that only its owner may read. The key is never part of an error.
-func ReadKey(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("key_file %s does not exist: make one with 'head -c 32 /dev/urandom > FILE; chmod 0400 FILE', and keep a copy: without it no owed reversal can be built", path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("key_file: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("key_file %s: %w", path, ErrKeyMode)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("key_file: %w", err)
-	}
-	if len(b) == keyLen {
-		return b, nil
-	}
-	if key, err := hex.DecodeString(strings.TrimSpace(string(b))); err == nil && len(key) == keyLen {
-		return key, nil
-	}
-	return nil, fmt.Errorf("key_file %s: want %d bytes or %d hexadecimal digits", path, keyLen, 2*keyLen)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -20,17 +21,19 @@ import (
 
 // Config is the file.
 type Config struct {
-	Socket    string     `yaml:"socket"`    // unix socket of the local API
-	Journal   string     `yaml:"journal"`   // directory
-	Mark      string     `yaml:"mark"`      // file, on another medium than the journal; default: the journal's path and ".mark"
-	KeyFile   string     `yaml:"key_file"`  // 32 bytes, or 64 hexadecimal digits; mode 0400 or 0600
-	Zone      string     `yaml:"zone"`      // IANA name of the terminals' zone; default UTC
-	Disk      Disk       `yaml:"disk"`      // what the journal may use
-	Operators []int      `yaml:"operators"` // uids that may resolve, beside root and the daemon's own
+	Socket    string     `yaml:"socket"`         // unix socket of the local API
+	Journal   string     `yaml:"journal"`        // directory
+	Mark      string     `yaml:"mark"`           // file, on another medium than the journal; default: the journal's path and ".mark"
+	KeyFile   string     `yaml:"key_file"`       // 32 bytes, or 64 hexadecimal digits; mode 0400 or 0600
+	KeyCred   string     `yaml:"key_credential"` // instead: the name of a credential of the service manager
+	Zone      string     `yaml:"zone"`           // IANA name of the terminals' zone; default UTC
+	Disk      Disk       `yaml:"disk"`           // what the journal may use
+	Operators []int      `yaml:"operators"`      // uids that may resolve, beside root and the daemon's own
 	Log       Log        `yaml:"log"`
 	Acquirers []Acquirer `yaml:"acquirers"`
 	Terminals []Terminal `yaml:"terminals"`
 	Push      Push       `yaml:"push"`
+	Patterns  Patterns   `yaml:"patterns"`
 
 	path string
 }
@@ -67,6 +70,8 @@ type Rules struct {
 	SendTimeout     *Duration  `yaml:"send_timeout"`
 	ConfirmTimeout  *Duration  `yaml:"confirm_timeout"`
 	ShownTimeout    *Duration  `yaml:"shown_timeout"`
+	OrphanTimeout   *Duration  `yaml:"orphan_timeout"`
+	DuplicateWindow *Duration  `yaml:"duplicate_window"`
 	AnswerTimeout   *Duration  `yaml:"reversal_answer_timeout"`
 	Schedule        []Duration `yaml:"reversal_schedule"`
 	EscalateAfter   *int       `yaml:"escalate_after"`
@@ -82,7 +87,18 @@ type Terminal struct {
 	TID      string `yaml:"tid"`
 	MID      string `yaml:"mid"`
 	Acquirer string `yaml:"acquirer"`
+
+	// Confirmation is required (default), or implicit where the terminal's
+	// application cannot confirm: a sale then commits with its approval, while
+	// the session that asked for it lives.
+	Confirmation string `yaml:"confirmation"`
 }
+
+// The confirmations there are.
+const (
+	confirmationRequired = "required"
+	confirmationImplicit = "implicit"
+)
 
 // Duration is written as 40s or 5m.
 type Duration time.Duration
@@ -158,10 +174,16 @@ func Parse(data []byte) (*Config, error) {
 }
 
 func (c *Config) validate() error {
-	for _, f := range []struct{ key, value string }{{"socket", c.Socket}, {"journal", c.Journal}, {"key_file", c.KeyFile}} {
+	for _, f := range []struct{ key, value string }{{"socket", c.Socket}, {"journal", c.Journal}, {"key_file, key_credential", c.KeyFile + c.KeyCred}} {
 		if f.value == "" {
 			return fmt.Errorf("%s: missing", f.key)
 		}
+	}
+	if c.KeyFile != "" && c.KeyCred != "" {
+		return errors.New("key_file, key_credential: want one of them")
+	}
+	if strings.ContainsAny(c.KeyCred, "/\x00") || c.KeyCred == "." || c.KeyCred == ".." {
+		return fmt.Errorf("key_credential: want the name of a credential, got %.40q", c.KeyCred)
 	}
 	if _, err := time.LoadLocation(c.Zone); err != nil {
 		return fmt.Errorf("zone: %q is no IANA time zone such as Asia/Shanghai", c.Zone)
@@ -189,6 +211,9 @@ func (c *Config) validate() error {
 	}
 	if err := c.Push.validate(); err != nil {
 		return fmt.Errorf("push.%w", err)
+	}
+	if err := c.Patterns.validate(); err != nil {
+		return fmt.Errorf("patterns.%w", err)
 	}
 	return c.validateTerminals(names)
 }
@@ -234,6 +259,8 @@ func (c *Config) validateTerminals(acquirers map[string]bool) error {
 			return fmt.Errorf("terminals[%d].tid: %s is there twice", i, t.TID)
 		case !acquirers[t.Acquirer]:
 			return fmt.Errorf("terminals[%d].acquirer: there is no acquirer %q", i, t.Acquirer)
+		case !slices.Contains([]string{"", confirmationRequired, confirmationImplicit}, t.Confirmation):
+			return fmt.Errorf("terminals[%d].confirmation: want %s or %s, got %.20q", i, confirmationRequired, confirmationImplicit, t.Confirmation)
 		}
 		seen[t.TID] = true
 	}

@@ -2,6 +2,7 @@ package txn
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -47,6 +48,7 @@ func (m *Machine) Apply(r Record) {
 func (m *Machine) applyRules(r *RulesUsed) {
 	var rules iso8583.Rules
 	if json.Unmarshal([]byte(r.JSON), &rules) == nil {
+		m.rules = maps.Clone(m.rules) // copies of m share it
 		m.rules[r.Hash] = &rules
 	}
 }
@@ -65,7 +67,7 @@ func (m *Machine) addIntent(r *Intent, loaded bool) {
 	}
 	if t.Kind.NeedsConfirmation() {
 		key = SaleKey(t.MID, t.Sale, t.Part)
-		m.bySale[key] = append(m.bySale[key], t.UUID)
+		m.bySale[key] = append(slices.Clip(m.bySale[key]), t.UUID) // copies of m share it
 	}
 }
 

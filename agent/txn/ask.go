@@ -2,6 +2,14 @@ package txn
 
 // What the payment application and the operator ask for.
 
+// commit makes what somebody is going to show final, and waits for his word that
+// he did (R10).
+func (s *step) commit(t *Transaction) {
+	s.record(t.UUID, &Confirmed{})
+	s.wait(t).Paid = s.now.Boot
+	s.arm(t, waitShown, s.rules(t).ShownTimeout)
+}
+
 func confirmEarly(s *step, t *Transaction, ev Event) { s.answer(ev.(Confirm).Req, t.UUID, NotDecided) }
 
 func confirmLate(s *step, t *Transaction, ev Event) {
@@ -49,11 +57,15 @@ func shown(s *step, t *Transaction, ev Event) {
 	if e.Delivered != t.Shown {
 		s.record(t.UUID, &ShownNote{Delivered: e.Delivered})
 	}
-	if s.wait(t).For == waitShown {
+	w := s.wait(t)
+	late := w.For == waitShown && s.now.Boot >= w.Deadline // the timer was about to say so
+	if w.For == waitShown {
 		s.disarm(t)
 	}
 	switch {
 	case !t.Kind.NeedsConfirmation(), t.givenBack(): // no goods depend on it, or no money
+	case late:
+		s.escalate(t, CauseNotShown)
 	case e.Delivered == DeliveredNo:
 		s.escalate(t, CauseNotDelivered)
 	case e.Delivered == DeliveredUnknown:

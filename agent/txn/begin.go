@@ -30,7 +30,11 @@ func (s *step) begin(e Begin) {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: code, Other: other})
 		return
 	}
-	if other := s.m.gate(e.TID, &term.Rules); other != "" {
+	if other := s.m.suspect(term, &e, s.now); other != "" {
+		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: SuspectedDuplicate, Other: other})
+		return
+	}
+	if other := s.m.gate(&e, &term.Rules); other != "" {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: ReversalOwed, Other: other})
 		return
 	}
@@ -39,6 +43,7 @@ func (s *step) begin(e Begin) {
 		s.answer(e.Req, e.UUID, STANExhausted)
 		return
 	}
+	s.replace(&e)
 	s.intent(&e, term, stan)
 	s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: Accepted, Warning: code, Other: other})
 }
@@ -55,6 +60,7 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 		e.Type.NeedsConfirmation() == (e.Sale == ""), e.Sale == "" && e.Part != "",
 		e.Partial && !e.Type.NeedsConfirmation(),
 		(e.Type.Originals() != nil) == (e.Original == ""),
+		e.Sale == "" && e.Replaces+e.NotDuplicateOf != "", e.Replaces == e.UUID,
 		e.Amount.Minor < 0 || e.Amount.Minor > iso8583.MaxMinor,
 		(e.Amount.Minor == 0) == e.Type.MovesMoney(),
 		!e.Amount.Currency.Known():
@@ -64,7 +70,7 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 	case term.Rules.EpochMark == iso8583.EpochMarkNone && m.openLoss():
 		return Quarantined
 	}
-	return ""
+	return m.refuseSession(term, e)
 }
 
 // conflict says which earlier transaction forbids this one, or warns of it.
@@ -73,7 +79,10 @@ func (m *Machine) conflict(term *Terminal, e *Begin, now Time) (Code, string) {
 	case e.Type.Originals() != nil:
 		return m.refuseOriginal(term, e)
 	case e.Type.NeedsConfirmation():
-		return m.refuseSale(SaleKey(term.MID, e.Sale, e.Part), now)
+		if code := m.refuseReplaced(term, e); code != "" {
+			return code, e.Replaces
+		}
+		return m.refuseSale(SaleKey(term.MID, e.Sale, e.Part), e.Replaces, now)
 	}
 	return "", ""
 }
@@ -85,14 +94,15 @@ func (m *Machine) conflict(term *Terminal, e *Begin, now Time) (Code, string) {
 const saleAgain = int64(6 * time.Hour / time.Millisecond)
 
 // refuseSale is R11: one live attempt per part of a sale. Once reversing is
-// durable a new one is admitted, with BeingReversed as a warning.
-func (m *Machine) refuseSale(key string, now Time) (Code, string) {
+// durable, or about to be in the same batch, a new one is admitted, with
+// BeingReversed as a warning.
+func (m *Machine) refuseSale(key, replaced string, now Time) (Code, string) {
 	warning, other := Code(""), ""
 	for _, uuid := range m.bySale[key] {
 		t := m.hot[uuid]
 		switch t.State {
 		case StatePending, StateApproved:
-			if !t.Overridden {
+			if !t.Overridden && uuid != replaced {
 				return SaleOpen, uuid
 			}
 			warning, other = BeingReversed, uuid
@@ -115,8 +125,12 @@ func (m *Machine) refuseSale(key string, now Time) (Code, string) {
 // paidLately says that this process saw the confirmation less than saleAgain ago,
 // whatever the wall clock did since: one that comes back from 1970 makes no day.
 func (m *Machine) paidLately(uuid string, now Time) bool {
+	return m.paidWithin(uuid, time.Duration(saleAgain)*time.Millisecond, now)
+}
+
+func (m *Machine) paidWithin(uuid string, d time.Duration, now Time) bool {
 	w := m.waits[uuid]
-	return w != nil && w.Paid != 0 && now.Boot-w.Paid < time.Duration(saleAgain)*time.Millisecond
+	return w != nil && w.Paid != 0 && now.Boot-w.Paid < d
 }
 
 // refuseOriginal is what P3 asks of credits and completions: one that follows
@@ -128,6 +142,8 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 		return OriginalUnknown, e.Original
 	case !slices.Contains(e.Type.Originals(), o.Kind), o.MID != term.MID, o.Currency != e.Amount.Currency:
 		return OriginalUnfit, e.Original
+	case e.CardHash != "" && o.CardHash != "" && e.CardHash != o.CardHash:
+		return OtherCard, e.Original // credits and captures belong to the card that was debited or held
 	case o.State != StateConfirmed:
 		return OriginalOpen, e.Original
 	case m.InDoubt(o) && !o.Overridden:
@@ -142,14 +158,15 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 	return "", ""
 }
 
-// gate says which owed reversal forbids a new transaction, or "".
-func (m *Machine) gate(tid iso8583.TID, rules *iso8583.Rules) string {
+// gate says which owed reversal forbids a new transaction, or "". One that the
+// new one is going to bring about counts.
+func (m *Machine) gate(e *Begin, rules *iso8583.Rules) string {
 	limit := rules.OwedLimit
 	if rules.Gate == iso8583.GateStrict {
 		limit = 1
 	}
 	for _, uuid := range m.open {
-		if t := m.hot[uuid]; t.TID == tid && t.blocks() {
+		if t := m.hot[uuid]; t.TID == e.TID && (t.blocks() || uuid == e.Replaces && t.replaceable()) {
 			if limit--; limit <= 0 {
 				return uuid
 			}
@@ -162,18 +179,40 @@ func (m *Machine) gate(tid iso8583.TID, rules *iso8583.Rules) string {
 // does, since the card is in nobody's memory afterwards.
 func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 	clock, date, year := localTime(s.now)
+	route := s.firstRoute(e, term)
 	s.record(e.UUID, &Intent{
 		Kind: e.Type, TID: e.TID, MID: term.MID, STAN: stan, Epoch: s.m.epoch,
 		Minor: e.Amount.Minor, Currency: e.Amount.Currency,
 		Sale: e.Sale, Part: e.Part, Digest: e.Digest,
 		PAN: e.Card.Masked(), CardHash: e.CardHash,
 		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
-		Rules: term.hash, Route: e.Route, Original: e.Original, Address: term.address(e.Route),
+		Rules: term.hash, Route: route, Original: e.Original, Address: term.address(route),
+		Session: e.Session, Implicit: term.Implicit && e.Type.NeedsConfirmation(),
+		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf,
 		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]
+	s.wait(t).Holder = e.Session
 	s.lock(t)
 	s.request(t, e.Card)
+}
+
+// firstRoute is the address that is tried first. What follows another goes to
+// the address that had it: where the addresses keep separate ledgers, no other
+// can give back, capture or let go what it does not hold (row "Whose answer
+// closes"). An address that is configured no more cannot be kept to.
+func (s *step) firstRoute(e *Begin, term *Terminal) int {
+	o := s.m.hot[e.Original]
+	switch {
+	case o == nil || term.Rules.Reversal.SharedLedger:
+		return e.Route
+	case len(term.Addresses) == 0:
+		return o.Route
+	}
+	if i := slices.Index(term.Addresses, o.Address); i >= 0 {
+		return i
+	}
+	return e.Route
 }
 
 // address is the host:port of a route, or "" where the shell did not say.
@@ -200,13 +239,23 @@ func (s *step) finish(t *Transaction, end Record) {
 	s.disarm(t)
 }
 
-// unlock lets t's original go, now that t is decided.
+// unlock lets t's original go, now that t is decided. A void takes back what its
+// original took: of a completion, the hold, which can be completed again or let
+// go.
 func (s *step) unlock(t *Transaction) {
 	if t.Original == "" {
 		return
 	}
-	s.record(t.Original, &FollowEnded{By: t.UUID, Done: t.State == StateConfirmed})
-	if o := s.m.hot[t.Original]; o != nil && s.wait(o).For == waitShown && !o.awaitsShown() {
+	done := t.State == StateConfirmed
+	s.record(t.Original, &FollowEnded{By: t.UUID, Done: done})
+	o := s.m.hot[t.Original]
+	if o == nil {
+		return
+	}
+	if done && t.Kind == iso8583.Void && o.Original != "" {
+		s.record(o.Original, &FollowEnded{By: o.UUID})
+	}
+	if s.wait(o).For == waitShown && !o.awaitsShown() {
 		s.disarm(o)
 	}
 }
@@ -256,7 +305,8 @@ func unsent(s *step, t *Transaction, ev Event) {
 	if term := s.m.terminals[t.TID]; term != nil {
 		routes = max(term.Routes, 1)
 	}
-	if next := (t.Route + 1) % routes; next != t.FirstRoute && e.Card != nil {
+	bound := t.Original != "" && !s.rules(t).Reversal.SharedLedger // to the address that had its original
+	if next := (t.Route + 1) % routes; next != t.FirstRoute && e.Card != nil && !bound {
 		s.record(t.UUID, &Rerouted{Route: next, Address: s.m.terminals[t.TID].address(next)})
 		s.request(t, e.Card)
 		return

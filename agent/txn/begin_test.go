@@ -125,6 +125,8 @@ func TestBeginWantsAFitOriginal(t *testing.T) {
 	}{
 		{"itself", func(b *Begin) { b.Original = b.UUID }, nil, OriginalUnknown},
 		{"another currency", func(b *Begin) { b.Amount.Currency = 840 }, nil, OriginalUnfit},
+		{"another card", func(b *Begin) { b.CardHash = "h2" }, nil, OtherCard},
+		{"a card that is not known", func(b *Begin) { b.CardHash = "" }, nil, Accepted},
 		{"another merchant's", func(*Begin) {}, func(m *Machine) {
 			c := testConfig(testRules())
 			c.Terminals[0].MID = "M00000000000002"
@@ -283,7 +285,7 @@ func TestSaleHasOneLiveAttempt(t *testing.T) {
 			if a := m.Step(at(0), b).Answers[0]; a.Code != c.want || a.Warning != c.warning {
 				t.Errorf("got %+v, want %s, warning %q", a, c.want, c.warning)
 			}
-			b.UUID, b.Part = "u3", "2"
+			b.UUID, b.Part, b.CardHash = "u3", "2", "another card" // or it would be suspected
 			if a := m.Step(at(0), b).Answers[0]; a.Code != Accepted {
 				t.Errorf("another part: %s", a.Code)
 			}

@@ -13,6 +13,8 @@ const (
 	CausePartial       Cause = "partial_refused"
 	CauseCancelled     Cause = "cancelled"
 	CauseChip          Cause = "card_declined"
+	CauseOrphaned      Cause = "orphaned"
+	CauseReplaced      Cause = "replaced"
 	CauseChipData      Cause = "chip_unreadable"
 	CauseUnbelievable  Cause = "unbelievable"
 	CauseContradiction Cause = "contradiction"
@@ -52,6 +54,8 @@ var causes = []causeInfo{
 	{CausePartial, "the host approved a part of the amount only, and that is not what was wanted", "", "A: Partial approval refused"},
 	{CauseCancelled, "the application cancelled", "", "R8: not confirmed, so it can be undone"},
 	{CauseChip, "the card declined after the host's approval, or was removed", "", "A: Card declines after the host's 00"},
+	{CauseOrphaned, "approved, and the application that asked for it was gone", "", "R9"},
+	{CauseReplaced, "another card or method was used for the same part of the sale", "", "R11; field-problems.md 6"},
 	{CauseChipData, "the chip data of the host's approval cannot be read, and the card waits for them", "", "A: Reason, UnionPay DE 39 of the 0400"},
 	{CauseUnbelievable, "amount or currency of the host's answer is not what was asked; it is being reversed",
 		"Ask the acquirer what it holds under this STAN: the amount debited, and whether the reversal took all of it back.",

@@ -85,9 +85,7 @@ func confirm(s *step, t *Transaction, ev Event) {
 		return
 	}
 	s.chipResult(t, &e.Chip)
-	s.record(t.UUID, &Confirmed{})
-	s.wait(t).Paid = s.now.Boot
-	s.arm(t, waitShown, s.rules(t).ShownTimeout)
+	s.commit(t)
 	s.answer(e.Req, t.UUID, OK)
 }
 

@@ -26,7 +26,7 @@ const maxFields = 32
 // is written and what is read cannot drift apart.
 type coder struct {
 	out     []byte
-	in      [maxFields][]byte
+	in      [][]byte // by field number, when reading
 	reading bool
 	err     error
 }
@@ -46,7 +46,7 @@ func Decode(t RecordType, group string, clear []byte) (Record, error) {
 	if !ok {
 		return nil, fmt.Errorf("record type %d: %w", uint16(t), ErrRecordNewer)
 	}
-	c := coder{reading: true}
+	c := coder{reading: true, in: make([][]byte, maxFields)}
 	if err := c.split(clear); err != nil {
 		return nil, fmt.Errorf("%s record: %w", t, err)
 	}
@@ -180,6 +180,10 @@ func (r *Intent) fields(c *coder) {
 	num(c, 19, &r.Route)
 	str(c, 20, &r.Original)
 	str(c, 21, &r.Address)
+	str(c, 23, &r.Session)
+	c.bool(24, &r.Implicit)
+	str(c, 25, &r.Replaces)
+	str(c, 26, &r.NotDuplicateOf)
 	str(c, 27, &r.Chip)
 	str(c, 28, &r.EMV)
 	c.bool(29, &r.Partial)

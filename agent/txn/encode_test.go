@@ -33,6 +33,7 @@ func sampleRecords(t testing.TB) []Record {
 			Head: h, Kind: iso8583.Sale, TID: testTID, MID: testMID, STAN: 899999, Epoch: 7,
 			Minor: 1234, Currency: 156, Sale: "s1", Part: "2", Digest: "d1", PAN: testCard(t).PAN.Masked(), CardHash: "h1",
 			Transmission: "0314100000", LocalTime: "180000", LocalDate: "0314", Year: 2026, Rules: "0123456789abcdef", Route: 1, Original: "u0", Address: "a.example:8583",
+			Session: "w1", Implicit: true, Replaces: "u3", NotDuplicateOf: "u4",
 			Chip: iso8583.ChipContact, EMV: "9F360200019505", Partial: true,
 			Card: testCard(t),
 		},

@@ -25,7 +25,18 @@ type Terminal struct {
 	// reversal must go where its request went. It may be empty.
 	Addresses []string
 
+	// Implicit says that the terminal's applications cannot confirm: a sale
+	// commits with its approval, under the limits of commitImplicitly.
+	Implicit bool
+
 	hash string // of Rules, taken once
+}
+
+// Hashed is t with the hash of its rules taken, which may be configured often.
+// Its rules must not change any more.
+func (t Terminal) Hashed() Terminal {
+	t.hash = t.Rules.Hash()
+	return t
 }
 
 // Recovered comes once for each open transaction after a start.
@@ -48,6 +59,10 @@ type Begin struct {
 	Card     *iso8583.Card
 	EMV      string // what is kept of the card's chip data, hexadecimal (iso8583.Keep)
 	Partial  bool   // an approval of less than Amount is accepted
+
+	Session        string // of the application that asks; it may be empty
+	Replaces       string // UUID of the attempt at the same part that this closes first
+	NotDuplicateOf string // UUID of what this looks like and, a person says, is not
 }
 
 // Confirm is the application's "I am about to show this".

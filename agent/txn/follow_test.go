@@ -9,7 +9,7 @@ import "github.com/counterfoil-pos/counterfoil/iso8583"
 func (c *chaos) answered(ev Event, r *Ready) {
 	want := 0
 	switch ev.(type) {
-	case Begin, Confirm, Cancel, Shown, Resolve, Acknowledge:
+	case Begin, Confirm, Cancel, Shown, Resolve, Acknowledge, SessionBegan, SessionEnded:
 		want = 1
 	}
 	if len(r.Answers) != want {

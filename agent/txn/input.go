@@ -24,6 +24,8 @@ const (
 	AskShown
 	AskResolve
 	Restart
+	SessionLost
+	SessionTaken
 	inputs
 )
 
@@ -33,6 +35,7 @@ var inputNames = [inputs]string{
 	"answer: indeterminate", "answer: duplicate (94)", "answer: unbelievable",
 	"reversal sent", "reversal certainly not sent", "reversal in doubt", "reversal answered",
 	"time is up", "confirm", "cancel", "shown", "resolve", "restart",
+	"its application is gone", "another application takes the terminal",
 }
 
 // Inputs lists every input.

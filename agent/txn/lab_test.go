@@ -42,6 +42,8 @@ type lab struct {
 	now   Time
 	rules iso8583.Rules // of every terminal
 
+	implicit bool // every terminal's confirmation
+
 	journal []stored // what is durable
 	mark    *Mark    // kept outside of it
 	held    bool     // the disk takes its time
@@ -73,7 +75,7 @@ func (l *lab) start() {
 		l.t.Fatal(err)
 	}
 	l.evicted = false
-	c := testConfig(l.rules)
+	c := l.config()
 	c.Last, c.Mark = uint64(len(l.journal)), l.mark
 	l.step(c)
 	mark := l.m.Mark(uint64(len(l.journal)))
@@ -82,6 +84,14 @@ func (l *lab) start() {
 		l.printf("  recovered %s", uuid)
 		l.step(Recovered{UUID: uuid})
 	}
+}
+
+func (l *lab) config() Configure {
+	c := testConfig(l.rules)
+	for i := range c.Terminals {
+		c.Terminals[i].Implicit = l.implicit
+	}
+	return c
 }
 
 // step loads what the event needs, steps it and obeys the Ready.
@@ -131,6 +141,9 @@ func (l *lab) obey(ready []Ready) {
 			}
 			l.timers[t.UUID] = t.At
 			l.printf("  timer    %s in %s", t.UUID, t.At-l.now.Boot)
+		}
+		for _, id := range r.Ended {
+			l.printf("  ended    session %s", id)
 		}
 		for _, a := range r.Answers {
 			l.printf("  answer   %s", answer(a))

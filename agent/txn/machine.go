@@ -25,7 +25,8 @@ type Machine struct {
 
 	// Volatile: Step's own.
 	terminals map[iso8583.TID]*Terminal
-	waits     map[string]*wait // by UUID
+	sessions  map[string]*session // by id
+	waits     map[string]*wait    // by UUID
 	evidence  budget
 
 	// Observe, where it is set, is told of every cell of the state table that
@@ -42,6 +43,7 @@ func New() *Machine {
 		bySTAN:    map[string]string{},
 		bySale:    map[string][]string{},
 		terminals: map[iso8583.TID]*Terminal{},
+		sessions:  map[string]*session{},
 		waits:     map[string]*wait{},
 	}
 }
@@ -74,6 +76,9 @@ func STANKey(tid iso8583.TID, stan iso8583.STAN) string {
 	return "stan/" + string(tid) + "/" + stan.String()
 }
 
+// WholeKey is the journal key of all parts of a sale of a merchant.
+func WholeKey(mid iso8583.MID, sale string) string { return "whole/" + string(mid) + "/" + sale }
+
 // SaleKey is the journal key of one part of a sale of a merchant.
 func SaleKey(mid iso8583.MID, sale, part string) string {
 	return "sale/" + string(mid) + "/" + sale + "/" + part
@@ -85,7 +90,7 @@ func Keys(r Record) []string {
 	case *Intent:
 		keys := []string{STANKey(r.TID, r.STAN)}
 		if r.Kind.NeedsConfirmation() {
-			keys = append(keys, SaleKey(r.MID, r.Sale, r.Part))
+			keys = append(keys, SaleKey(r.MID, r.Sale, r.Part), WholeKey(r.MID, r.Sale))
 		}
 		return keys
 	case *Followed:
@@ -106,6 +111,9 @@ func (m *Machine) Needs(ev Event) []string {
 		} else if term := m.terminals[e.TID]; term != nil {
 			keys = append(keys, SaleKey(term.MID, e.Sale, e.Part))
 		}
+		if e.Replaces != "" {
+			keys = append(keys, m.needUUID(e.Replaces)...)
+		}
 		return keys
 	case Confirm:
 		return m.needUUID(e.UUID)
@@ -114,6 +122,9 @@ func (m *Machine) Needs(ev Event) []string {
 	case Shown:
 		return m.needUUID(e.UUID)
 	case Resolve:
+		if t := m.hot[e.UUID]; t != nil && t.Original != "" {
+			return m.needOriginal(t)
+		}
 		return m.needUUID(e.UUID)
 	case Acknowledge:
 		return m.needUUID(e.UUID)
@@ -123,10 +134,20 @@ func (m *Machine) Needs(ev Event) []string {
 		case t == nil:
 			return []string{STANKey(e.TID, e.STAN)}
 		case t.Original != "":
-			return m.needUUID(t.Original) // the answer may lock it anew
+			return m.needOriginal(t) // the answer may lock it anew, or give a hold back
 		}
 	}
 	return nil
+}
+
+// needOriginal is what t follows, and what that follows: a void of a completion
+// gives the hold back.
+func (m *Machine) needOriginal(t *Transaction) []string {
+	keys := m.needUUID(t.Original)
+	if o := m.hot[t.Original]; o != nil && o.Original != "" {
+		keys = append(keys, m.needUUID(o.Original)...)
+	}
+	return keys
 }
 
 func (m *Machine) needUUID(uuid string) []string {
@@ -172,7 +193,7 @@ func (m *Machine) Evict(keep int) {
 			delete(m.bySTAN, key)
 		}
 		key := SaleKey(t.MID, t.Sale, t.Part)
-		if m.bySale[key] = slices.DeleteFunc(m.bySale[key], func(u string) bool { return u == t.UUID }); len(m.bySale[key]) == 0 {
+		if m.bySale[key] = slices.DeleteFunc(slices.Clone(m.bySale[key]), func(u string) bool { return u == t.UUID }); len(m.bySale[key]) == 0 {
 			delete(m.bySale, key)
 		}
 	}

@@ -162,7 +162,7 @@ func TestKeysByType(t *testing.T) {
 		keys := Keys(&Intent{Kind: typ, TID: testTID, MID: testMID, STAN: 3, Sale: "s1"})
 		want := []string{STANKey(testTID, 3)}
 		if typ.NeedsConfirmation() {
-			want = append(want, SaleKey(testMID, "s1", ""))
+			want = append(want, SaleKey(testMID, "s1", ""), WholeKey(testMID, "s1"))
 		}
 		if !slices.Equal(keys, want) {
 			t.Errorf("%s: %v", typ, keys)

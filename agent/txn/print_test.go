@@ -17,6 +17,14 @@ func (l *lab) describe(r Record) string {
 		if r.Sale == "" {
 			of = strings.TrimSuffix(" of "+r.Original, " of ")
 		}
+		for _, f := range []struct{ name, value string }{{"session", r.Session}, {"replaces", r.Replaces}, {"not a duplicate of", r.NotDuplicateOf}} {
+			if f.value != "" {
+				of += ", " + f.name + " " + f.value
+			}
+		}
+		if r.Implicit {
+			of += ", IMPLICIT"
+		}
 		if r.Chip != "" {
 			of += fmt.Sprintf(", chip %s %s", r.Chip, r.EMV)
 		}

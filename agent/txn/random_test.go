@@ -22,6 +22,9 @@ type chaos struct {
 	records []stored
 	sent    []Outbound
 	evicted bool // memory does not hold everything
+
+	sessions int  // begun so far
+	implicit bool // the second terminal's confirmation
 }
 
 // TestRandomEvents: wherever random events lead, every Step keeps to the state
@@ -41,8 +44,9 @@ func TestRandomEvents(t *testing.T) {
 		if rapid.Bool().Draw(t, "refunds are not reversed") {
 			c.rules.Reversal.Types = slices.DeleteFunc(c.rules.Reversal.Types, func(t iso8583.Type) bool { return t == iso8583.Refund })
 		}
+		c.implicit = rapid.Bool().Draw(t, "implicit")
 		c.watch(visited)
-		c.step(testConfig(c.rules))
+		c.step(c.config())
 		t.Repeat(map[string]func(*rapid.T){
 			"begin":    c.begin,
 			"commit":   c.commit,
@@ -53,6 +57,7 @@ func TestRandomEvents(t *testing.T) {
 			"resolve":  c.resolve,
 			"time":     c.time,
 			"crash":    c.crash,
+			"session":  c.session,
 			"evict":    func(t *rapid.T) { c.m.Evict(rapid.IntRange(0, 2).Draw(t, "keep")); c.evicted = true },
 			"garbage":  func(t *rapid.T) { c.step(Garbage{}) },
 		})
@@ -64,6 +69,12 @@ func TestRandomEvents(t *testing.T) {
 			}
 		}
 	}
+}
+
+func (c *chaos) config() Configure {
+	e := testConfig(c.rules)
+	e.Terminals[1].Implicit = c.implicit
+	return e
 }
 
 // watch holds every move to the table.
@@ -108,6 +119,7 @@ func (c *chaos) step(ev Event) Ready {
 		}
 	}
 	c.answered(ev, &r)
+	c.oneLive()
 	c.follows(fold)
 	return r
 }
@@ -230,9 +242,19 @@ func (c *chaos) request(t *rapid.T) Begin {
 	}
 	if b.Type.NeedsConfirmation() {
 		b.Sale = rapid.SampledFrom([]string{"s0", "s1", "s2"}).Draw(t, "sale")
+		b.CardHash = rapid.SampledFrom([]string{"", "h1", "h2"}).Draw(t, "card")
+		switch rapid.IntRange(0, 5).Draw(t, "switch") {
+		case 0:
+			b.Replaces = c.uuid(t)
+		case 1:
+			b.NotDuplicateOf = c.uuid(t)
+		}
 	}
 	if !b.Type.MovesMoney() {
 		b.Amount.Minor = 0
+	}
+	if rapid.Bool().Draw(t, "under a session") {
+		b.Session = c.anySession(t)
 	}
 	return b
 }
@@ -335,7 +357,7 @@ func (c *chaos) crash(t *rapid.T) {
 	c.m, c.evicted = c.fold(), false
 	c.m.Observe = observe
 	c.now.Boot = 0
-	c.step(testConfig(c.rules))
+	c.step(c.config())
 	for _, u := range c.m.Open() {
 		c.step(Recovered{UUID: u})
 	}

@@ -20,12 +20,13 @@ type Ready struct {
 	Records  []Record   // one durable batch, FIRST
 	Messages []Outbound // then the host
 	Timers   []Timer
+	Ended    []string // sessions that are over: their leases are let go
 	Answers  []Answer // then the payment application
 }
 
 // Empty says that there is nothing to do.
 func (r *Ready) Empty() bool {
-	return len(r.Records)+len(r.Messages)+len(r.Timers)+len(r.Answers) == 0
+	return len(r.Records)+len(r.Messages)+len(r.Timers)+len(r.Ended)+len(r.Answers) == 0
 }
 
 // Outbound is one message to the host, by meaning. The shell adds what is
@@ -81,6 +82,14 @@ const (
 	Unsupported     Code = "unsupported_type" // the acquirer's dialect has no such message
 	Quarantined     Code = "quarantined"      // journal entries were lost, and this acquirer cannot be shown that an epoch began
 
+	UnknownSession       Code = "unknown_session"       // never begun, or over
+	SessionUnfit         Code = "session_unfit"         // it does not hold this terminal
+	SessionRequired      Code = "session_required"      // the terminal commits with the approval: only under a lease
+	ConfirmationRequired Code = "confirmation_required" // the terminal confirms nothing, and this must be confirmed
+	SuspectedDuplicate   Code = "suspected_duplicate"   // same card, amount and terminal as what is undecided or unshown
+	ReplacedUnknown      Code = "replaced_unknown"      // no such transaction here
+	ReplacedUnfit        Code = "replaced_unfit"        // no attempt at this part of this sale
+
 	OriginalUnknown Code = "original_unknown"  // no such transaction here
 	OriginalUnfit   Code = "original_unfit"    // of a type, merchant or currency that this cannot follow
 	OriginalOpen    Code = "original_open"     // not confirmed: there is nothing to follow yet
@@ -88,6 +97,7 @@ const (
 	OriginalUsed    Code = "original_used"     // voided, given back or completed already
 	AboveOriginal   Code = "above_original"    // more than is left of the original
 	OriginalInDoubt Code = "original_in_doubt" // journal entries about it may be lost: it may be voided already
+	OtherCard       Code = "other_card"        // not the original's card
 
 	NotFound      Code = "not_found"
 	NotDecided    Code = "not_decided"       // confirm: the host has not answered

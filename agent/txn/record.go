@@ -163,6 +163,11 @@ type Intent struct {
 	Original     string           `json:"original,omitempty"` // UUID of what it follows
 	Address      string           `json:"address,omitempty"`  // acquirer and host:port of Route
 
+	Session        string `json:"session,omitempty"`          // of the application that asked
+	Implicit       bool   `json:"implicit,omitempty"`         // commits with the approval, while Session lives
+	Replaces       string `json:"replaces,omitempty"`         // UUID of the attempt that it closed
+	NotDuplicateOf string `json:"not_duplicate_of,omitempty"` // UUID of what a person says it does not repeat
+
 	Chip    iso8583.Chip `json:"chip,omitempty"`    // how the chip was read, where there is chip data
 	EMV     string       `json:"emv,omitempty"`     // what is kept of it, hexadecimal
 	Partial bool         `json:"partial,omitempty"` // an approval of less is accepted
@@ -223,12 +228,12 @@ type Followed struct {
 	STAN  iso8583.STAN `json:"stan"` // late answer, finds its original too
 }
 
-// FollowEnded unlocks the transaction of its group: By is decided. It is
-// durable with By's end.
+// FollowEnded unlocks the transaction of its group: By is decided, or was undone
+// by a void of its own. It is durable with By's end, or with its void's.
 type FollowEnded struct {
 	Head
 	By   string `json:"by"`
-	Done bool   `json:"done"` // By is committed
+	Done bool   `json:"done"` // By is committed, and stands
 }
 
 // Failed is final: the outcome is not known, and the type moves no money.

@@ -113,11 +113,14 @@ func (s *step) approve(t *Transaction, e *Response, minor int64) {
 	s.record(t.UUID, &Approved{
 		Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route, Balance: e.Balance, ChipData: e.ChipData, Minor: minor,
 	})
-	if !t.Kind.NeedsConfirmation() {
+	switch {
+	case !t.Kind.NeedsConfirmation():
 		s.finish(t, &Confirmed{}) // the durable approval is the commit point
-		return
+	case t.Implicit:
+		s.commitImplicitly(t)
+	default:
+		s.awaitConfirmation(t)
 	}
-	s.arm(t, waitConfirm, s.rules(t).ConfirmTimeout)
 }
 
 func declined(s *step, t *Transaction, ev Event) {
@@ -132,7 +135,7 @@ func declined(s *step, t *Transaction, ev Event) {
 // partial: less than was asked for. Where the application said that it takes
 // that, it is an approval whose amount must be confirmed; else it is reversed.
 func partial(s *step, t *Transaction, ev Event) {
-	if e := ev.(Response); t.Partial && !t.Stuck {
+	if e := ev.(Response); t.Partial && !t.Implicit && !t.Stuck {
 		minor, _ := iso8583.ParseDE4(e.Amount) // classify has
 		s.approve(t, &e, minor)
 		return

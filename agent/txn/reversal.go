@@ -14,29 +14,44 @@ func (s *step) reverse(t *Transaction, c Cause) {
 		s.finish(t, &Failed{})
 		return
 	}
-	s.lock(t)           // a declined one may have let its original go
-	if s.m.InDoubt(t) { // what is lost may have let it stand
-		s.escalate(t, CauseLost)
-		s.disarm(t)
-		return
-	}
-	if !reversible(r, t.Kind) {
-		s.escalate(t, CauseNotReversible)
+	s.lock(t) // a declined one may have let its original go
+	answered := t.State == StateApproved || c == CausePartial || c == CauseChipData
+	if stuck := s.undecidable(t, r); stuck != "" {
+		s.escalate(t, stuck)
+		if t.State == StatePending && !answered {
+			s.quieten(t)
+		}
 		s.disarm(t)
 		return
 	}
 	s.record(t.UUID, &Reversing{
-		Cause: c, Reason: reason(&r.Reversal.Reasons, c),
-		Answered: t.State == StateApproved || c == CausePartial || c == CauseChipData,
-		ChipData: chipOfReversal(&r.Chip, t, c),
+		Cause: c, Reason: reason(&r.Reversal.Reasons, c), Answered: answered, ChipData: chipOfReversal(&r.Chip, t, c),
 	})
 	s.attempt(t, false)
+}
+
+// undecidable says why only a person can decide about t, or "".
+func (s *step) undecidable(t *Transaction, r *iso8583.Rules) Cause {
+	switch {
+	case s.m.InDoubt(t):
+		return CauseLost // what is lost may have let it stand
+	case !reversible(r, t.Kind):
+		return CauseNotReversible
+	}
+	return ""
+}
+
+// quieten puts off the acquirer's word until the request of t can reach the
+// host no more: it would be about what has not happened yet.
+func (s *step) quieten(t *Transaction) {
+	w := s.wait(t)
+	w.Quiet = max(w.Request, s.now.Boot) + time.Duration(s.rules(t).Reversal.MessageLifetime)
 }
 
 // reason is DE 39 of the reversal.
 func reason(r *iso8583.Reasons, c Cause) string {
 	switch c {
-	case CauseCancelled, CausePartial:
+	case CauseCancelled, CausePartial, CauseReplaced:
 		return r.Customer
 	case CauseChip:
 		return r.Chip

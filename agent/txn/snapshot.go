@@ -7,31 +7,30 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // Clone is an independent copy, volatile part included. The exhaustive run
 // branches from it.
 func (m *Machine) Clone() *Machine {
-	c := *m
-	c.rules, c.terminals, c.bySTAN = maps.Clone(m.rules), maps.Clone(m.terminals), maps.Clone(m.bySTAN)
+	c := *m // rules and terminals are replaced, never changed
+	c.bySTAN, c.bySale = maps.Clone(m.bySTAN), maps.Clone(m.bySale)
 	c.open, c.cold, c.losses = slices.Clone(m.open), slices.Clone(m.cold), slices.Clone(m.losses)
+	c.sessions = maps.Clone(m.sessions)
 	c.heads, c.waits, c.hot = copies(m.heads), copies(m.waits), copies(m.hot)
 	for _, t := range c.hot { // order: each on its own
-		t.Items = slices.Clone(t.Items)
-	}
-	c.bySale = maps.Clone(m.bySale)
-	for key, uuids := range c.bySale { // order: each on its own
-		c.bySale[key] = slices.Clone(uuids)
+		t.Items, t.Follows = slices.Clip(t.Items), slices.Clip(t.Follows) // changed in copies only
 	}
 	return &c
 }
 
 // copies clones a map and what its values point to.
 func copies[K comparable, V any](from map[K]*V) map[K]*V {
-	to := make(map[K]*V, len(from))
+	to, values := make(map[K]*V, len(from)), make([]V, 0, len(from))
 	for k, v := range from { // order: each on its own
-		value := *v
-		to[k] = &value
+		values = append(values, *v)
+		to[k] = &values[len(values)-1]
 	}
 	return to
 }
@@ -79,35 +78,63 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 	for _, l := range m.losses {
 		dst = append(dst, 'L', flag(l.Closed))
 	}
-	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
-		dst = fmt.Appendf(dst, "|%s%d", tid, m.heads[tid].Next)
+	tids := make([]iso8583.TID, 0, 8)
+	for tid := range m.heads { // order: sorted next
+		tids = append(tids, tid)
 	}
-	for _, uuid := range m.All() {
-		t := m.hot[uuid]
-		dst = append(dst, '|')
-		dst = append(dst, t.UUID...)
-		dst = append(dst, byte(t.State), byte(t.Route), byte(t.Attempts), byte(t.SeriesStart), byte(t.Series), byte(t.SentAttempt), byte(t.Hold))
-		for _, b := range []bool{t.Answered, t.Repeat, t.SawDone, t.SawUnknown, t.HostRefused, t.LateApproval, t.Stuck, t.Parked, t.Overridden, t.ByOperator, t.Evidence >= evidencePerTxn} {
-			dst = append(dst, flag(b))
+	slices.Sort(tids)
+	for _, tid := range tids {
+		dst = append(append(dst, '|'), tid...)
+		dst = binary.AppendVarint(dst, int64(m.heads[tid].Next))
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.sessions)) {
+		dst = fmt.Appendf(dst, "|%s%v", id, m.sessions[id].tids)
+	}
+	for _, list := range [...][]string{m.cold, m.open} {
+		for _, uuid := range list {
+			t, w := m.hot[uuid], m.waits[uuid]
+			dst = t.appendShape(append(dst, '|'))
+			if w == nil {
+				continue
+			}
+			if w.Holder != "" && (t.State == StatePending || t.State == StateApproved) {
+				dst = append(dst, '*', flag(w.Orphan))
+				dst = append(dst, w.Holder...)
+				if t.State == StateApproved {
+					dst = binary.AppendVarint(dst, int64((w.Confirm-now.Boot)/time.Second))
+				}
+			}
+			if w.For != waitNothing {
+				dst = append(dst, '@', byte(w.For), flag(w.Unsent), byte(w.Shift))
+				dst = binary.AppendVarint(dst, int64((w.Deadline-now.Boot)/time.Second))
+			}
+			if t.Stuck || t.Parked {
+				dst = append(dst, flag(now.Boot < w.Quiet))
+			}
 		}
-		dst = append(dst, t.Shown...)
-		if t.Chip != "" || t.Partial || t.ApprovedMinor != 0 {
-			dst = fmt.Appendf(dst, "~%s%c%d %s", t.Chip, flag(t.Partial), t.ApprovedMinor, t.ReversalEMV)
-		}
-		for _, i := range t.Items {
-			dst = append(dst, '!')
-			dst = append(dst, i.Cause...)
-			dst = append(dst, flag(i.Closed))
-			dst = append(dst, i.AckBy...) // decides whether the next acknowledgement is a record
-		}
-		for _, f := range t.Follows {
-			dst = append(dst, '>', flag(f.Open), flag(f.Done))
-			dst = append(dst, f.By...)
-		}
-		if w := m.waits[uuid]; w != nil && w.For != waitNothing {
-			dst = append(dst, '@', byte(w.For), flag(w.Unsent), byte(w.Shift))
-			dst = binary.AppendVarint(dst, int64((w.Deadline-now.Boot)/time.Second))
-		}
+	}
+	return dst
+}
+
+func (t *Transaction) appendShape(dst []byte) []byte {
+	dst = append(dst, t.UUID...)
+	dst = append(dst, byte(t.State), byte(t.Route), byte(t.Attempts), byte(t.SeriesStart), byte(t.Series), byte(t.SentAttempt), byte(t.Hold))
+	for _, b := range [...]bool{t.Answered, t.Repeat, t.SawDone, t.SawUnknown, t.HostRefused, t.LateApproval, t.Stuck, t.Parked, t.Overridden, t.ByOperator, t.Evidence >= evidencePerTxn} {
+		dst = append(dst, flag(b))
+	}
+	dst = append(dst, t.Shown...)
+	if t.Chip != "" || t.Partial || t.ApprovedMinor != 0 {
+		dst = fmt.Appendf(dst, "~%s%c%d %s", t.Chip, flag(t.Partial), t.ApprovedMinor, t.ReversalEMV)
+	}
+	for _, i := range t.Items {
+		dst = append(dst, '!')
+		dst = append(dst, i.Cause...)
+		dst = append(dst, flag(i.Closed))
+		dst = append(dst, i.AckBy...) // decides whether the next acknowledgement is a record
+	}
+	for _, f := range t.Follows {
+		dst = append(dst, '>', flag(f.Open), flag(f.Done))
+		dst = append(dst, f.By...)
 	}
 	return dst
 }

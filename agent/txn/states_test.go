@@ -74,12 +74,15 @@ Beside its state a transaction has flags, all durable:
 | by an operator | the final state is the acquirer's word as an operator gave it; a later answer of the host reopens it |
 | hold | none, waiting, over: see the hold-down below |
 | shown | what the application said of its screen: yes, no, unknown (R10) |
+| implicit | its terminal's applications cannot confirm: it commits with the approval, while the session that asked for it lives |
+
+Sessions are not durable: a session is a payment application that lives, and all of them end with the process.
 `
 
 const statesWaits = `
 ## Waits
 
-Each is on the clock since boot, suspend included, and none survives a restart: after one it begins anew, whole. No safety hangs on any of them.
+Each is on the clock since boot, suspend included, and none survives a restart: after one it begins anew, whole; only the word that it was shown has, by the wall clock, what is left of its time, since to show an old outcome again is no delivery. No safety hangs on any of them.
 
 `
 

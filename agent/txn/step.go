@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"maps"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -24,6 +25,10 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 		s.configure(e)
 	case Begin:
 		s.begin(e)
+	case SessionBegan:
+		s.sessionBegan(e)
+	case SessionEnded:
+		s.sessionEnded(e)
 	case Response:
 		s.response(e)
 	case Garbage:
@@ -146,8 +151,11 @@ func (s *step) configure(e Configure) {
 	if s.m.epoch == 0 {
 		s.record(groupEpoch, &Epoch{Number: e.Epoch})
 	}
+	s.m.terminals = maps.Clone(s.m.terminals) // copies of m share it
 	for _, term := range e.Terminals {
-		term.hash = term.Rules.Hash()
+		if term.hash == "" {
+			term.hash = term.Rules.Hash()
+		}
 		s.m.terminals[term.TID] = &term
 		if s.m.rules[term.hash] == nil {
 			s.record(groupRules+term.hash, &RulesUsed{Hash: term.hash, JSON: term.Rules.JSON()})

@@ -1,5 +1,11 @@
 package txn
 
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
 // cell is one square of the state table: what to do, where it may lead, and
 // why. STATES.md is generated from it, and a test holds every Step to it.
 type cell struct {
@@ -35,7 +41,7 @@ func pendingRow() map[Input]cell {
 		RequestSent:         {requestSent, nil, "the response timer starts when the request has left"},
 		RequestUnsent:       {unsent, []State{StateNotSent}, "no byte left: the next address, or nothing to reverse"},
 		RequestInDoubt:      {reverseFor(CauseLinkLost), reversing, "any byte may have left: reverse"},
-		AnswerApproved:      {approved, []State{StateApproved, StateConfirmed, StateReversing}, "durable before the application hears of it; what needs no confirmation is committed by it; reversed where a chip waits for data that cannot be read"},
+		AnswerApproved:      {approved, []State{StateApproved, StateConfirmed, StateReversing}, "durable before the application hears of it; what needs no confirmation is committed by it, implicit confirmation only while its application lives: else reverse; reversed where a chip waits for data that cannot be read"},
 		AnswerPartial:       {partial, []State{StateApproved, StateReversing}, "accepted where the application said so; else refused: reverse the whole"},
 		AnswerDeclined:      {declined, []State{StateDeclined}, "final"},
 		AnswerIndeterminate: {indeterminate, reversing, "DE 39 says neither yes nor no, or is missing or unknown: reverse"},
@@ -47,6 +53,8 @@ func pendingRow() map[Input]cell {
 		AskShown:            {shownEarly, nil, "refused: nothing to show"},
 		AskResolve:          {resolve, decided, "only where it is stuck: the acquirer's word"},
 		Restart:             {restartPending, reversing, "never sent again, and no inquiry in this dialect: reverse"},
+		SessionLost:         {orphaned, nil, "it goes on; once approved, only the orphan time (R9)"},
+		SessionTaken:        {adopted, reversing, "the new application is told, and has the whole time; what a contact chip must agree to is reversed at once"},
 	}
 }
 
@@ -59,12 +67,14 @@ func approvedRow() map[Input]cell {
 		AnswerIndeterminate: {contradiction, reversing, "the host said yes before: reverse and escalate"},
 		AnswerDuplicate:     {lateAnswer, nil, "the answer to a second copy: evidence"},
 		AnswerUnbelievable:  {contradiction, reversing, "the host said yes before: reverse and escalate"},
-		TimeUp:              {reverseFor(CauseUnconfirmed), reversing, "nobody confirmed (R9): reverse"},
+		TimeUp:              {unconfirmed, reversing, "nobody confirmed (R9): reverse"},
 		AskConfirm:          {confirm, []State{StateConfirmed, StateReversing}, "the commit point (R4); refused without a contact chip's verdict or with another amount; a verdict that declines is a cancel; refused where entries about it may be lost (R15)"},
 		AskCancel:           {cancel, reversing, "reverse, with the reason given"},
 		AskShown:            {shownEarly, nil, "refused: not confirmed, so it must not have been shown"},
 		AskResolve:          {resolve, decided, "refused: the application decides; unless it is stuck"},
 		Restart:             {restartApproved, nil, "the whole confirmation time anew"},
+		SessionLost:         {orphaned, nil, "reversed when nobody comes back in time (R9)"},
+		SessionTaken:        {adopted, reversing, "the new application is told, and has what is left of the whole time; what a contact chip must agree to is reversed at once"},
 	}
 }
 
@@ -104,7 +114,7 @@ func confirmedRow() map[Input]cell {
 		AskCancel:           {cancelLate, nil, "refused: void it under a UUID of its own"},
 		AskShown:            {shown, nil, "delivered yes ends it; no or unknown is a person's (R10)"},
 		AskResolve:          {resolve, nil, "close the open item"},
-		Restart:             {restartConfirmed, nil, "ask for shown anew"},
+		Restart:             {restartConfirmed, nil, "ask for shown anew; what is older than its time is a person's (R10)"},
 	}
 }
 
@@ -167,17 +177,41 @@ func reverseFor(c Cause) func(*step, *Transaction, Event) {
 func requestTimeUp(s *step, t *Transaction, ev Event) { reverseFor(CauseTimeout)(s, t, ev) }
 
 // restartPending: what was asked before a restart is never asked again.
-func restartPending(s *step, t *Transaction, ev Event) { reverseFor(CauseRestart)(s, t, ev) }
+func restartPending(s *step, t *Transaction, ev Event) {
+	if t.Stuck {
+		s.quieten(t)
+	}
+	reverseFor(CauseRestart)(s, t, ev)
+}
+
+// unconfirmed: in all that time nobody confirmed.
+func unconfirmed(s *step, t *Transaction, ev Event) {
+	cause := CauseUnconfirmed
+	if s.wait(t).Orphan {
+		cause = CauseOrphaned
+	}
+	reverseFor(cause)(s, t, ev)
+}
 
 func restartApproved(s *step, t *Transaction, _ Event) {
 	if t.Stuck {
 		return
 	}
-	s.arm(t, waitConfirm, s.rules(t).ConfirmTimeout)
+	s.awaitConfirmation(t)
 }
 
+// restartConfirmed asks for the application's word again. To show an old outcome
+// again is not delivery (R10), and the clock since boot did not survive: by the
+// wall clock it has what is left of its time. One that is behind the
+// confirmation is wrong, and proves nothing.
 func restartConfirmed(s *step, t *Transaction, _ Event) {
-	if t.awaitsShown() {
-		s.arm(t, waitShown, s.rules(t).ShownTimeout)
+	if !t.awaitsShown() {
+		return
 	}
+	whole, age := s.rules(t).ShownTimeout, iso8583.Duration(time.Duration(s.now.Wall-t.Confirmed)*time.Millisecond)
+	if age < 0 || age >= whole {
+		notShown(s, t, nil)
+		return
+	}
+	s.arm(t, waitShown, whole-age)
 }

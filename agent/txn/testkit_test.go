@@ -95,7 +95,7 @@ func newMachine(rules iso8583.Rules) *Machine {
 func beginSale(t testing.TB, uuid, sale string) Begin {
 	return Begin{
 		Req: 1, UUID: uuid, Epoch: 7, TID: testTID, Type: iso8583.Sale,
-		Amount: iso8583.Amount{Minor: 1234, Currency: 156}, Sale: sale, Digest: "d-" + uuid, CardHash: "h1",
+		Amount: iso8583.Amount{Minor: 1234, Currency: 156}, Sale: sale, Digest: "d-" + uuid, CardHash: "h-" + uuid,
 		Card: testCard(t),
 	}
 }

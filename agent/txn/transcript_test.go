@@ -83,7 +83,7 @@ func (c *command) get(name, otherwise string) string {
 
 // commands are the words that a transcript may use.
 var commands = map[string]func(*lab, *command) error{
-	// begin u1 sale=s1 amount=12.34 [type= original= part= tid= route= digest= epoch= chip=contact|contactless partial=accept]
+	// begin u1 sale=s1 amount=12.34 [type= original= part= tid= route= digest= epoch= chip=contact|contactless partial=accept card= session= replaces= not_duplicate_of=]
 	"begin": (*lab).begin,
 	// committed u1 type=void original=u2 …: begin, sent, answer 00; where it is needed confirm, shown yes
 	"committed": (*lab).committed,
@@ -141,6 +141,18 @@ var commands = map[string]func(*lab, *command) error{
 		l.start()
 		return nil
 	},
+	// session w1 [tid=T0000001,T0000002]: an application takes terminals · gone w1: its lease ended
+	"session": func(l *lab, c *command) error {
+		e := SessionBegan{Req: 1, ID: c.value}
+		for _, tid := range strings.Split(c.get("tid", string(testTID)), ",") {
+			e.TIDs = append(e.TIDs, iso8583.TID(tid))
+		}
+		l.step(e)
+		return nil
+	},
+	"gone": func(l *lab, c *command) error { l.step(SessionEnded{ID: c.value}); return nil },
+	// implicit: from now on the terminals' confirmation is
+	"implicit": func(l *lab, _ *command) error { l.implicit = true; l.step(l.config()); return nil },
 	// rollback N: mark, crash, and start on a journal that has the first N entries only
 	"rollback": func(l *lab, c *command) error {
 		keep, err := strconv.Atoi(c.value)
@@ -218,7 +230,11 @@ func (l *lab) begin(c *command) error {
 		b.Sale = c.get("sale", "")
 	}
 	b.TID, b.Amount.Minor, b.Route, b.Epoch = iso8583.TID(c.get("tid", string(testTID))), minor, route, epoch
-	b.Part, b.Digest = c.get("part", ""), c.get("digest", b.Digest)
+	if b.Original != "" {
+		b.CardHash = "" // the original's, whatever that is
+	}
+	b.Part, b.Digest, b.CardHash = c.get("part", ""), c.get("digest", b.Digest), c.get("card", b.CardHash)
+	b.Session, b.Replaces, b.NotDuplicateOf = c.get("session", ""), c.get("replaces", ""), c.get("not_duplicate_of", "")
 	b.Partial = c.get("partial", "") == "accept"
 	readChip(&b, iso8583.Chip(c.get("chip", "")))
 	l.step(b)
@@ -386,6 +402,12 @@ func (l *lab) setRules(c *command) error {
 			l.rules.Reversal.Done = list
 		case "not_reversed":
 			l.rules.Reversal.Types = slices.DeleteFunc(l.rules.Reversal.Types, func(t iso8583.Type) bool { return slices.Contains(list, string(t)) })
+		case "duplicate_window":
+			d, err := time.ParseDuration(value)
+			if err != nil {
+				return err
+			}
+			l.rules.DuplicateWindow = iso8583.Duration(d)
 		case "epoch_mark":
 			l.rules.EpochMark = iso8583.EpochMark(value)
 		case "gate":
@@ -406,6 +428,6 @@ func (l *lab) setRules(c *command) error {
 	if err := l.rules.Validate(); err != nil {
 		return err
 	}
-	l.step(testConfig(l.rules))
+	l.step(l.config())
 	return nil
 }

@@ -14,6 +14,9 @@ import (
 func beginOf(t testing.TB, typ iso8583.Type, uuid, original string, minor int64) Begin {
 	b := beginSale(t, uuid, "")
 	b.Type, b.Original, b.Amount.Minor = typ, original, minor
+	if original != "" {
+		b.CardHash = "" // the original's, whatever that is
+	}
 	if typ.NeedsConfirmation() {
 		b.Sale = "s-" + uuid
 	}
@@ -72,7 +75,7 @@ A sale and a pre-authorisation commit with the application's confirmation. The o
 `
 
 const statesFollows = `
-What follows another **locks** it (P3): with the intent of a void, refund, completion or void of a pre-authorisation, the original durably gets a *followed*; with its end, in the same batch, a *follow_ended* that says whether it took effect. While one is undecided no other may begin, also one whose reversal is owed or that only a person can decide. An approval that comes after a decline locks the original again until its reversal is closed; one that is first heard of after the reversal, until a person has resolved it. What took effect counts: refunds add up, and nothing follows what was voided, let go or completed. A completion that is reversed gives the hold back. A sale of which nothing is left no longer occupies its part of the sale (R11), and nobody is asked any more whether it was shown.
+What follows another **locks** it (P3): with the intent of a void, refund, completion or void of a pre-authorisation, the original durably gets a *followed*; with its end, in the same batch, a *follow_ended* that says whether it took effect. While one is undecided no other may begin, also one whose reversal is owed or that only a person can decide. An approval that comes after a decline locks the original again until its reversal is closed; one that is first heard of after the reversal, until a person has resolved it. What took effect counts: refunds add up, and nothing follows what was voided, let go or completed. A completion that is reversed or voided gives the hold back: it can be completed anew or let go. What follows goes to the address that had its original and to no other, unless the addresses share a ledger; it takes the original's card. A sale of which nothing is left no longer occupies its part of the sale (R11), and nobody is asked any more whether it was shown.
 
 What a follow-up is answered, by its amount:
 
@@ -81,7 +84,7 @@ What a follow-up is answered, by its amount:
 const statesFailed = `
 ` + "`failed`" + ` is the end of what moves no money, wherever another type would be reversed: a balance inquiry without an answer, cancelled, or in doubt. No person is asked, no reversal is sent, and nothing that comes later is looked at.
 
-Of an operator's words, ` + "`acquirer-debited`" + ` means that the transaction stands at the acquirer, and ` + "`acquirer-reversed`" + ` that it does not: for a void or a refund, that the credit stands or not.
+Of an operator's words, ` + "`acquirer-debited`" + ` means that the transaction stands at the acquirer, and ` + "`acquirer-reversed`" + ` that it does not: for a void or a refund, that the credit stands or not. Of a request that nobody answered his word is taken when it can reach the host no more: ` + "`message_lifetime`" + ` after the last moment at which it can have left, and after a restart anew.
 `
 
 // typesPart is the part of STATES.md about types.

@@ -13,6 +13,9 @@ type wait struct {
 	Attempt  time.Duration // the same of the latest attempt
 	Paid     time.Duration // when it was confirmed; 0 where an earlier process saw it
 	Quiet    time.Duration // until then, something sent may still reach the host
+	Confirm  time.Duration // the end of the whole time for the confirmation
+	Holder   string        // the session that waits for it
+	Orphan   bool          // that session is over, and no other has taken the terminal
 }
 
 type waitFor uint8
@@ -34,11 +37,11 @@ var waits = [...]struct {
 }{
 	waitNothing:  {StateNone, "nothing", "", ""},
 	waitResponse: {StatePending, "the host's answer", "`send_timeout` + `response_timeout`; `response_timeout` from the moment the request has left", "reverse: timeout"},
-	waitConfirm:  {StateApproved, "the confirmation", "`confirm_timeout`", "reverse: unconfirmed"},
+	waitConfirm:  {StateApproved, "the confirmation", "`confirm_timeout`; at most `orphan_timeout` from when its application is gone, until another takes the terminal", "reverse: unconfirmed; orphaned, where the application is gone"},
 	waitAnswer:   {StateReversing, "the reversal's answer", "`send_timeout` + `reversal.answer_timeout`; `reversal.answer_timeout` from the moment it has left", "the next attempt, after its pause"},
 	waitRetry:    {StateReversing, "the next attempt", "the entry of `reversal.schedule` for that attempt of the series; its last one once the host has refused", "send it"},
 	waitHold:     {StateReversing, "the end of the hold-down", "`reversal.message_lifetime`, from when everything sent has left", "the first attempt of the second series"},
-	waitShown:    {StateConfirmed, "the word that it was shown", "`shown_timeout`", "escalate: not_shown"},
+	waitShown:    {StateConfirmed, "the word that it was shown", "`shown_timeout`, from the confirmation", "escalate: not_shown"},
 }
 
 // String is what is waited for.

@@ -18,6 +18,7 @@ import (
 type beginOptions struct {
 	socket, terminal, amount, currency string
 	sale, part, uuid, cardFile         string
+	session, replaces, notDuplicateOf  string
 	testCard                           int
 	confirm                            string
 	emv, entryMode, chip, partial      string
@@ -92,6 +93,7 @@ func (o *beginOptions) flags(a *app, cmd *cobra.Command, c *typeCommand) {
 	f.IntVar(&o.testCard, "test-card", 0, "a published test number, for the simulated acquirer")
 	f.StringVar(&o.entryMode, "entry-mode", "", "how the card was read, DE 22: 012 keyed, 021 swiped, 051 inserted, 071 tapped")
 	f.StringVar(&o.emv, "emv", "", "file with the chip's data, hexadecimal; \"-\" is standard input")
+	f.StringVar(&o.session, "session", "", `id of the session that asks; "new" begins one for as long as the command runs`)
 	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "how long to wait for the outcome")
 	f.StringVar(&o.terminal, "terminal", "", "terminal id, DE 41"+ifSet(c.follows(), "; the original's if absent"))
 	var required []string
@@ -106,6 +108,8 @@ func (o *beginOptions) flags(a *app, cmd *cobra.Command, c *typeCommand) {
 	if c.NeedsConfirmation() {
 		f.StringVar(&o.sale, "sale", "", "the merchant's reference of the sale")
 		f.StringVar(&o.part, "part", "", "of a deliberately split sale")
+		f.StringVar(&o.replaces, "replaces", "", "UUID of the attempt at this part that the customer turned away from: it is closed first")
+		f.StringVar(&o.notDuplicateOf, "not-duplicate-of", "", "UUID that suspected_duplicate named, if this is another purchase")
 		f.StringVar(&o.confirm, "confirm", confirmAsk, "ask, yes, no or leave")
 		f.StringVar(&o.chip, "chip", "", "what an inserted chip says to the approval: tc, aac or a file")
 		f.StringVar(&o.partial, "partial", "", "accept: an approval of less will do")
@@ -130,16 +134,23 @@ func (o *beginOptions) check(c *typeCommand) error {
 	}
 	if o.uuid == "" {
 		o.uuid = client.NewUUID()
-		return nil
 	}
-	return checkUUID(o.uuid)
+	for _, uuid := range []string{o.uuid, o.replaces, o.notDuplicateOf} {
+		if uuid != "" {
+			if err := checkUUID(uuid); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // begin makes the body out of the flags and, where the type follows another,
 // out of the original. The card is read last, so that no mistake elsewhere
 // costs the reader of a card his patience.
 func (o *beginOptions) begin(ctx context.Context, a *app, c *typeCommand, original string) (client.Begin, error) {
-	b := client.Begin{Type: c.Type, Terminal: iso8583.TID(o.terminal), Original: strings.ToLower(original), Sale: o.sale, Part: o.part, Partial: o.partial}
+	b := client.Begin{Type: c.Type, Terminal: iso8583.TID(o.terminal), Original: strings.ToLower(original), Sale: o.sale, Part: o.part, Partial: o.partial,
+		Session: o.session, Replaces: o.replaces, NotDuplicateOf: o.notDuplicateOf}
 	currency, err := o.fill(ctx, c, &b)
 	if err != nil {
 		return b, err

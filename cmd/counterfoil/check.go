@@ -141,8 +141,8 @@ func checkReceivers(ctx context.Context, o *agent.Options, offline bool) []findi
 }
 
 func checkKey(cfg *config.Config) finding {
-	_, err := config.ReadKey(cfg.KeyFile)
-	return verdict("key", cfg.KeyFile, err, "put the 32 bytes of the key, or 64 hexadecimal digits, into a file that only the daemon's user may read")
+	_, err := cfg.Key()
+	return verdict("key", cfg.KeySource(), err, "put the 32 bytes of the key, or 64 hexadecimal digits, into a file that only the daemon's user may read")
 }
 
 func checkDirectory(cfg *config.Config) finding {
@@ -175,7 +175,7 @@ func checkSpace(cfg *config.Config) finding {
 func (a *app) checkJournal(cfg *config.Config) finding {
 	const name = "journal"
 	defer a.slow("reading and verifying " + cfg.Journal)()
-	key, err := config.ReadKey(cfg.KeyFile)
+	key, err := cfg.Key()
 	if err != nil {
 		key = nil // the key has a finding of its own
 	}

@@ -44,7 +44,7 @@ func openDaemon(cfg *config.Config, log *zap.Logger) (_ *daemon, err error) {
 	if err := cfg.Fill(&opts); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	key, err := config.ReadKey(cfg.KeyFile)
+	key, err := cfg.Key()
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -98,12 +99,32 @@ func (a *app) dev(ctx context.Context, o devOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := reachesNobody(cfg); err != nil {
+		return err
+	}
 	d, err := openDaemon(cfg, log)
 	if err != nil {
 		return err
 	}
 	served = true
 	return d.serve(ctx, func(h *client.Health) { a.welcome(dir, host, cfg, h) })
+}
+
+// reachesNobody refuses a configuration with which dev could reach anything real:
+// it is what people are trained on.
+func reachesNobody(cfg *config.Config) error {
+	for _, a := range cfg.Acquirers {
+		for _, h := range a.Hosts {
+			host, _, err := net.SplitHostPort(h)
+			if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+				return fmt.Errorf("dev: %s is not on loopback: dev reaches no host but its own", h)
+			}
+		}
+	}
+	if len(cfg.Push.Receivers) > 0 {
+		return errors.New("dev: it tells no receiver")
+	}
+	return nil
 }
 
 // startDevHost starts the simulated acquirer. Its ledger is kept beside the

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,7 +103,7 @@ func (a *app) escalation(i *client.Item, now time.Time) {
 	}
 	a.printf("  %d. %s, %s: %s; %s\n", i.Number, i.Cause, age(now.Sub(i.At)), i.Meaning, alarm)
 	for _, m := range i.Evidence {
-		a.printf("     the host, %s: %s %s\n", a.time(m.At), m.Record, m.Detail)
+		a.printf("     the host, %s: %s %s\n", a.time(m.At), m.Record, strings.Map(printable, m.Detail))
 	}
 	a.printf("     %s\n     %s\n", i.Advice, i.Procedure)
 }

@@ -46,7 +46,7 @@ No card number belongs into name or reason.`,
 			if err != nil {
 				return err
 			}
-			key, err := config.ReadKey(cfg.KeyFile)
+			key, err := cfg.Key()
 			if err != nil {
 				return err
 			}

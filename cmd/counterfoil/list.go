@@ -40,7 +40,11 @@ among many it may read all of it; it says how far it is.`,
 			if err != nil {
 				return err
 			}
-			return a.printList(l, "no transaction", a.listTable)
+			if err := a.printList(l, "no transaction", a.listTable); err != nil || a.json || l.Sale == nil {
+				return err
+			}
+			a.printSums(l.Sale)
+			return nil
 		},
 	}
 	a.socketFlag(cmd, &socket)
@@ -65,7 +69,7 @@ func (a *app) pages(ctx context.Context, socket string, q url.Values, limit int)
 			return nil, err
 		}
 		out.Transactions = append(out.Transactions, l.Transactions...)
-		out.More, out.Next = l.More, l.Next
+		out.More, out.Next, out.Sale = l.More, l.Next, l.Sale
 		if !l.More || len(out.Transactions) >= limit {
 			return out, nil
 		}
@@ -94,14 +98,25 @@ func recoveryCommand(a *app) *cobra.Command {
 	var socket string
 	cmd := &cobra.Command{
 		Use: "recovery", Short: "What a restarted application must act on", Args: cobra.NoArgs,
-		Long: `recovery lists every transaction of which the application has not said that it
-showed the outcome: what a restarted application asks for first.`,
+		Long: `recovery lists, for each terminal, what a restarted application must act on, the
+most urgent first:
+  cancel  approved, and nobody knows: cancel it, or confirm it if the customer
+          is still there
+  ask     paid: show it, ask whether the goods were handed over, say so
+  void    paid, and the goods were not handed over: void it
+  call    undecided: a person asks the acquirer
+  wait    the acquirer has not answered
+  show    not paid: show it, say so`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := call(cmd.Context(), socket, func(ctx context.Context, c *client.Client) (*client.List, error) { return c.Recovery(ctx) })
+			r, err := call(cmd.Context(), socket, func(ctx context.Context, c *client.Client) (*client.Recovery, error) { return c.Recovery(ctx) })
 			if err != nil {
 				return err
 			}
-			return a.printList(l, "nothing to act on", a.recoveryTable)
+			if a.json {
+				return a.printJSON(r)
+			}
+			l := client.List{Transactions: r.Transactions, More: r.More}
+			return a.printList(&l, "nothing to act on", func([]client.Transaction) error { return a.recoveryTable(r) })
 		},
 	}
 	a.socketFlag(cmd, &socket)
@@ -136,15 +151,29 @@ func (a *app) listTable(list []client.Transaction) error {
 	})
 }
 
-func (a *app) recoveryTable(list []client.Transaction) error {
+func (a *app) recoveryTable(r *client.Recovery) error {
+	of := map[string]*client.Transaction{}
+	for i := range r.Transactions {
+		of[r.Transactions[i].UUID] = &r.Transactions[i]
+	}
 	return a.table(func(w io.Writer) {
-		_, _ = fmt.Fprintln(w, "TRANSACTION\tTYPE\tTERMINAL\tAMOUNT\tSALE OR ORIGINAL\tSTATE\tMUST\tTELL THE CASHIER")
-		for i := range list {
-			t := &list[i]
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-				t.UUID, t.Type, t.Terminal, orDash(amount(t)), orDash(saleOf(t)+t.Original), stateOf(t), t.Must, a.text(t.Say.Cashier))
+		_, _ = fmt.Fprintln(w, "TERMINAL\tDO\tTRANSACTION\tTYPE\tAMOUNT\tSALE OR ORIGINAL\tSTATE\tTELL THE CASHIER")
+		for _, terminal := range r.Terminals {
+			for _, step := range terminal.Steps {
+				t := of[step.UUID]
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+					t.Terminal, step.Do, t.UUID, t.Type, orDash(amount(t)), orDash(saleOf(t)+t.Original), stateOf(t), a.text(t.Say.Cashier))
+			}
 		}
 	})
+}
+
+// printSums says what the parts of a sale come to.
+func (a *app) printSums(s *client.SaleView) {
+	for _, y := range s.Sums {
+		a.printf("sale %s: %s\n", s.Reference, joined(", ", money(y.Paid, y.Currency)+" paid",
+			ifSet(y.Held > 0, money(y.Held, y.Currency)+" held"), ifSet(y.Undecided > 0, money(y.Undecided, y.Currency)+" undecided")))
+	}
 }
 
 func saleOf(t *client.Transaction) string { return saleAndPart(t.Sale, t.Part) }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -55,6 +56,14 @@ func (a *app) text(t client.Text) string {
 		return t.ZH
 	}
 	return t.EN
+}
+
+// printable keeps what others wrote from steering the terminal.
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return '·'
+	}
+	return r
 }
 
 // joined joins what is not empty.

@@ -18,6 +18,7 @@ type encodeFlags struct {
 	of, out, key string
 	card         int
 	track, pin   bool
+	chip         bool
 	set          []string
 }
 
@@ -42,10 +43,11 @@ A MAC is made with --mac-key, or with a published test key.`,
 			return a.encode(p, iso8583.Kind(args[1]), &f)
 		},
 	}
-	cmd.Flags().StringVar(&f.of, "of", "sale", "what a reversal reverses")
+	cmd.Flags().StringVar(&f.of, "of", "sale", "what a reversal reverses, or a script's result is of")
 	cmd.Flags().IntVar(&f.card, "test-card", 1, "the card: one of the published test numbers\n"+testCardsHelp())
 	cmd.Flags().BoolVar(&f.track, "track", false, "with track 2, made up")
 	cmd.Flags().BoolVar(&f.pin, "pin", false, "with a PIN block, made up")
+	cmd.Flags().BoolVar(&f.chip, "chip", false, "with chip data, made up")
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "DE=VALUE: set a data element (binary ones in hexadecimal); DE= takes it out")
 	cmd.Flags().StringVar(&f.key, "mac-key", "", "file with the plain MAC key in hexadecimal, for development")
 	cmd.Flags().StringVar(&f.out, "out", "", "file to write the whole frame to; it must not be there yet")
@@ -127,22 +129,30 @@ func sampleFacts(p *profile.Profile, kind iso8583.Kind, f *encodeFlags) (iso8583
 		},
 	}
 	typ := iso8583.Type(kind)
+	script := kind == iso8583.KindScript
 	reversal := kind == iso8583.KindReversal || kind == iso8583.KindReversalRepeat
-	if reversal {
+	if reversal || script {
 		typ = iso8583.Type(f.of)
 	}
 	if !typ.Valid() {
-		if reversal {
+		if reversal || script {
 			return out, usage("--of: %q is no transaction type", f.of)
 		}
 		return out, nil
 	}
-	out.Type, out.Card = typ, sampleCard(pan, f)
+	out.Type = typ
+	if out.Card, err = sampleCard(p, pan, f); err != nil {
+		return out, err
+	}
 	if of := typ.Originals(); of != nil {
 		out.Original = iso8583.Original{
 			MTI: p.Rules.MTI[of[0].Kind()], STAN: 99, Transmission: "1120183000", Type: of[0], Batch: "000001", LocalDate: "1120",
 		}
 		out.RRN, out.AuthCode = "632517000099", "Z9Y8X7"
+	}
+	if script {
+		out.Original = iso8583.Original{STAN: 122, Batch: out.Batch, LocalDate: out.LocalDate}
+		out.ChipData, out.RRN = "95050000008000"+"9F36020012"+"DF31052000000000", "632517123456"
 	}
 	if reversal {
 		out.Original = iso8583.Original{MTI: p.Rules.MTI[typ.Kind()], STAN: out.STAN, Transmission: out.Transmission, Type: out.Original.Type, Batch: out.Batch}
@@ -152,7 +162,10 @@ func sampleFacts(p *profile.Profile, kind iso8583.Kind, f *encodeFlags) (iso8583
 	return out, nil
 }
 
-func sampleCard(pan iso8583.PAN, f *encodeFlags) *iso8583.Card {
+// sampleChip is a cryptogram and what belongs to it.
+const sampleChip = "9F2608A1B2C3D4E5F60718" + "9F270180" + "9F370401020304" + "9F36020012" + "95050000008000" + "9A03261121" + "9C0100" + "5F340101"
+
+func sampleCard(p *profile.Profile, pan iso8583.PAN, f *encodeFlags) (*iso8583.Card, error) {
 	c := &iso8583.Card{PAN: pan, Expiry: testExpiry, EntryMode: "021"}
 	if f.track {
 		c.Track2 = iso8583.NewSecret(pan.Reveal() + "=" + testExpiry + "2010000000000")
@@ -163,7 +176,20 @@ func sampleCard(pan iso8583.PAN, f *encodeFlags) *iso8583.Card {
 	if f.pin {
 		c.PINBlock = iso8583.NewSecret("0123456789ABCDEF")
 	}
-	return c
+	if !f.chip {
+		return c, nil
+	}
+	all, err := iso8583.ParseEMV(sampleChip)
+	if err != nil {
+		return nil, err
+	}
+	sent, err := p.ChipData(all)
+	if err != nil {
+		return nil, err
+	}
+	c.EntryMode = "051"
+	c.SetEMV(sent, all)
+	return c, nil
 }
 
 // setElements applies --set. Card data are never taken from a command line.

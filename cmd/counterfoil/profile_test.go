@@ -93,7 +93,7 @@ func TestProfileEncode(t *testing.T) {
 		}
 		for _, m := range p.Describe().Messages {
 			file := filepath.Join(dir, name+string(m.Kind))
-			args := []string{"profile", "encode", name, string(m.Kind), "--track", "--pin", "--out", file}
+			args := []string{"profile", "encode", name, string(m.Kind), "--track", "--pin", "--chip", "--out", file}
 			said := command(t, args...)
 			read := command(t, "profile", "decode", name, file, "--json")
 			raw, err := os.ReadFile(file)

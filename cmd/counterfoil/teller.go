@@ -42,6 +42,11 @@ func (t *teller) run(ctx context.Context) error {
 		return err
 	}
 	t.begin.Epoch = h.Epoch
+	end, err := t.session(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
 	t.app.note("transaction %s", t.uuid) // an application keeps it durably, here
 	state, err := t.ask(ctx, t.start)
 	for err == nil && state.Must == client.MustWait {
@@ -64,6 +69,27 @@ func (t *teller) run(ctx context.Context) error {
 		}
 	}
 	return t.show(ctx, state)
+}
+
+// newSession asks for a session of the command's own.
+const newSession = "new"
+
+// session begins a session, where one is wanted, and gives what ends it.
+func (t *teller) session(ctx context.Context) (end func(), err error) {
+	if t.begin.Session != newSession {
+		return func() {}, nil
+	}
+	s, err := t.client.BeginSession(ctx, client.NewSession{Terminal: t.begin.Terminal, Application: "counterfoil " + string(t.kind.Type)})
+	if err != nil {
+		return nil, err
+	}
+	t.begin.Session = s.Session
+	t.app.note("session %s", s.Session)
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), holdFor)
+		defer cancel()
+		_ = s.Close(ctx) // else the end of the process says so
+	}, nil
 }
 
 func (t *teller) start(ctx context.Context) (*client.Transaction, error) {

@@ -54,7 +54,7 @@ func dialects(t testing.TB) []*Codec {
 func FuzzUnpack(f *testing.F) {
 	all := dialects(f)
 	for i, c := range all {
-		today := map[string]*iso8583.Message{}
+		var today map[string]*iso8583.Message
 		if c.Name == "unionpay" {
 			today = upMessages(f, c)
 		} else {

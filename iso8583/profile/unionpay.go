@@ -33,7 +33,7 @@ func fill60(p *Profile, m *message, f *iso8583.Facts) (string, error) {
 	if len(f.Batch) != 6 {
 		return "", errors.New("batch: want six digits")
 	}
-	if f.Type == "" {
+	if f.Type == "" || f.Kind == iso8583.KindScript {
 		return networkType + f.Batch + m.Network, nil
 	}
 	typ := p.doc.Wire.Functions[variant(f)]
@@ -69,10 +69,11 @@ func (p *Profile) Batch(m *iso8583.Message) string {
 // fill61 is batch 6 and STAN 6 of the message that is followed or reversed,
 // and for what belongs to a pre-authorisation, and for a refund, its date or
 // 0000. A sale and a pre-authorisation have nothing before them, and neither
-// have their reversals.
+// have their reversals; a script's result speaks of whatever ran it.
 func fill61(_ *Profile, _ *message, f *iso8583.Facts) (string, error) {
 	o := f.Original
-	if f.Type == iso8583.Sale || f.Type == iso8583.PreAuth || o.Batch == "" || o.STAN == 0 {
+	first := f.Kind != iso8583.KindScript && (f.Type == iso8583.Sale || f.Type == iso8583.PreAuth)
+	if first || o.Batch == "" || o.STAN == 0 {
 		return "", nil
 	}
 	if len(o.Batch) != 6 {

@@ -19,6 +19,9 @@ const (
 	testDE62 = "6701EAD6A9AD51E51AA406E2C27FCFA98D0A74B8B651F9E9BACE9AE10000000000000000AB7153CA"
 )
 
+// testScript is DE 55 of a script's result: TVR, IAD, ATC, results.
+const testScript = "9505000000800" + "0" + "9F1007" + "07010103A00000" + "9F360200" + "12" + "DF310520000000" + "00"
+
 // unionpay is the dialect in the hands of a terminal that has signed on.
 func unionpay(t testing.TB) *Codec {
 	t.Helper()
@@ -71,6 +74,10 @@ func upFacts(t testing.TB, kind iso8583.Kind) iso8583.Facts {
 			f.Original = iso8583.Original{MTI: "0200", STAN: 99, Type: typ.Originals()[0], Batch: "000001", LocalDate: "1120"}
 			f.RRN, f.AuthCode = "632517000099", "Z9Y8X7"
 		}
+	case kind == iso8583.KindScript:
+		f = upFacts(t, iso8583.KindSale)
+		f.Kind, f.STAN, f.RRN, f.ChipData = kind, 124, "632517123456", testScript
+		f.Original = iso8583.Original{STAN: 123, Batch: "000001", LocalDate: "1121"}
 	case kind == iso8583.KindReversal:
 		f = upReversal(t, iso8583.Sale, iso8583.Sale)
 	}
@@ -150,12 +157,20 @@ func sale18(t testing.TB, c *Codec) *iso8583.Message {
 	f := upFacts(t, iso8583.KindSale)
 	f.Card.Track2 = iso8583.NewSecret(testPAN + "=30122010000000000")
 	f.Card.PINBlock = iso8583.NewSecret("0123456789abcdef")
+	// Read in this order; sent in the profile's, and less what it does not list.
+	all, err := iso8583.ParseEMV("9C0100" + "5F340101" + "9F2608A1B2C3D4E5F60718" + "5A0A6228480000000001230F" + "95050000008000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, err := c.ChipData(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Card.SetEMV(sent, all)
 	m, err := c.Compose(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Set(23, "001")
-	m.Set(55, "9F2608A1B2C3D4E5F60718"+"95050000008000"+"9C0100")
 	if n := len(m.Fields()); n != 17 || m.MAC != iso8583.MACWanted { // 64 comes when it is signed
 		t.Fatalf("%d elements and MAC %s, want 17 and wanted", n, m.MAC)
 	}
@@ -320,6 +335,24 @@ func TestUnionPayTypes(t *testing.T) {
 	}
 }
 
+// TestUnionPayChip: DE 55 of a reversal is the subset that was journaled for
+// it, and DE 23 goes with it.
+func TestUnionPayChip(t *testing.T) {
+	c := unionpay(t)
+	f := upReversal(t, iso8583.Sale, "")
+	f.ChipData, f.Card.Sequence, f.Reason = "95050000008000"+"9F36020012", "001", "06"
+	m, err := c.Compose(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Get(55) != f.ChipData || m.Get(23) != "001" || m.Get(39) != "06" {
+		t.Errorf("%v", m)
+	}
+	if r := c.Rules.Chip; !r.ReversalAlways || fmt.Sprint(r.ReversalTags) != "[95 9F1E 9F10 9F36 DF31]" {
+		t.Errorf("rules: %+v", r)
+	}
+}
+
 // TestUnionPayNetwork holds the rows of B1 that are no transactions.
 func TestUnionPayNetwork(t *testing.T) {
 	c := unionpay(t)
@@ -329,6 +362,7 @@ func TestUnionPayNetwork(t *testing.T) {
 		des             []int
 	}{
 		{"sign_on", "0800", "00000001003", []int{11, 41, 42, 60, 63}},
+		{"script_result", "0620", "00000001951", []int{2, 3, 4, 11, 22, 37, 41, 42, 49, 55, 60, 61}},
 		{"sign_off", "0820", "00000001002", []int{11, 41, 42, 60}},
 		{"echo", "0820", "00000001301", []int{41, 42, 60}}, // no STAN
 		{"settle", "0500", "00000001201", []int{11, 41, 42, 48, 49, 60, 63}},
@@ -337,7 +371,11 @@ func TestUnionPayNetwork(t *testing.T) {
 		{"upload_end_unbalanced", "0320", "00000001202", []int{11, 41, 42, 48, 60}},
 	} {
 		m := all[r.name+".request"]
-		if got, want := fmt.Sprint(m.MTI, m.Get(60), m.Fields(), m.MAC), fmt.Sprint(iso8583.MTI(r.mti), r.de60, r.des, iso8583.MACNone); got != want {
+		signed := iso8583.MACNone
+		if r.name == "script_result" {
+			signed = iso8583.MACWanted
+		}
+		if got, want := fmt.Sprint(m.MTI, m.Get(60), m.Fields(), m.MAC), fmt.Sprint(iso8583.MTI(r.mti), r.de60, r.des, signed); got != want {
 			t.Errorf("%s: got %s, want %s", r.name, got, want)
 		}
 	}

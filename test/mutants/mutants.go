@@ -4,6 +4,8 @@
 // none of them. A mutant that survives is a hole in the simulation's world.
 package mutants
 
+import "slices"
+
 // mutant is one exact replacement in one file of the product.
 type mutant struct {
 	name string
@@ -23,9 +25,13 @@ const (
 	machine  = "agent/txn/machine.go"
 	reversal = "agent/txn/reversal.go"
 	response = "agent/txn/response.go"
+	state    = "agent/txn/state.go"
 )
 
-var mutants = []mutant{
+var mutants = slices.Concat(sales, follows)
+
+// sales are of what a sale has, and with it every type.
+var sales = []mutant{
 	{"released before durable", "R1 R5 R6", fence,
 		"\tf.held = append(f.held, r)\n\treturn nil",
 		"\tf.held = append(f.held, Ready{Records: r.Records})\n\tr.Records = nil\n\treturn []Ready{r}"},
@@ -36,7 +42,7 @@ var mutants = []mutant{
 		"\treleased := f.held[:f.syncing:f.syncing]\n\tf.held = f.held[f.syncing:]",
 		"\treleased := append([]Ready(nil), f.held[:f.syncing]...)\n\tf.held = f.held[f.syncing:]\n" +
 			"\tif len(f.held) > 0 {\n\t\tearly := f.held[0]\n\t\tf.held[0] = Ready{Records: early.Records}\n\t\tearly.Records = nil\n\t\treleased = append(released, early)\n\t}"},
-	{"a confirm that is not recorded", "R4 R5", chip,
+	{"a confirm that is not recorded", "R4 R5", ask,
 		"s.record(t.UUID, &Confirmed{})",
 		"t.State = StateConfirmed"},
 	{"a confirm while reversing", "R6", table,
@@ -55,17 +61,17 @@ var mutants = []mutant{
 		"\tcase *Late:\n",
 		"\tcase *Late:\n\t\tt.Answered = t.Answered || r.Class == iso8583.Approved.String()\n"},
 	{"an approval is kept unconfirmed", "R9", table,
-		"TimeUp:              {reverseFor(CauseUnconfirmed), reversing,",
+		"TimeUp:              {unconfirmed, reversing,",
 		"TimeUp:              {quiet, reversing,"},
 	{"a restart forgets the confirmation time", "R9", table,
-		"\ts.arm(t, waitConfirm, s.rules(t).ConfirmTimeout)",
-		"\t_, _ = s, t"},
+		"\ts.awaitConfirmation(t)\n}\n\n// restartConfirmed",
+		"\t_, _ = s, t\n}\n\n// restartConfirmed"},
 	{"a restart forgets the request", "P5", table,
-		"{ reverseFor(CauseRestart)(s, t, ev) }",
-		"{}"},
+		"\treverseFor(CauseRestart)(s, t, ev)\n}",
+		"\t_ = ev\n}"},
 	{"a restart sends the request again", "R1", table,
-		"{ reverseFor(CauseRestart)(s, t, ev) }",
-		"{ s.request(t, nil) }"},
+		"\treverseFor(CauseRestart)(s, t, ev)\n}",
+		"\ts.request(t, nil)\n\t_ = ev\n}"},
 	{"a restart forgets the reversal", "P5", reversal,
 		"\t\ts.holdDown(t)\n\t\treturn\n\t}\n\ts.attempt(t, false)",
 		"\t\ts.holdDown(t)\n\t\treturn\n\t}"},
@@ -133,7 +139,7 @@ var mutants = []mutant{
 		"s.record(t.UUID, &Rerouted{Route: next, Address: s.m.terminals[t.TID].address(next)})",
 		"t.Route = next"},
 	{"a second attempt while one is open", "R11", begin,
-		"if !t.Overridden {\n\t\t\t\treturn SaleOpen, uuid",
+		"if !t.Overridden && uuid != replaced {\n\t\t\t\treturn SaleOpen, uuid",
 		"if t.UUID == \"\" {\n\t\t\t\treturn SaleOpen, uuid"},
 	{"a second attempt at what is paid", "R11", begin,
 		"if t.LocalDate == date && t.Year == year || near < saleAgain || m.paidLately(uuid, now) {",

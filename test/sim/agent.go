@@ -20,6 +20,10 @@ type agent struct {
 	variant bool // the other profile
 
 	view *txn.Machine // folded from durable records: what the API shows
+
+	// In an exhaustive run the world that this one was copied from, or copies of
+	// it, have the same m or view: whoever changes it takes a copy first.
+	shared, viewShared bool
 }
 
 // report is what the link knows about a message.
@@ -46,11 +50,9 @@ func (k reportKind) String() string { return [...]string{"sent", "not sent", "in
 // Recovered for each open transaction.
 func (w *World) start() {
 	a := &w.agent
-	a.m, a.fence, a.held, a.syncing, a.up = txn.New(), txn.Fence{}, nil, 0, true
+	a.fence, a.held, a.syncing, a.up = txn.Fence{}, nil, 0, true
+	w.fold()
 	a.m.Observe = w.observe
-	for _, r := range w.disk.durable {
-		a.m.Apply(r)
-	}
 	if err := a.m.Check(); err != nil {
 		w.fail("recovery", "%v", err)
 	}
@@ -72,11 +74,53 @@ func (w *World) start() {
 	}
 }
 
+// fold makes a machine of what is durable. The view is that already: an
+// exhaustive run, in which many ways lead to one state, mostly copies it.
+func (w *World) fold() {
+	a := &w.agent
+	a.shared = false
+	if w.budget != nil && !w.tracing && w.stats.Batches%16 != 0 {
+		a.m = a.view.Clone()
+		return
+	}
+	a.m = txn.New()
+	if w.store != nil {
+		w.recovered(a.m)
+		return
+	}
+	for _, r := range w.disk.durable {
+		a.m.Apply(r)
+	}
+}
+
+// own makes the machine this world's own, before it changes.
+func (w *World) own() *txn.Machine {
+	if a := &w.agent; a.shared {
+		a.m, a.shared = a.m.Clone(), false
+		a.m.Observe = w.observe
+	}
+	return w.agent.m
+}
+
+// ownView is own for the view.
+func (w *World) ownView() *txn.Machine {
+	if a := &w.agent; a.viewShared {
+		a.view, a.viewShared = a.view.Clone(), false
+	}
+	return w.agent.view
+}
+
 func (w *World) configuration() txn.Configure {
+	if w.configured != nil {
+		return *w.configured
+	}
 	e := txn.Configure{Epoch: 1}
 	rules := w.p.rules(w.unit, w.agent.variant)
 	for _, tid := range tids[:w.p.Terminals] {
-		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes})
+		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes}.Hashed())
+	}
+	if w.budget != nil {
+		w.configured = &e // the only one there is
 	}
 	return e
 }
@@ -89,8 +133,12 @@ func (w *World) crash() {
 	if len(a.held) > a.syncing {
 		w.saw(ReadysLost)
 	}
+	kept := len(w.disk.batch) > 0 && w.c.Intn(2) == 1
+	if a.up = false; w.store != nil {
+		kept = w.cutPower()
+	}
 	if len(w.disk.batch) > 0 {
-		if w.c.Intn(2) == 1 {
+		if kept {
 			w.saw(BatchKept)
 			w.tell("disk     the batch is kept")
 			w.commit()
@@ -100,7 +148,7 @@ func (w *World) crash() {
 			w.lose()
 		}
 	}
-	a.up, a.m, a.held, a.reports = false, nil, nil, a.reports[:0]
+	a.m, a.held, a.reports = nil, nil, a.reports[:0]
 	for i := range w.net {
 		w.net[i].left = min(w.net[i].left, w.now.Boot) // what has not left by now never will
 	}
@@ -119,7 +167,7 @@ func (w *World) step(ev txn.Event) {
 	if w.p.Keep >= 0 {
 		w.load(ev)
 	}
-	r := a.m.Step(w.now, ev)
+	r := w.own().Step(w.now, ev)
 	w.shapely(&r)
 	released := a.fence.Push(r)
 	if len(released) == 0 {
@@ -176,7 +224,7 @@ func (w *World) obey(readys []txn.Ready) {
 			w.transmit(&r.Messages[j])
 		}
 		for _, t := range r.Timers {
-			g := w.named[t.UUID]
+			g := w.named(t.UUID)
 			g.armed, g.timer = true, t.At
 			w.note(uint64(t.At))
 		}
@@ -272,7 +320,7 @@ func (w *World) compare() {
 	if !w.checks || w.p.Keep >= 0 {
 		return
 	}
-	if w.budget != nil && !w.tracing && w.stats.Batches%8 != 0 {
+	if w.budget != nil && !w.tracing && w.stats.Batches%16 != 0 {
 		return // there are many ways to one state
 	}
 	if memory, disk := a.m.AppendDurable(nil), a.view.AppendDurable(nil); !bytes.Equal(memory, disk) {
@@ -282,6 +330,10 @@ func (w *World) compare() {
 
 // load does what Needs asks for: it looks groups up among the durable records.
 func (w *World) load(ev txn.Event) {
+	if w.store != nil {
+		w.lookUp(ev)
+		return
+	}
 	for _, key := range w.agent.m.Needs(ev) {
 		for _, t := range w.txns {
 			if t.intent != nil && (key == t.uuid || slices.Contains(txn.Keys(t.intent), key)) {

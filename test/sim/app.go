@@ -18,7 +18,9 @@ type app struct {
 	cur   *Txn
 	lost  bool // the connection to the agent broke
 
-	sale     int // number of the sale under way, from 1
+	errand   int // number of the one under way, from 1
+	job      errand
+	freed    int // a sale that was given back, and may be sold again; 0 none
 	since    time.Duration
 	attempts int
 	first    uint64 // of the requests whose answer it would take
@@ -85,7 +87,7 @@ func (a *app) act(w *World) {
 	case appDead:
 		a.comeBack(w)
 	case appIdle:
-		a.nextSale(w)
+		a.next(w)
 	case appAsking:
 		a.again(w)
 	case appWaiting:
@@ -97,33 +99,40 @@ func (a *app) act(w *World) {
 	}
 }
 
-func (a *app) nextSale(w *World) {
+func (a *app) next(w *World) {
 	if a.recovering {
 		a.recover(w)
 		return
 	}
-	if a.sale == w.p.Sales || len(w.txns) == len(uuids) {
+	if a.errand == w.p.errands() || len(w.txns) == len(uuids) {
 		a.state = appDone
 		return
 	}
-	a.sale++
+	a.errand++
+	a.job = a.choose(w)
 	a.since, a.attempts = w.now.Boot, 0
 	a.attempt(w)
 }
 
-// attempt asks for the sale under a new UUID.
+// attempt asks for it under a new UUID.
 func (a *app) attempt(w *World) {
 	n := len(w.txns)
 	a.attempts++
-	t := &Txn{uuid: uuids[n], owner: a, sale: a.sale}
+	j := &a.job
+	t := &Txn{uuid: uuids[n], owner: a, errand: a.errand, ref: j.ref, original: j.original}
 	t.begin = txn.Begin{
-		UUID: t.uuid, Epoch: 1, TID: a.tid, Type: iso8583.Sale,
-		Amount: iso8583.Amount{Minor: int64(1000 + 2*n), Currency: 156},
-		Sale:   saleNames[a.id][a.sale], Digest: t.uuid, Card: card,
+		UUID: t.uuid, Epoch: 1, TID: a.tid, Type: j.typ,
+		Amount: iso8583.Amount{Minor: j.minor, Currency: 156}, Digest: t.uuid, Card: card,
+	}
+	if j.ref > 0 {
+		t.begin.Amount.Minor = price(w)
+		t.begin.Sale = saleNames[a.id][j.ref]
+	}
+	if j.original != nil {
+		t.begin.Original = j.original.uuid
 	}
 	w.readCard(t)
 	w.txns = append(w.txns, t)
-	w.named[t.uuid] = t
 	a.take(t)
 	a.ask(w)
 }
@@ -133,7 +142,9 @@ func (a *app) take(t *Txn) { a.cur, a.cancelled = t, false }
 // ask sends begin for the present UUID, for the first time or again.
 func (a *app) ask(w *World) {
 	a.state = appAsking
-	w.tell("app %d    begins %s (sale %d)", a.id, a.cur, a.sale)
+	if w.tracing {
+		w.tell("app %d    begins %s", a.id, a.cur.describe())
+	}
 	e := a.cur.begin
 	e.Req = a.request(true)
 	w.step(e)
@@ -165,16 +176,19 @@ func (a *app) look(w *World) {
 	switch {
 	case t == nil:
 		a.ask(w)
-	case t.State == txn.StatePending && t.Escalated():
+	case (t.State == txn.StatePending || t.State == txn.StateApproved) && t.Escalated():
 		w.showUnknown(a.cur)
 		a.state = appIdle
 	case t.State == txn.StatePending:
 		// the connection broke; it goes on waiting
-	case t.State == txn.StateApproved:
+	case t.State == txn.StateApproved && t.Kind.NeedsConfirmation():
 		a.decide(w)
+	case t.State == txn.StateApproved: // of a type that is not confirmed, it is all that the customer waits for
+		w.showPaid(a.cur)
+		a.state = appIdle
 	case t.State == txn.StateConfirmed:
 		w.showPaid(a.cur)
-		a.tellShown(w)
+		a.done(w)
 	default:
 		a.refused(w)
 	}
@@ -220,6 +234,20 @@ func (a *app) cancel(w *World) {
 	w.step(txn.Cancel{Req: a.request(true), UUID: a.cur.uuid, Reason: reason})
 }
 
+// done: committed and shown. Goods depend on a sale and a hold, so the agent is
+// told what became of the screen; of the others it is told as it happens.
+func (a *app) done(w *World) {
+	t := a.cur
+	if t.begin.Type == iso8583.Void && t.original.ref > 0 && t.original.owner == a {
+		a.freed = t.original.ref
+	}
+	if t.begin.Type.NeedsConfirmation() || w.budget == nil && w.c.Intn(4) == 0 {
+		a.tellShown(w)
+	} else {
+		a.state = appIdle
+	}
+}
+
 // tellShown says what became of the screen.
 func (a *app) tellShown(w *World) {
 	a.state = appTelling
@@ -233,7 +261,7 @@ func (a *app) tellShown(w *World) {
 	w.step(txn.Shown{Req: a.request(true), UUID: a.cur.uuid, Delivered: delivered})
 }
 
-// refused: nothing was paid. The same sale may be tried again.
+// refused: nothing came of it. It may be tried again.
 func (a *app) refused(w *World) {
 	w.showUnpaid(a.cur)
 	a.state = appIdle
@@ -283,6 +311,9 @@ func (a *app) hear(w *World, answer txn.Answer) {
 		case txn.BeingReversed, txn.NotApproved:
 			w.saw(ConfirmRaced)
 			a.state = appWaiting // the view says the same
+		case txn.Unsuitable:
+			w.stuck(a.cur)
+			a.state = appWaiting
 		default:
 			if a.cardAnswer(w, answer.Code) {
 				return
@@ -314,10 +345,18 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 			w.saw(SalePaidRefused)
 		}
 		a.state = appWaiting
-		a.take(w.named[answer.Other])
+		a.take(w.named(answer.Other))
+		w.freed(answer)
 	case txn.ReversalOwed:
 		w.saw(GateClosed)
 		a.state = appIdle
+	case txn.OriginalUnknown, txn.OriginalUnfit, txn.OriginalOpen, txn.OriginalBusy, txn.OriginalUsed, txn.AboveOriginal:
+		w.unfollowed(a.cur, answer)
+		a.state = appIdle
+		if busy := w.named(answer.Other); answer.Code == txn.OriginalBusy && busy != nil && busy.owner == a {
+			a.state = appWaiting
+			a.take(busy) // it was asked for before, and is not through
+		}
 	default:
 		w.fail("answer", "begin of %s was answered %s", a.cur, answer.Code)
 	}

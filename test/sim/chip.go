@@ -34,6 +34,7 @@ type cardStory struct {
 	spoiled bool   // DE 55 of its approval is no chip data
 	balked  bool   // the customer did not want a part
 	wanted  bool   // the customer did, or was not asked
+	part    int64  // what is durably approved, if that is less than was asked for
 	agreed  int64  // what was on the screen when the confirm was acknowledged; 0: the whole
 	asked   int64  // the amount that the confirm under way names
 	de55    string // of its first reversal that left
@@ -158,6 +159,14 @@ func (t *Txn) due() int64 {
 	return t.begin.Amount.Minor
 }
 
+// worth is what of t there is to give back or to complete.
+func (t *Txn) worth() int64 {
+	if t.story.part != 0 {
+		return t.story.part
+	}
+	return t.begin.Amount.Minor
+}
+
 // onScreen is the amount that is about to be shown as paid: what the confirm
 // named, or what the durable state says where the application forgot.
 func (w *World) onScreen(t *Txn) {
@@ -203,6 +212,6 @@ func (w *World) spoil(t *Txn) {
 
 // shape is what of the story decides the future.
 func (s *cardStory) shape(b []byte) []byte {
-	b = append(b, bit(s.chip != ""), bit(s.chip == iso8583.ChipContact), bit(s.spoiled), bit(s.balked), bit(s.wanted), bit(s.agreed != 0), bit(s.asked != 0), bit(s.left), bit(s.refused), bit(s.de55 != ""))
+	b = append(b, bit(s.chip != ""), bit(s.chip == iso8583.ChipContact), bit(s.spoiled), bit(s.balked), bit(s.wanted), bit(s.agreed != 0), bit(s.part != 0), bit(s.asked != 0), bit(s.left), bit(s.refused), bit(s.de55 != ""))
 	return append(b, s.said...)
 }

@@ -13,21 +13,18 @@ func (w *World) clone() *World {
 	left := *w.budget
 	n.budget, n.acts, n.trace = &left, nil, slices.Clip(w.trace)
 	n.txns, n.apps = make([]*Txn, len(w.txns)), make([]*app, len(w.apps))
-	n.named, n.stans = map[string]*Txn{}, map[stanKey]*Txn{}
+	copied := make([]Txn, len(w.txns))
 	for i, t := range w.txns {
-		c := *t
-		n.txns[i], n.named[t.uuid] = &c, &c
-		if t.intent != nil {
-			n.stans[stanKey{t.intent.TID, t.intent.STAN}] = &c
-		}
+		copied[i] = *t
+		n.txns[i] = &copied[i]
 	}
 	for i, a := range w.apps {
 		c := *a
-		c.cur, c.left = n.same(a.cur), n.same(a.left)
+		c.cur, c.left, c.job.original = n.same(a.cur), n.same(a.left), n.same(a.job.original)
 		n.apps[i] = &c
 	}
 	for _, t := range n.txns {
-		t.owner = n.apps[t.owner.id]
+		t.owner, t.original = n.apps[t.owner.id], n.same(t.original)
 	}
 	n.net = slices.Clone(w.net)
 	for i := range n.net {
@@ -45,7 +42,7 @@ func (w *World) same(t *Txn) *Txn {
 	if t == nil {
 		return nil
 	}
-	return w.named[t.uuid]
+	return w.named(t.uuid)
 }
 
 func (w *World) cloneHosts(from *World) {
@@ -55,22 +52,28 @@ func (w *World) cloneHosts(from *World) {
 			w.hosts[i] = &host{ledger: w.hosts[0].ledger}
 			continue
 		}
-		l := &ledger{}
+		l := &ledger{n: h.ledger.n}
 		for _, a := range h.ledger.accounts {
 			c := *a
 			c.t = w.same(a.t)
 			l.accounts = append(l.accounts, &c)
 		}
+		for _, c := range l.accounts {
+			if c.of != nil {
+				c.of = l.find(c.of.key)
+			}
+		}
 		w.hosts[i] = &host{ledger: l}
 	}
 }
 
-// cloneAgent copies the agent. Its fence is built anew from what it holds,
+// cloneAgent copies the agent. The machine and the view are copied when either
+// world changes them. Its fence is built anew from what it holds,
 // through the fence's own methods.
 func (w *World) cloneAgent(from *World) {
 	a := &w.agent
-	a.m, a.view = from.agent.m.Clone(), from.agent.view.Clone()
-	a.m.Observe = w.observe
+	from.agent.shared, from.agent.viewShared = true, true
+	a.shared, a.viewShared = true, true
 	a.held, a.reports = slices.Clone(from.agent.held), nil
 	a.fence = txn.Fence{}
 	for i, r := range a.held {

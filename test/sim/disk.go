@@ -36,6 +36,9 @@ func (w *World) write(batch []txn.Record) {
 // read is folded from it, and what it says of money is judged.
 func (w *World) commit() {
 	d := &w.disk
+	if w.store != nil && w.agent.up {
+		w.append()
+	}
 	start := 0
 	for _, b := range d.batch {
 		r, err := txn.Decode(b.kind, b.group, d.bytes[start:b.end])
@@ -48,7 +51,7 @@ func (w *World) commit() {
 		}
 		start = b.end
 		d.durable = append(d.durable, r)
-		w.agent.view.Apply(r)
+		w.ownView().Apply(r)
 		w.journaled(r)
 	}
 	d.batch, d.late = d.batch[:0], false

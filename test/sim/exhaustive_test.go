@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 var deeper = flag.Bool("sim.deeper", false, "exhaustive run with a second attempt at 2 crashes and 2 faults, and one sale at 3 and 3: hours, and gigabytes")
@@ -56,6 +58,51 @@ func thorough() []thoroughRun {
 	for i := range runs {
 		runs[i].main = i < 4
 	}
+	return append(runs, typed(base)...)
+}
+
+// typed are the other types, each with what it follows already done: against the
+// least helpful host, which says 00 to whatever it does not know and books what
+// it is asked to, and the most usual one, which says 25 and looks what is left.
+func typed(base Personality) (runs []thoroughRun) {
+	of := func(t iso8583.Type, of int, s share) plan { return plan{t, of, s} }
+	plans := []struct {
+		name   string
+		calm   int
+		plan   []plan
+		more   bool // several follow-ups: within smaller bounds
+		locked bool // refunds are not reversed; an operator has the acquirer's word
+	}{
+		{"void", 1, []plan{of(iso8583.Sale, 0, whole), of(iso8583.Void, 1, whole)}, false, false},
+		{"refund", 1, []plan{of(iso8583.Sale, 0, whole), of(iso8583.Refund, 1, half)}, false, false},
+		{"hold", 0, []plan{of(iso8583.PreAuth, 0, whole)}, false, false},
+		{"hold let go", 1, []plan{of(iso8583.PreAuth, 0, whole), of(iso8583.PreAuthVoid, 1, whole)}, false, false},
+		{"completion below the hold", 1, []plan{of(iso8583.PreAuth, 0, whole), of(iso8583.Completion, 1, half)}, false, false},
+		{"balance", 0, []plan{of(iso8583.Balance, 0, whole)}, false, false},
+		{"refunds in part, and too much", 1, []plan{
+			of(iso8583.Sale, 0, whole), of(iso8583.Refund, 1, half), of(iso8583.Void, 1, whole), of(iso8583.Refund, 1, half), of(iso8583.Refund, 1, half),
+		}, true, false},
+		{"completion voided, and the hold let go", 2, []plan{
+			of(iso8583.PreAuth, 0, whole), of(iso8583.Completion, 1, half), of(iso8583.Void, 2, whole), of(iso8583.PreAuthVoid, 1, whole),
+		}, true, false},
+		{"refunds that are not reversed", 1, []plan{
+			of(iso8583.Sale, 0, whole), of(iso8583.Refund, 1, half), of(iso8583.Void, 1, whole),
+		}, true, true},
+	}
+	for _, p := range plans {
+		for _, lenient := range []bool{true, false} {
+			r := thoroughRun{Personality: base, follows: true, main: !p.more}
+			r.Plan, r.Calm, r.Tombstones = p.plan, p.calm, false
+			r.Name = p.name + ", the usual host"
+			if lenient {
+				r.Name, r.Lenient, r.Unknown = p.name+", the least helpful host", true, "00"
+			}
+			if p.locked {
+				r.NotReversed, r.Operator = []iso8583.Type{iso8583.Refund}, 1
+			}
+			runs = append(runs, r)
+		}
+	}
 	return runs
 }
 
@@ -63,7 +110,8 @@ func thorough() []thoroughRun {
 // change, the others on request.
 type thoroughRun struct {
 	Personality
-	main bool
+	main    bool
+	follows bool
 }
 
 // bound is how far a personality is explored.
@@ -77,6 +125,10 @@ func (r *thoroughRun) bounds() []bound {
 		return []bound{{2, 2, 2}, {1, 3, 3}}
 	case testing.Short():
 		return []bound{{2, 1, 1}}
+	case r.follows && r.main:
+		return []bound{{1, 2, 2}, {2, 1, 1}}
+	case r.follows:
+		return []bound{{1, 1, 1}}
 	case r.main:
 		return []bound{{1, 2, 2}, {2, 2, 1}, {2, 1, 2}}
 	}

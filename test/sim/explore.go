@@ -24,7 +24,7 @@ type Exploration struct {
 // follow a state twice. It stops at the first violation.
 func Explore(p Personality, crashes, faults int) *Exploration {
 	e := explorer{p: p, budget: budget{crashes, faults}, seen: map[[2]uint64]float64{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
-	e.x.Schedules = e.branch(nil, action{op: opStart})
+	e.x.Schedules = e.branch(nil, action{op: opStart}, false)
 	return &e.x
 }
 
@@ -44,17 +44,33 @@ type turn struct {
 	c      *Choices // taken within it
 }
 
-// world is a new one.
-func (e *explorer) world(c *Choices) *World {
+// world is a new one, in which as much of the plan is done as is to go well.
+func (e *explorer) world(c *Choices, tracing bool) *World {
 	left := e.budget
-	w := newWorld(e.p, c, &e.x.Stats)
-	w.unit, w.budget, w.checks = time.Microsecond, &left, true
+	w := newWorld(e.p, Replaying(nil), &e.x.Stats)
+	w.unit, w.budget, w.checks, w.tracing = time.Microsecond, &budget{}, true, tracing
+	w.calmly()
+	w.c, w.budget = c, &left
 	return w
 }
 
+// calmly does the first errands of the plan, with nothing going wrong.
+func (w *World) calmly() {
+	if w.p.Calm == 0 {
+		return
+	}
+	w.start()
+	for a := w.apps[0]; a.errand < w.p.Calm || a.state != appIdle; {
+		if w.listAll(); len(w.acts) == 0 || w.broken != nil {
+			panic("the calm part of the plan does not end: " + a.state.String())
+		}
+		w.doAny(w.acts[0])
+	}
+}
+
 // branch lets a happen in w, in every way it can, and goes on from there. It
-// returns the number of schedules.
-func (e *explorer) branch(w *World, a action) (schedules float64) {
+// returns the number of schedules. The last branch of a state may use it up.
+func (e *explorer) branch(w *World, a action, last bool) (schedules float64) {
 	c := &Choices{mode: enumerating}
 	e.path = append(e.path, turn{a, c})
 	defer func() { e.path = e.path[:len(e.path)-1] }()
@@ -62,15 +78,17 @@ func (e *explorer) branch(w *World, a action) (schedules float64) {
 		var n *World
 		switch {
 		case w == nil:
-			n = e.world(c)
-		case a.op == opDelay:
-			n = w // it is the last one of its list, and chooses nothing
+			n = e.world(c, false)
+		case last && w.certain(a):
+			n = w // nobody needs it any more
 		default:
 			n = w.clone()
 		}
 		n.c = c
 		e.x.Steps++
-		n.doAny(a)
+		if n.doAny(a); n == w && len(c.taken) > 0 {
+			panic("a certain outcome was chosen")
+		}
 		if n.broken == nil {
 			schedules += e.visit(n)
 		} else {
@@ -101,8 +119,9 @@ func (e *explorer) visit(w *World) (schedules float64) {
 		}
 		schedules = 1
 	}
-	for _, a := range w.acts {
-		if schedules += e.branch(w, a); e.x.Broken != nil {
+	acts := w.acts
+	for i, a := range acts {
+		if schedules += e.branch(w, a, i == len(acts)-1); e.x.Broken != nil {
 			return schedules
 		}
 	}
@@ -110,10 +129,26 @@ func (e *explorer) visit(w *World) (schedules float64) {
 	return schedules
 }
 
+// certain says that a has one outcome: there is nothing left to choose, in it
+// or in what it sets off.
+func (w *World) certain(a action) bool {
+	switch a.op {
+	case opDelay:
+		return true
+	case opSynced, opTimer:
+		return w.budget.spent()
+	case opDeliver:
+		p := &w.net[a.arg]
+		return w.budget.spent() && (p.out == nil || p.out.Reversal())
+	}
+	return false
+}
+
+func (b *budget) spent() bool { return b.crashes == 0 && b.faults == 0 }
+
 // again goes the present way once more, and writes down what happens.
 func (e *explorer) again() *World {
-	w := e.world(nil)
-	w.tracing = true
+	w := e.world(nil, true)
 	for _, t := range e.path {
 		w.c = Replaying(t.c.Values())
 		w.doAny(t.action)
@@ -182,6 +217,14 @@ func (w *World) listFree() {
 	}
 	if w.budget.crashes > 0 {
 		w.acts = append(w.acts, action{opAgentCrash, 0, 0})
+	}
+	if w.p.Operator == 0 || len(w.agent.held) > 0 {
+		return
+	}
+	for i, t := range w.txns {
+		if seen := w.agent.view.Get(t.uuid); seen != nil && seen.Stuck {
+			w.acts = append(w.acts, action{opOperator, i, 0})
+		}
 	}
 }
 

@@ -19,14 +19,18 @@ type hostKey struct {
 // one. It knows nothing of the agent.
 type host struct{ ledger *ledger }
 
-type ledger struct{ accounts []*account }
+type ledger struct {
+	n        int // which one
+	accounts []*account
+}
 
 // account is one row of the ledger.
 type account struct {
 	key    hostKey
 	t      *Txn
 	state  accountState
-	amount int64 // debited
+	amount int64    // booked
+	of     *account // what it follows, as far as this ledger knows
 	answer iso8583Answer
 	undone int // reversals refused so far
 	cached [2]cachedAnswer
@@ -44,7 +48,7 @@ type accountState uint8
 
 const (
 	accountNone accountState = iota
-	accountDebited
+	accountBooked
 	accountDeclined
 	accountReversed
 	accountTombstone
@@ -84,7 +88,11 @@ func (w *World) atHost(p *packet) {
 
 // request authorises once per identity.
 func (h *host) request(w *World, p *packet, route int) {
-	f := &p.out.Facts
+	f, mti := &p.out.Facts, mtis[p.out.Facts.Kind].Response()
+	if !f.Type.MovesMoney() {
+		w.reply(p, route, mti, h.inquire(w, f))
+		return
+	}
 	key := hostKey{f.TID, f.STAN, f.Transmission}
 	a := h.ledger.find(key)
 	if a == nil {
@@ -103,20 +111,27 @@ func (h *host) request(w *World, p *packet, route int) {
 	case w.p.DuplicateIs == "94":
 		again := a.answer
 		again.code = "94"
-		w.reply(p, route, "0210", again)
+		w.reply(p, route, mti, again)
 		return
 	}
 	if a.flips {
 		a.asked = p
 	}
-	w.reply(p, route, "0210", a.answer)
+	w.reply(p, route, mti, a.answer)
 }
 
 // authorise decides about a request that it sees for the first time.
 func (h *host) authorise(w *World, a *account, f *iso8583.Facts) {
 	a.answer = h.plain(f, "00")
 	a.amount = f.Amount.Minor
+	if f.Type.Originals() != nil {
+		a.of = h.ledger.original(f)
+	}
 	switch {
+	case f.Type.Originals() != nil && !w.p.Lenient && !a.covered(h.ledger, f.Type, a.amount):
+		w.saw(HostRefusesFollow)
+		a.state, a.answer = accountDeclined, h.plain(f, "12")
+		return
 	case w.c.Chance(w.p.Decline):
 		a.state, a.answer = accountDeclined, h.plain(f, "05")
 		a.flips = w.fault(Flipped, w.p.Flip)
@@ -135,9 +150,9 @@ func (h *host) authorise(w *World, a *account, f *iso8583.Facts) {
 	}
 	w.spoil(a.t)
 	a.answer.auth = "A" + strconv.Itoa(len(h.ledger.accounts))
-	a.state = accountDebited
+	a.state = accountBooked
 	a.hidden = w.fault(Hidden, w.p.Ambiguous)
-	w.debited(a.t, a.amount)
+	w.booked(a.t, a.amount, h.ledger.n)
 }
 
 // wrong debits something else than was asked for, or does not say what.
@@ -157,7 +172,7 @@ func (h *host) wrong(w *World, a *account) {
 func (h *host) plain(f *iso8583.Facts, code string) iso8583Answer {
 	return iso8583Answer{
 		code: code, amount: f.Amount.DE4(), currency: "156",
-		rrn: strconv.Itoa(int(f.STAN)),
+		rrn: string(f.TID[len(f.TID)-1:]) + strconv.Itoa(int(f.STAN)),
 	}
 }
 
@@ -202,7 +217,7 @@ func (h *host) undo(w *World, a *account, f *iso8583.Facts) string {
 		if code = w.p.Declined; code == "00" {
 			a.flips = false
 		}
-	case accountDebited:
+	case accountBooked:
 		if a.hidden {
 			return "25"
 		}
@@ -218,7 +233,7 @@ func (h *host) undo(w *World, a *account, f *iso8583.Facts) string {
 		}
 		code = "00"
 		a.state = accountReversed
-		w.undebited(a.t, a.amount)
+		w.unbooked(a.t, a.amount)
 	}
 	a.remember(f.Transmission, code)
 	return code
@@ -240,13 +255,13 @@ func (a *account) remember(de7, code string) {
 	}
 }
 
-// flip debits what was declined, and says so.
+// flip books what was declined, and says so.
 func (h *host) flip(w *World, a *account, route int) {
 	a.flips, a.t.flipped = false, true
 	a.answer.code, a.answer.auth = "00", "F1"
-	a.state = accountDebited
-	w.debited(a.t, a.amount)
-	w.reply(a.asked, route, "0210", a.answer)
+	a.state = accountBooked
+	w.booked(a.t, a.amount, h.ledger.n)
+	w.reply(a.asked, route, mtis[a.t.typ().Kind()].Response(), a.answer)
 }
 
 // reply sends an answer back on the connection it came by.

@@ -19,7 +19,7 @@ type packet struct {
 // transmit gives a message to the link: it leaves or not, and the agent is told
 // what is known of that.
 func (w *World) transmit(o *txn.Outbound) {
-	t := w.named[o.UUID]
+	t := w.named(o.UUID)
 	w.onWire(t, o)
 	r := report{route: o.Route, attempt: o.Attempt, t: t, card: o.Facts.Card, after: w.now.Boot}
 	if w.fault(SlowLink, w.p.SlowLink) {
@@ -109,8 +109,10 @@ func (w *World) drop(i int) { w.net = append(w.net[:i], w.net[i+1:]...) }
 // expired says that a message has outlived the longest lifetime, where there
 // is one.
 func (w *World) expired(p *packet) bool {
-	return w.p.Bounded && w.now.Boot-p.left > 300*w.unit
+	return w.p.Bounded && w.outlived(p)
 }
+
+func (w *World) outlived(p *packet) bool { return w.now.Boot-p.left > 300*w.unit }
 
 // endLifetimes drops the requests of t that are still on their way: in an
 // exhaustive run, that is what the end of a hold-down means.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
@@ -66,6 +67,16 @@ func (w *World) parked(g *Txn) {
 	default:
 		w.giveWord(g)
 	}
+}
+
+// word is an operator of an exhaustive run, with what only a person can decide:
+// he gives the acquirer's word at once, or when nothing sent can arrive any more.
+func (w *World) word(g *Txn) {
+	if w.c.Intn(2) == 1 {
+		w.now.Boot += time.Millisecond
+	}
+	w.net = slices.DeleteFunc(w.net, func(p packet) bool { return p.t == g && w.outlived(&p) })
+	w.giveWord(g)
 }
 
 // giveWord: the debit stands, or there is none. About a part of the amount the

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -33,6 +34,7 @@ type Personality struct {
 	Collision    int  // 94 to a request that it has not seen
 	Ambiguous    int  // 25 to the reversal of a debit: two rows have its STAN (C.16)
 	Collides     bool // 94 to every reversal, none of them done; nothing else goes wrong
+	Lenient      bool // it books what follows another without looking what is left of that
 
 	// The network and the link.
 	Drop, Duplicate, Unsent, InDoubt int
@@ -45,8 +47,16 @@ type Personality struct {
 	SharedLedger                     bool
 	Bounded                          bool // messages have a longest lifetime
 
-	// The applications.
+	// The applications, and what they set out to do.
 	Apps, Sales       int
+	Plan              []plan // of an exhaustive run, instead of all that follows
+	Calm              int    // so many of the plan happen before anything can go wrong
+	Follows           int    // a void, refund, completion or void of a hold, of something earlier
+	Unfit             int    // and of what does not fit
+	InParts           int
+	Holds             int // a pre-authorisation instead of a sale
+	Balances          int
+	SellsAgain        int // what was voided
 	AppCrash          int // weight
 	NeverReturns      int
 	Forgets           int // after a crash it does not know the UUID
@@ -66,6 +76,7 @@ type Personality struct {
 	Reconfigure  int // another profile after a restart
 	Clock        int // weight of wall clock jumps
 	Strict       bool
+	NotReversed  []iso8583.Type
 	Terminals    int
 	Wall         int64 // at the start
 	MaxAttempts  int   // of a sale
@@ -124,6 +135,7 @@ func draw(seed uint64) Personality {
 	if flag(4) {
 		p.Patience = 9
 	}
+	p.drawTypes(c, rate)
 	if flag(24) {
 		p.collide()
 	}
@@ -135,6 +147,32 @@ func draw(seed uint64) Personality {
 	return p
 }
 
+// drawTypes: half of the runs are of sales alone, each in another mixture of
+// everything else.
+func (p *Personality) drawTypes(c *Choices, rate func(...int) int) {
+	p.Follows, p.Holds, p.Balances = rate(100, 300, 600), rate(100, 400, 1000), rate(50, 200)
+	p.Unfit, p.InParts, p.SellsAgain = rate(50, 300), rate(300, 800), rate(500)
+	p.Lenient = c.Intn(2) == 0
+	switch c.Intn(8) {
+	case 0, 1:
+		p.NotReversed = []iso8583.Type{iso8583.Refund}
+	case 2:
+		for _, t := range iso8583.Types() {
+			if t.MovesMoney() && c.Intn(3) == 0 {
+				p.NotReversed = append(p.NotReversed, t)
+			}
+		}
+	}
+}
+
+// errands is how many an application has.
+func (p *Personality) errands() int {
+	if p.Plan != nil {
+		return len(p.Plan)
+	}
+	return p.Sales
+}
+
 // collide: the host takes each reversal for another message with this STAN. An
 // answer that is lost or late would make that look like "done", so nothing may
 // go wrong beside it.
@@ -144,22 +182,37 @@ func (p *Personality) collide() {
 	p.Delay, p.SlowLink, p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0, 0, 0
 }
 
+// mtis are the message types of this dialect.
+var mtis = func() map[iso8583.Kind]iso8583.MTI {
+	m := map[iso8583.Kind]iso8583.MTI{iso8583.KindReversal: "0400", iso8583.KindReversalRepeat: "0401"}
+	for _, t := range iso8583.Types() {
+		m[t.Kind()] = "0200"
+	}
+	m[iso8583.PreAuth.Kind()], m[iso8583.PreAuthVoid.Kind()] = "0100", "0100"
+	return m
+}()
+
+// reversed lists the types that the profile reverses.
+func (p *Personality) reversed() []iso8583.Type {
+	return slices.DeleteFunc(iso8583.Types(), func(t iso8583.Type) bool {
+		return !t.MovesMoney() || slices.Contains(p.NotReversed, t)
+	})
+}
+
 // rules is the profile that the agent gets. Of a variant only a timer differs,
 // which gives it another hash.
 func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 	d := func(n int) iso8583.Duration { return iso8583.Duration(time.Duration(n) * unit) }
 	r := iso8583.Rules{
-		Profile: "sim",
-		MTI: map[iso8583.Kind]iso8583.MTI{
-			iso8583.KindSale: "0200", iso8583.KindReversal: "0400", iso8583.KindReversalRepeat: "0401",
-		},
+		Profile:     "sim",
+		MTI:         mtis,
 		Match:       []int{7, 12, 13},
 		SendTimeout: d(10), ResponseTimeout: d(40), ConfirmTimeout: d(60), ShownTimeout: d(60),
 		Response: iso8583.ResponseRules{
-			Approved: []string{"00"}, Partial: []string{"10"}, Declined: []string{"05", "51"}, Duplicate: []string{"94"},
+			Approved: []string{"00"}, Partial: []string{"10"}, Declined: []string{"05", "12"}, Duplicate: []string{"94"},
 		},
 		Reversal: iso8583.ReversalRules{
-			Types:    []iso8583.Type{iso8583.Sale},
+			Types:    p.reversed(),
 			Schedule: []iso8583.Duration{0, 0, d(10), d(20), d(300)}, AnswerTimeout: d(20), EscalateAfter: 6,
 			Done: []string{"00"}, Duplicate: []string{"94"}, Unknown: []string{"25"}, Retry: []string{"91", "96", "98"},
 			UnknownAfterDone: p.ListsUnknown, Tombstones: p.Certified, MessageLifetime: d(300), SharedLedger: p.SharedLedger,

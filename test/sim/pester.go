@@ -37,7 +37,7 @@ func (w *World) toPester(answer txn.Answer) {
 	if answer.Code != txn.OK {
 		return
 	}
-	switch t := w.named[answer.UUID]; answer.Req & 3 {
+	switch t := w.named(answer.UUID); answer.Req & 3 {
 	case 0:
 		w.showPaid(t)
 	case 3:

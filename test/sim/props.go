@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
@@ -12,18 +14,22 @@ import (
 type Txn struct {
 	uuid  string
 	owner *app
-	sale  int
 	begin txn.Begin // to be asked again with
+
+	errand   int  // of the owner
+	ref      int  // number of the sale's reference; 0 none
+	original *Txn // what it follows
 
 	// The wire.
 	key  hostKey // of its request, once one was released
 	left int     // requests that went on the wire
-	net  int64   // what the ledgers hold of it
+	net  int64   // what the ledgers hold of it: debited, held, given back or let go under its key
 
 	// The screen.
 	paid, unpaid, unknown int
 
 	undelivered bool // and somebody said that the goods were not handed over
+	dropped     bool // its application died, and does not know of it
 
 	// Durable.
 	intent    *txn.Intent
@@ -39,16 +45,33 @@ type Txn struct {
 	armed bool
 	timer time.Duration
 
-	debits  int
+	booked  int
+	ledger  int  // that it was booked in
 	flipped bool // the host said no, then yes
+	dubious bool // its approval was first heard of when its reversal was done
+	misread bool // the host booked something else than was asked for
 	heard   bool // and a late approval is durable
 }
 
 // String is the transaction in a transcript.
 func (t *Txn) String() string { return t.uuid }
 
+func (t *Txn) typ() iso8583.Type { return t.begin.Type }
+
+// describe says what is asked for.
+func (t *Txn) describe() string {
+	what := fmt.Sprintf("%s: %s %s", t, t.typ(), t.begin.Amount)
+	switch {
+	case t.original != nil:
+		what += " of " + t.original.uuid
+	case t.ref > 0:
+		what += " (sale " + t.begin.Sale + ")"
+	}
+	return what
+}
+
 func closedNegative(j txn.State) bool {
-	return j == txn.StateDeclined || j == txn.StateReversed || j == txn.StateNotSent
+	return j == txn.StateDeclined || j == txn.StateReversed || j == txn.StateNotSent || j == txn.StateFailed
 }
 
 // journaled takes note of a durable record: J(t, ·) and Esc(t).
@@ -56,7 +79,7 @@ func (w *World) journaled(r txn.Record) {
 	if w.tracing {
 		w.tell("disk     %s %s", r.Group(), r.Type())
 	}
-	t := w.named[r.Group()]
+	t := w.named(r.Group())
 	if t == nil {
 		return
 	}
@@ -69,10 +92,13 @@ func (w *World) journaled(r txn.Record) {
 		w.begun(t, r)
 	case *txn.Approved:
 		t.j = txn.StateApproved
+		t.story.part = r.Minor
 	case *txn.Declined:
 		t.j = txn.StateDeclined
 	case *txn.NotSent:
 		t.j = txn.StateNotSent
+	case *txn.Failed:
+		w.failed(t)
 	case *txn.Confirmed:
 		w.committed(t)
 		t.j, t.confirmed = txn.StateConfirmed, true
@@ -90,10 +116,15 @@ func (w *World) journaled(r txn.Record) {
 			w.saw(DuplicateClosed)
 		}
 	case *txn.Late:
-		t.heard = t.heard || r.Class == iso8583.Approved.String()
+		if r.Class == iso8583.Approved.String() {
+			t.dubious = t.dubious || !t.heard && t.j == txn.StateReversed && t.held
+			t.heard = true
+		}
 	case *txn.Escalated:
 		t.escalated = true
-		w.raised(r.Cause)
+		w.raised(t, r.Cause)
+	case *txn.Followed:
+		w.saw(Locked)
 	case *txn.Acknowledged:
 		// It is made only for what is open, and the queue is what people see.
 		w.saw(TakenOn)
@@ -104,7 +135,7 @@ func (w *World) journaled(r txn.Record) {
 		w.decided(t, r.Verb)
 	}
 	if t.j != before && closedNegative(t.j) && t.net != 0 && !t.flipped {
-		w.fail("P1s", "%s is durably %s while the host holds a debit of %d", t, t.j, t.net)
+		w.fail("P1s", "%s is durably %s while the host holds %d", t, t.j, t.net)
 	}
 	if before == txn.StateConfirmed && t.j != before {
 		w.fail("P4", "%s was durably confirmed and is now %s", t, t.j)
@@ -121,27 +152,35 @@ func (w *World) begun(t *Txn, r *txn.Intent) {
 	}
 	w.stats.Transactions++
 	t.intent, t.j = r, txn.StatePending
-	key := stanKey{r.TID, r.STAN}
-	if other := w.stans[key]; other != nil && other != t {
-		w.fail("identity", "%s has the STAN %s of %s", t, r.STAN, other)
+	for _, other := range w.txns {
+		if o := other.intent; other != t && o != nil && o.STAN == r.STAN && o.TID == r.TID {
+			w.fail("identity", "%s has the STAN %s of %s", t, r.STAN, other)
+		}
 	}
-	w.stans[key] = t
 }
 
 // decided: the acquirer's word, through an operator who tells the truth.
 func (w *World) decided(t *Txn, v txn.Verb) {
 	switch v {
 	case txn.VerbReversed:
-		t.j, t.handled = txn.StateReversed, true
+		t.j, t.handled, t.dubious = txn.StateReversed, true, false
 		w.saw(OperatorReversed)
 	case txn.VerbDebited:
-		t.j, t.confirmed, t.handled = txn.StateConfirmed, true, true
+		t.j, t.confirmed, t.handled, t.dubious = txn.StateConfirmed, true, true, false
 		w.saw(OperatorDebited)
 	}
 }
 
-func (w *World) raised(c txn.Cause) {
+func (w *World) raised(t *Txn, c txn.Cause) {
+	if !t.typ().MovesMoney() {
+		w.fail("balance", "a person is asked about %s, which moves no money (%s)", t, c)
+	}
+	if (c == txn.CauseNotShown || c == txn.CauseNotDelivered) && !t.typ().NeedsConfirmation() {
+		w.fail("R10", "a person is asked about goods, and none depend on the %s %s", t.typ(), t)
+	}
 	switch c {
+	case txn.CauseNotReversible:
+		w.saw(NotReversibleRaised)
 	case txn.CauseUnknown:
 		w.saw(UnknownEscalated)
 	case txn.CauseNotShown:
@@ -180,9 +219,12 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 		if o.Route > 0 {
 			w.saw(Rerouting)
 		}
+		w.followsOnWire(t, f)
 		return
 	}
 	switch {
+	case !t.typ().MovesMoney() || slices.Contains(w.p.NotReversed, t.typ()):
+		w.fail("R6", "a reversal of %s leaves, and a %s is not reversed", t, t.typ())
 	case t.confirmed:
 		w.fail("P4", "a reversal of %s leaves after its durable confirmation", t)
 	case t.j != txn.StateReversing && t.j != txn.StateReversed && t.j != txn.StateNotSent:
@@ -193,22 +235,28 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 	w.sameChip(t, f)
 }
 
-// debited and undebited are the host's ledger: P1s, P2, P3.
-func (w *World) debited(t *Txn, amount int64) {
-	t.debits++
+// booked and unbooked are the host's ledger: P1s, P2, P3.
+func (w *World) booked(t *Txn, amount int64, ledger int) {
+	t.booked++
+	t.ledger = ledger
+	t.misread = t.misread || amount != t.begin.Amount.Minor && (!t.begin.Partial || amount > t.begin.Amount.Minor)
+	if t.original != nil {
+		w.covered(t, amount)
+	}
 	t.net += amount
-	w.tell("host     DEBITS %s", t)
-	if t.debits > 1 {
-		w.fail("P3", "%s is debited twice", t)
+	w.tell("host     %s %d for %s", books[t.typ()].does, amount, t)
+	if t.booked > 1 {
+		w.fail("P3", "%s is booked twice", t)
 	}
 	if closedNegative(t.j) && !t.flipped {
-		w.fail("P1s", "%s is debited although it is durably %s", t, t.j)
+		w.fail("P1s", "%s is booked although it is durably %s", t, t.j)
 	}
 }
 
-func (w *World) undebited(t *Txn, amount int64) {
+func (w *World) unbooked(t *Txn, amount int64) {
 	t.net -= amount
-	w.tell("host     undoes the debit of %s", t)
+	w.tell("host     %s %d of %s", books[t.typ()].undoes, amount, t)
+	w.undone(t)
 	if t.held {
 		w.saw(HoldCaughtDebit)
 	}
@@ -223,8 +271,11 @@ func (w *World) showPaid(t *Txn) {
 	if t.paid++; t.paid > 1 {
 		w.saw(ShownAgain)
 	}
+	if !t.typ().MovesMoney() {
+		w.saw(BalanceAnswered)
+	}
 	w.tell("app %d    shows APPROVED %s", t.owner.id, t)
-	if t.net != t.due() {
+	if t.typ().MovesMoney() && t.net != t.due() {
 		w.fail("P2", "the approval of %s is shown while the host holds %d", t, t.net)
 	}
 }
@@ -261,7 +312,7 @@ func justified(r *txn.Ready, o *txn.Outbound) bool {
 		}
 		switch rec := rec.(type) {
 		case *txn.Intent:
-			if !o.Reversal() && o.Facts.Kind == iso8583.KindSale {
+			if !o.Reversal() && o.Facts.Kind == rec.Kind.Kind() {
 				return true
 			}
 		case *txn.Rerouted:
@@ -282,15 +333,20 @@ func (w *World) settle() {
 	for i, t := range w.txns {
 		if t.intent == nil {
 			if t.net != 0 {
-				w.fail("P1", "%s is debited and nobody knows of it", t)
+				w.fail("P1", "%s is booked and nobody knows of it", t)
 			}
 			continue
 		}
+		if !t.typ().MovesMoney() {
+			w.settleInquiry(t)
+			continue
+		}
 		w.settleOne(t)
+		w.settleFollowed(t)
 		for _, o := range w.txns[:i] {
 			// P3: one net debit for a sale.
-			if o.owner == t.owner && o.sale == t.sale && o.net != 0 && t.net != 0 && !o.excused() && !t.excused() {
-				w.fail("P3", "%s and %s are both debited for one sale", o, t)
+			if t.ref != 0 && o.owner == t.owner && o.ref == t.ref && w.standing(o) != 0 && w.standing(t) != 0 && !o.excused() && !t.excused() {
+				w.fail("P3", "%s and %s both stand for one sale", o, t)
 			}
 		}
 	}
@@ -311,8 +367,9 @@ func (w *World) settleOne(t *Txn) {
 	if t.flipped && !t.heard {
 		return // only reconciliation can tell
 	}
+	goods := t.typ().NeedsConfirmation() && w.standing(t) != 0
 	switch {
-	case t.net != 0 && t.paid == 0 && !t.escalated && !t.handled:
+	case goods && t.paid == 0 && !t.escalated && !t.handled:
 		w.fail("P1", "%s is debited (durably %s), was never shown as approved and is in front of nobody", t, t.j)
 	case t.paid > 0 && t.net != t.due():
 		w.fail("P2", "%s was shown as approved and the host holds %d", t, t.net)
@@ -320,12 +377,12 @@ func (w *World) settleOne(t *Txn) {
 		w.fail("P5", "%s is still %s and in front of nobody", t, t.j)
 	case (t.net != 0) != (t.j == txn.StateConfirmed) && !item:
 		w.fail("P6", "%s is durably %s, the host holds %d, and no item is open", t, t.j, t.net)
-	case t.undelivered && t.j == txn.StateConfirmed && !t.escalated && !t.handled:
+	case goods && t.undelivered && t.j == txn.StateConfirmed && !t.escalated && !t.handled:
 		w.fail("R10", "the goods of %s were not handed over, and it is in front of nobody", t)
-	case alive && t.j == txn.StateConfirmed && t.paid == 0 && !t.escalated && !t.handled:
+	case alive && (goods || t.original != nil && !t.dropped) && t.j == txn.StateConfirmed && t.paid == 0 && !t.escalated && !t.handled:
 		w.fail("P7", "%s is confirmed and its application never heard of it", t)
 	}
-	if t.net != 0 && t.paid == 0 && t.j == txn.StateConfirmed && !alive {
+	if goods && t.paid == 0 && t.j == txn.StateConfirmed && !alive {
 		w.saw(GoneWithDebit)
 	}
 }

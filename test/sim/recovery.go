@@ -8,6 +8,9 @@ func (a *app) die(w *World) {
 	w.tell("app %d    CRASH", a.id)
 	a.state, a.lost, a.late = appDead, false, false
 	a.first = a.last + 1
+	if a.cur != nil {
+		a.cur.dropped = true
+	}
 	a.returns = !w.chance(w.p.NeverReturns)
 	if !a.returns {
 		a.state = appGone
@@ -22,11 +25,11 @@ func (a *app) comeBack(w *World) {
 	a.recover(w)
 }
 
-// recover acts on one open outcome after the other, then goes back to the sale
-// that was under way.
+// recover acts on one open outcome after the other, then goes back to what
+// was under way.
 func (a *app) recover(w *World) {
 	for _, uuid := range w.agent.view.Open() {
-		t, g := w.agent.view.Get(uuid), w.named[uuid]
+		t, g := w.agent.view.Get(uuid), w.named(uuid)
 		if g.owner != a {
 			continue
 		}
@@ -39,21 +42,21 @@ func (a *app) recover(w *World) {
 	}
 	a.recovering = false
 	switch {
-	case a.cur == nil || a.sale == 0:
+	case a.cur == nil:
 		a.state = appIdle
 	case !a.mayRetry(w):
 		a.state = appIdle
 	case a.knows:
-		if a.cur.sale != a.sale || a.cur.paid > 0 || a.cur.unpaid > 0 {
+		if a.cur.errand != a.errand || a.cur.paid > 0 || a.cur.unpaid > 0 {
 			a.state = appIdle
 			return
 		}
-		a.state = appWaiting
+		a.state, a.cur.dropped = appWaiting, false
 		if w.agent.view.Get(a.cur.uuid) == nil {
 			a.ask(w)
 		}
 	default:
-		// It knows only that the sale is not through: the cashier tries again.
+		// It knows only that it is not through: the cashier tries again.
 		a.attempt(w)
 	}
 }

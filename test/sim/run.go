@@ -38,7 +38,14 @@ const (
 func Run(p Personality, c *Choices, stats *Stats, tracing, hashing, checks bool) *World {
 	w := newWorld(p, c, stats)
 	w.tracing, w.hashing, w.checks = tracing, hashing, checks
-	stats.Runs++
+	w.run()
+	return w
+}
+
+// run goes through the world's schedule.
+func (w *World) run() {
+	p := &w.p
+	w.stats.Runs++
 	w.start()
 	limit := 150 * p.Sales * p.Apps
 	for n := 0; n < limit && w.broken == nil && w.busy(); n++ {
@@ -54,7 +61,6 @@ func Run(p Personality, c *Choices, stats *Stats, tracing, hashing, checks bool)
 		w.compare()
 		w.settle()
 	}
-	return w
 }
 
 // busy says that an application is still at work.
@@ -211,7 +217,11 @@ func (w *World) do(a action) {
 	case opAgentCrash:
 		w.crash()
 	case opOperator:
-		w.operate()
+		if w.budget != nil {
+			w.word(w.txns[a.arg])
+		} else {
+			w.operate()
+		}
 	case opStray:
 		w.stats.Faults[Strayed]++
 		w.stray()
@@ -275,7 +285,7 @@ func (w *World) due() *Txn {
 func (w *World) flipOne() {
 	for route, h := range w.hosts {
 		for _, a := range h.ledger.accounts {
-			if a.flips && a.state == accountDeclined {
+			if a.flips && a.state == accountDeclined && (w.p.Lenient || a.t.original == nil || a.covered(h.ledger, a.t.typ(), a.amount)) {
 				h.flip(w, a, route)
 				return
 			}

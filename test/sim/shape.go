@@ -15,7 +15,10 @@ func (w *World) shape(b []byte) []byte {
 	b = w.shapeOfHeld(b)
 	for _, t := range w.txns {
 		b = append(b, 'T', byte(t.left), bit(t.paid > 0), bit(t.unpaid > 0), bit(t.unknown > 0),
-			byte(t.j), bit(t.confirmed), bit(t.escalated), bit(w.ticking(t)), bit(t.undelivered), bit(t.key.stan != 0))
+			byte(t.j), bit(t.confirmed), bit(t.escalated), bit(w.ticking(t)), bit(t.undelivered), bit(t.dropped), bit(t.key.stan != 0), byte(t.errand))
+		b = append(b, t.begin.Type...)
+		b = append(b, t.begin.Original...)
+		b = binary.AppendVarint(b, t.begin.Amount.Minor)
 		b = binary.AppendVarint(b, t.net)
 		b = t.story.shape(b)
 	}
@@ -62,7 +65,8 @@ func (w *World) shapeOfHeld(b []byte) []byte {
 		for _, a := range r.Answers {
 			b = append(b, a.UUID...)
 			b = append(b, a.Code...)
-			b = append(b, bit(a.Req >= w.apps[a.Req>>32].first))
+			id := int(a.Req >> 32)
+			b = append(b, bit(id < len(w.apps) && a.Req >= w.apps[id].first))
 		}
 	}
 	return b
@@ -84,7 +88,7 @@ func shapeOfPacket(b []byte, p *packet) []byte {
 }
 
 func (w *World) shapeOfApp(b []byte, a *app) []byte {
-	b = append(b, 'A', byte(a.state), bit(a.lost), bit(a.late), byte(a.sale), byte(a.attempts), bit(a.knows), bit(a.recovering), bit(a.cancelled))
+	b = append(b, 'A', byte(a.state), bit(a.lost), bit(a.late), byte(a.errand), byte(a.attempts), bit(a.knows), bit(a.recovering), bit(a.cancelled))
 	b = append(b, a.delivered...)
 	for _, t := range []*Txn{a.cur, a.left} {
 		if t != nil {

@@ -84,7 +84,7 @@ func cost(p Personality, values []uint16, property string) int {
 // wrong.
 func judge(p Personality, c *Choices, property string) (int, *World) {
 	var s Stats
-	w := Run(p, c, &s, false, false, true)
+	w := Run(p, c, &s, false, false, property == "fold" || property == "codec") // they are slow
 	if w.broken == nil || w.broken.Property != property {
 		return never, nil
 	}

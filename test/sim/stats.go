@@ -90,6 +90,24 @@ const (
 	AmountRefused
 	PartAccepted
 	ChipUnread
+	Locked
+	NotReversibleRaised
+	HostRefusesFollow
+	BusyRefused
+	UsedRefused
+	AboveRefused
+	OpenRefused
+	UnfitRefused
+	VoidUndone
+	RefundUndone
+	CompletionUndone
+	HoldBack
+	PartsAddUp
+	SoldAgain
+	CompletionVoided
+	BalanceFailed
+	BalanceAnswered
+	FollowedAgain
 	sometimes
 )
 
@@ -110,6 +128,13 @@ var sometimeNames = [sometimes]string{
 	"an item was acknowledged",
 	"a declining card made a confirm a cancel", "a confirm without the card's word was refused",
 	"a confirm of another amount was refused", "a partial approval was accepted", "unreadable chip data were reversed",
+	"an original was locked", "not_reversible was raised", "the host refused a follow-up",
+	"original_busy was answered", "original_used was answered", "above_original was answered",
+	"original_open was answered", "original_unfit was answered",
+	"a void was undone, its debit stands", "a refund was undone", "a completion was undone",
+	"a hold was back after its release was undone", "two refunds in part stand", "what was voided was sold again",
+	"a voided completion gave the hold back", "a balance inquiry failed", "a balance was shown",
+	"an undone follow-up made room for another",
 }
 
 // saw counts one of the things that must happen.

@@ -18,8 +18,9 @@ func (w *World) stray() {
 		w.echo(t)
 		return
 	}
-	mti := [...]iso8583.MTI{"0210", "0410"}[w.c.Intn(2)]
 	i := t.intent
+	own := mtis[t.typ().Kind()].Response()
+	mti := [...]iso8583.MTI{own, "0410"}[w.c.Intn(2)]
 	r := txn.Response{
 		Route: i.Route, MTI: mti, TID: i.TID, STAN: i.STAN, Code: "00", Amount: t.begin.Amount.DE4(), Currency: "156",
 		Transmission: i.Transmission, LocalTime: i.LocalTime, LocalDate: i.LocalDate, RRN: "999",
@@ -57,7 +58,7 @@ func (w *World) echo(t *Txn) {
 		}
 		i, answer := t.intent, a.answer
 		r := txn.Response{
-			Route: route, MTI: "0210", TID: i.TID, STAN: i.STAN, RRN: iso8583.RRN(answer.rrn),
+			Route: route, MTI: mtis[t.typ().Kind()].Response(), TID: i.TID, STAN: i.STAN, RRN: iso8583.RRN(answer.rrn),
 			Transmission: i.Transmission, LocalTime: i.LocalTime, LocalDate: i.LocalDate, BadChip: t.story.spoiled,
 		}
 		switch w.c.Intn(3) {

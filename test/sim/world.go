@@ -18,20 +18,20 @@ type World struct {
 
 	agent agent
 	disk  disk
+	store *store // nil: a batch is durable when the world says so
 	net   []packet
 	hosts []*host
 	apps  []*app
 	txns  []*Txn
-	named map[string]*Txn
-	stans map[stanKey]*Txn
 
-	unit      time.Duration // what the rules count in
-	healing   bool
-	budget    *budget // of an exhaustive run
-	skew      int64   // of the wall clock, milliseconds
-	deadClock bool
-	acts      []action
-	broken    *Violation
+	unit       time.Duration // what the rules count in
+	healing    bool
+	budget     *budget // of an exhaustive run
+	configured *txn.Configure
+	skew       int64 // of the wall clock, milliseconds
+	deadClock  bool
+	acts       []action
+	broken     *Violation
 
 	tracing bool
 	trace   []string
@@ -49,11 +49,6 @@ type Violation struct {
 // budget is what an exhaustive run may still spend.
 type budget struct{ crashes, faults int }
 
-type stanKey struct {
-	tid  iso8583.TID
-	stan iso8583.STAN
-}
-
 var tids = [...]iso8583.TID{"T0000001", "T0000002"}
 
 const mid = iso8583.MID("M00000000000001")
@@ -65,6 +60,17 @@ var uuids = func() (names [256]string) {
 	}
 	return
 }()
+
+// named is the transaction with this UUID, or nil: a UUID is "t" and an index.
+func (w *World) named(uuid string) *Txn {
+	if len(uuid) < 2 || uuid[0] != 't' {
+		return nil
+	}
+	if i, err := strconv.Atoi(uuid[1:]); err == nil && i < len(w.txns) {
+		return w.txns[i]
+	}
+	return nil
+}
 
 // card is the one test card of this world; the core only carries it.
 var card = func() *iso8583.Card {
@@ -79,15 +85,15 @@ var card = func() *iso8583.Card {
 // started.
 func newWorld(p Personality, c *Choices, stats *Stats) *World {
 	w := &World{
-		p: p, c: c, stats: stats, unit: time.Second, named: map[string]*Txn{}, stans: map[stanKey]*Txn{},
+		p: p, c: c, stats: stats, unit: time.Second,
 		now: txn.Time{Wall: p.Wall, Zone: 8 * 3600},
 	}
-	ledger := &ledger{}
-	for range p.Routes {
+	books := &ledger{}
+	for i := range p.Routes {
 		if !p.SharedLedger {
-			ledger = newLedger()
+			books = &ledger{n: i}
 		}
-		w.hosts = append(w.hosts, &host{ledger: ledger})
+		w.hosts = append(w.hosts, &host{ledger: books})
 	}
 	for i := range p.Apps {
 		w.apps = append(w.apps, &app{id: i, tid: tids[i%p.Terminals], last: uint64(i) << 32})
@@ -95,8 +101,6 @@ func newWorld(p Personality, c *Choices, stats *Stats) *World {
 	w.agent.view = txn.New()
 	return w
 }
-
-func newLedger() *ledger { return &ledger{} }
 
 // tick moves both clocks on a little; never in an exhaustive run, where time
 // is nothing but the order of things.

@@ -143,7 +143,7 @@ func (a *application) finish(ctx context.Context, t *client.Transaction) (Screen
 // is still there, so it confirms nothing: what waits for a confirmation is
 // left to the agent, which reverses it when its time is up.
 func (a *application) resume(ctx context.Context) error {
-	list, err := patiently(ctx, a, func() (*client.List, error) {
+	list, err := patiently(ctx, a, func() (*client.Recovery, error) {
 		l, err := a.agent.Recovery(ctx)
 		if err != nil {
 			return nil, err
