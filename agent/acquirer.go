@@ -102,6 +102,7 @@ func (q *acquirer) addresses() []string {
 type token struct {
 	uuid    string
 	attempt int
+	inquiry int
 	card    *iso8583.Card
 }
 
@@ -116,8 +117,8 @@ func (q *acquirer) send(o txn.Outbound) error {
 	if err != nil {
 		return err
 	}
-	t := token{uuid: o.UUID, attempt: o.Attempt}
-	if !o.Reversal() {
+	t := token{uuid: o.UUID, attempt: o.Attempt, inquiry: o.Inquiry}
+	if o.Request() {
 		t.card = o.Facts.Card
 	}
 	q.log.Info("to host", zap.String("transaction", o.UUID), zap.Int("route", o.Route), zap.Stringer("message", m))
@@ -165,13 +166,13 @@ func (q *acquirer) Result(r link.Result) {
 	}
 	switch {
 	case r.Sent:
-		q.agent.post(txn.Sent{UUID: t.uuid, Route: r.Route, Attempt: t.attempt})
+		q.agent.post(txn.Sent{UUID: t.uuid, Route: r.Route, Attempt: t.attempt, Inquiry: t.inquiry})
 	case r.Unsent:
 		q.log.Warn("certainly not sent", zap.String("transaction", t.uuid), zap.Int("route", r.Route), zap.Error(r.Err))
-		q.agent.post(txn.Unsent{UUID: t.uuid, Route: r.Route, Attempt: t.attempt, Card: t.card})
+		q.agent.post(txn.Unsent{UUID: t.uuid, Route: r.Route, Attempt: t.attempt, Inquiry: t.inquiry, Card: t.card})
 	default:
 		q.log.Warn("in doubt whether sent", zap.String("transaction", t.uuid), zap.Int("route", r.Route), zap.Error(r.Err))
-		q.agent.post(txn.InDoubt{UUID: t.uuid, Route: r.Route, Attempt: t.attempt})
+		q.agent.post(txn.InDoubt{UUID: t.uuid, Route: r.Route, Attempt: t.attempt, Inquiry: t.inquiry})
 	}
 }
 
@@ -206,7 +207,7 @@ func (q *acquirer) Frame(route int, body []byte) {
 	q.agent.post(txn.Response{
 		Route: route, MTI: m.MTI, TID: tid, STAN: stan, Code: m.Get(39), ChipData: chip, BadChip: bad,
 		Amount: m.Get(4), Currency: m.Get(49), Transmission: m.Get(7), LocalTime: m.Get(12), LocalDate: m.Get(13),
-		Balance: m.Get(54), MID: trimRight(m.Get(42)), RRN: iso8583.RRN(m.Get(37)), AuthCode: trimRight(m.Get(38)), Text: text,
+		Balance: m.Get(54), Original: m.Get(90), MID: trimRight(m.Get(42)), RRN: iso8583.RRN(m.Get(37)), AuthCode: trimRight(m.Get(38)), Text: text,
 	})
 }
 

@@ -11,9 +11,9 @@ import (
 // must says what the application has to do about t.
 func must(t *txn.Transaction) client.Must {
 	switch {
-	case t.Stuck && t.State != txn.StateConfirmed:
+	case t.Stuck && t.State != txn.StateConfirmed, t.State == txn.StateConfirmed && t.InQuestion():
 		return client.MustCall
-	case t.State == txn.StatePending:
+	case t.State == txn.StatePending, t.State == txn.StateInquiring:
 		return client.MustWait
 	case t.State == txn.StateApproved:
 		return client.MustConfirm
@@ -21,19 +21,27 @@ func must(t *txn.Transaction) client.Must {
 		return client.MustVoid
 	case t.Shown != "" && t.Shown != txn.DeliveredUnknown:
 		return client.MustNothing
-	case t.State == txn.StateConfirmed && t.Shown == txn.DeliveredUnknown:
+	case committed(t) && t.Shown == txn.DeliveredUnknown:
 		return client.MustNothing // a person has it
-	case t.State == txn.StateConfirmed:
+	case committed(t):
 		return client.MustShowApproved
 	default:
 		return client.MustShowNotApproved
 	}
 }
 
+// committed says that the commit point is passed, whoever decided.
+func committed(t *txn.Transaction) bool {
+	return t.State == txn.StateConfirmed || t.State == txn.StateAdvising
+}
+
 // say is what to tell the cashier and the cardholder.
 func say(t *txn.Transaction) client.Say {
 	switch {
-	case t.Stuck && t.State != txn.StateConfirmed:
+	case must(t) == client.MustCall:
+		if t.Advice {
+			return sayings["advice_stuck"]
+		}
 		return sayings["stuck"]
 	case t.ApprovedMinor != 0 && t.Left() == t.Taken() && (t.State == txn.StateApproved || t.State == txn.StateConfirmed):
 		return sayPartial(t)
@@ -47,7 +55,7 @@ func say(t *txn.Transaction) client.Say {
 		return sayings["not_delivered"]
 	case t.State == txn.StateReversing && t.Cause == txn.CauseChip:
 		return sayings["card_declined"]
-	case t.State == txn.StateConfirmed && t.Kind.NeedsConfirmation() && t.Left() < t.Taken():
+	case t.State == txn.StateConfirmed && t.Kind.HandsOver() && t.Left() < t.Taken():
 		return sayFollowed(t)
 	case t.State == txn.StateConfirmed && t.Kind == iso8583.PreAuth:
 		return sayings["held"]
@@ -58,9 +66,9 @@ func say(t *txn.Transaction) client.Say {
 	}
 	if s, ok := followSayings[t.Kind]; ok {
 		switch t.State {
-		case txn.StateConfirmed:
+		case txn.StateConfirmed, txn.StateAdvising:
 			return s.done
-		case txn.StatePending:
+		case txn.StatePending, txn.StateInquiring:
 		case txn.StateReversing:
 			return s.undoing
 		default:
@@ -122,6 +130,18 @@ var sayings = map[string]client.Say{
 	"pending": {
 		Cashier:    text("Wait: the bank has not answered. Do not charge again.", "请等待银行应答，请勿重复收款。"),
 		Cardholder: text("Please wait.", "请稍候。"),
+	},
+	"inquiring": {
+		Cashier:    text("Wait: the bank has not answered and is being asked what became of it. Do not charge again.", "银行未应答，正在查询交易结果，请等待，请勿重复收款。"),
+		Cardholder: text("Please wait.", "请稍候。"),
+	},
+	"advising": {
+		Cashier:    text("Paid, approved offline. The bank is told by itself.", "离线批准，支付成功，系统将自动通知银行。"),
+		Cardholder: text("Payment approved.", "支付成功。"),
+	},
+	"advice_stuck": {
+		Cashier:    text("The bank did not take what was approved offline: a person must ask the acquirer. Charge nothing again.", "银行未接受离线交易，须人工联系收单行，请勿重复收款。"),
+		Cardholder: text("Payment recorded. The merchant is seeing to it with the bank.", "交易已记录，商户正在与银行核实。"),
 	},
 	"approved": {
 		Cashier:    text("Approved by the bank, not yet final. Hand over nothing before the terminal says so.", "银行已批准，尚未最终确认，请勿交付商品。"),

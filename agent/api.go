@@ -377,5 +377,7 @@ func (s *api) await(ctx context.Context, uuid string, wait time.Duration) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	s.agent.view.wait(ctx, s.agent.stopped, uuid, func(t *txn.Transaction) bool { return t.State != txn.StatePending || t.Stuck })
+	s.agent.view.wait(ctx, s.agent.stopped, uuid, func(t *txn.Transaction) bool {
+		return t.State != txn.StatePending && t.State != txn.StateInquiring || t.Stuck
+	})
 }

@@ -460,6 +460,8 @@ func TestEveryProblemIsProvoked(t *testing.T) {
 		"operators_only":     "TestOperatorsOnly",
 		"reversal_owed":      "TestGateIsClosed",
 		"stan_exhausted":     "TestSTANsAreExhausted",
+		"advice_queue_full":  "TestC30QueueIsFull",
+		"original_owed":      "TestC30CompletionAsAdvice",
 		"journal_full":       "TestJournalIsFull",
 		"journal_quarantine": "TestQuarantine",
 		"retired":            "TestRetiredTransactionIsGone",

@@ -161,6 +161,7 @@ const (
 
 var (
 	reference = regexp.MustCompile(`^[0-9A-Za-z._:#-]*$`)
+	authCode  = regexp.MustCompile(`^[0-9A-Za-z]{6}$`)
 )
 
 // parseBegin turns a body into the core's event, or says which field is wrong
@@ -181,14 +182,18 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 		return zero, badField("amount", "want at most %d minor units: DE 4 has 12 digits", iso8583.MaxMinor)
 	case err != nil && (b.Currency != "" || !follows):
 		return zero, badField("currency", "want an ISO 4217 code such as CNY or 156")
-	case b.Type.NeedsConfirmation() && (b.Sale == "" || len(b.Sale) > maxSale || !reference.MatchString(b.Sale)):
+	case b.Type.HandsOver() && (b.Sale == "" || len(b.Sale) > maxSale || !reference.MatchString(b.Sale)):
 		return zero, badField("sale", "want the sale's reference: 1 to %d of letters, digits and . _ : # -", maxSale)
-	case !b.Type.NeedsConfirmation() && b.Sale+b.Part != "":
+	case !b.Type.HandsOver() && b.Sale+b.Part != "":
 		return zero, badField("sale", "leave sale and part out: a %s has none of its own", b.Type)
 	case follows && !uuidForm.MatchString(b.Original):
 		return zero, badField("original", "want the UUID of the transaction that this %s follows", b.Type)
 	case !follows && b.Original != "":
 		return zero, badField("original", "leave it out: a %s follows nothing", b.Type)
+	case b.AuthCode != "" && b.Type != iso8583.Offline:
+		return zero, badField("auth_code", "leave it out: only what was approved offline brings one")
+	case b.AuthCode != "" && !authCode.MatchString(b.AuthCode):
+		return zero, badField("auth_code", "want the six letters and digits that the card or the voice gave (DE 38)")
 	case len(b.Part) > maxPart || !reference.MatchString(b.Part):
 		return zero, badField("part", "want at most %d of letters, digits and . _ : # -", maxPart)
 	case holdsPAN(b.Sale, b.Card.PAN):
@@ -212,7 +217,8 @@ func parseBegin(uuid string, b *client.Begin) (txn.Begin, *client.Problem) {
 		Session: b.Session, Replaces: b.Replaces, NotDuplicateOf: b.NotDuplicateOf,
 		UUID: uuid, Epoch: b.Epoch, TID: b.Terminal, Type: b.Type, Original: b.Original,
 		Amount: iso8583.Amount{Minor: b.Amount, Currency: currency}, Sale: b.Sale, Part: b.Part,
-		Partial: b.Partial == partialAccept,
+		Approval: b.AuthCode,
+		Partial:  b.Partial == partialAccept,
 	}
 	if follows && b.Card == (client.Card{}) {
 		return out, nil // the original's, out of the journal
@@ -230,7 +236,7 @@ func checkLinks(uuid string, b *client.Begin) *client.Problem {
 	for _, f := range []struct{ name, value string }{{"replaces", b.Replaces}, {"not_duplicate_of", b.NotDuplicateOf}} {
 		switch {
 		case f.value == "":
-		case !b.Type.NeedsConfirmation():
+		case !b.Type.HandsOver():
 			return badField(f.name, "leave it out: it is of a sale or a preauth")
 		case !uuidForm.MatchString(f.value) || f.value == uuid:
 			return badField(f.name, "want the UUID of an earlier transaction")

@@ -118,6 +118,18 @@ func TestEventsOfASale(t *testing.T) {
 	})
 }
 
+// Whoever has an answer finds what it is about in lists and events.
+func TestAnAnswerIsInTheList(t *testing.T) {
+	b := newBed(t, hostsim.Config{})
+	for i := range 50 {
+		tx := b.begin(client.NewUUID(), b.sale(fmt.Sprint("S", i), 100))
+		l, err := b.client.List(b.ctx(), nil)
+		if err != nil || l.Transactions[0].UUID != tx.UUID || l.Transactions[0].State != "approved" {
+			t.Fatalf("%d: %+v %v", i, l.Transactions[0], err)
+		}
+	}
+}
+
 // The whole journal, after a restart and from beyond what memory holds: nothing
 // is missing and nothing comes twice.
 func TestEventsOutOfTheJournal(t *testing.T) {

@@ -71,6 +71,8 @@ var problems = map[txn.Code]problem{
 	txn.SalePaid:        {http.StatusConflict, client.RetryNever, "this part of the sale is paid"},
 	txn.ReversalOwed:    {http.StatusConflict, client.RetrySameID, "the terminal owes reversals and may not sell"},
 	txn.STANExhausted:   {http.StatusServiceUnavailable, client.RetrySameID, "the terminal has used every trace number within two days"},
+	txn.AdviceQueueFull: {http.StatusServiceUnavailable, client.RetrySameID, "the terminal owes as many advices as it may: hand over nothing"},
+	txn.OriginalOwed:    {http.StatusConflict, client.RetryPoll, "the original is an advice that the acquirer does not have yet"},
 	txn.Unsupported:     {http.StatusUnprocessableEntity, client.RetryNever, "the acquirer's dialect has no such type"},
 	txn.OriginalUnknown: {http.StatusUnprocessableEntity, client.RetryNewID, "there is no such original"},
 	txn.OriginalUnfit:   {http.StatusUnprocessableEntity, client.RetryNewID, "the original is of a type, merchant or currency that this cannot follow"},

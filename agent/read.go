@@ -94,19 +94,6 @@ func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
 	return nil
 }
 
-func (s *api) writeList(w http.ResponseWriter, keep func(*txn.Transaction) bool) {
-	writeJSON(w, http.StatusOK, s.listOf(keep))
-}
-
-func (s *api) listOf(keep func(*txn.Transaction) bool) client.List {
-	list, more := s.agent.view.list(listLimit, keep)
-	out := client.List{Transactions: []client.Transaction{}, More: more}
-	for i := range list {
-		out.Transactions = append(out.Transactions, *s.agent.present(&list[i]))
-	}
-	return out
-}
-
 func (s *api) health(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	epoch, open, escalated := s.agent.view.counts()
 	h := client.Health{
@@ -153,10 +140,15 @@ func present(t *txn.Transaction) *client.Transaction {
 		Amount: t.Minor, Currency: t.Currency.Alpha(), Sale: t.Sale, Part: t.Part, PAN: t.PAN,
 		Approved: t.ApprovedMinor, Chip: presentChip(t),
 		ResponseCode: t.Code, RRN: t.RRN, AuthCode: t.AuthCode, Balance: t.Balance, Original: t.Original,
-		Cause: string(t.Cause), Attempts: t.Attempts, HoldDown: t.State == txn.StateReversing && t.Hold == txn.HoldWaiting,
+		Cause: string(t.Cause), Inquiries: len(t.Asked), AdviceOwed: t.State == txn.StateAdvising, HoldDown: t.State == txn.StateReversing && t.Hold == txn.HoldWaiting,
 		LateApproval: t.LateApproval, Parked: t.Parked, Overridden: t.Overridden, Shown: string(t.Shown),
 		Session: t.Session, Implicit: t.Implicit, Replaces: t.Replaces, NotDupOf: t.NotDuplicateOf,
 		Began: time.UnixMilli(t.At).UTC(), Say: say(t),
+	}
+	if t.Advice {
+		out.AdviceSends = t.Attempts
+	} else {
+		out.Attempts = t.Attempts
 	}
 	if t.State == txn.StateConfirmed && t.Kind.Followed() {
 		out.Left = t.Left()

@@ -37,6 +37,7 @@ type bed struct {
 	epoch   uint64
 	log     *safeBuffer
 	socket  string
+	profile string // iso87-ascii, unless it is set
 	rules   func(*iso8583.Rules)
 	extra   []string // more host addresses, before the simulated acquirer's
 	only    []string // these addresses instead
@@ -113,7 +114,11 @@ func (b *bed) start() {
 // make is an agent on the bed's journal that does not run yet.
 func (b *bed) make() (*agent.Agent, error) {
 	b.t.Helper()
-	p, err := profile.Load("iso87-ascii")
+	name := "iso87-ascii"
+	if b.profile != "" {
+		name = b.profile
+	}
+	p, err := profile.Load(name)
 	if err != nil {
 		b.t.Fatal(err)
 	}

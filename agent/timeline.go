@@ -45,9 +45,10 @@ func MomentOf(e journal.Record) (client.Moment, error) {
 // who acted, so that the record was made.
 func who(t txn.RecordType) string {
 	switch t {
-	case txn.TypeIntent, txn.TypeConfirmed, txn.TypeShown:
+	case txn.TypeIntent, txn.TypeOwed, txn.TypeConfirmed, txn.TypeShown:
 		return "application"
-	case txn.TypeApproved, txn.TypeDeclined, txn.TypeReversalAnswer, txn.TypeLate, txn.TypeEvidence:
+	case txn.TypeApproved, txn.TypeDeclined, txn.TypeReversalAnswer, txn.TypeLate, txn.TypeEvidence,
+		txn.TypeInquiryAnswer, txn.TypeAdviceAnswer, txn.TypeAdvised:
 		return "host"
 	case txn.TypeResolved, txn.TypeAcknowledged:
 		return "operator"

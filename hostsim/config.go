@@ -38,6 +38,9 @@ type Config struct {
 	NoOriginal       string  `yaml:"no_original"`
 	RefusedCode      string  `yaml:"refused_code"`
 
+	AdviceRepeat string    `yaml:"advice_repeat"`
+	Inquiry      Inquiries `yaml:"inquiry"`
+
 	// Of a dialect with MACs.
 	NoMAC       bool      `yaml:"no_mac"`        // neither checks them nor makes any
 	TerminalKey string    `yaml:"terminal_key"`  // the terminals' master key, hexadecimal; empty: a published test key
@@ -172,6 +175,7 @@ func (c *Config) policy() (Policy, error) {
 		Tombstones: c.Tombstones, UnknownOriginal: c.UnknownOriginal, AlreadyReversed: c.AlreadyReversed,
 		DeclinedOriginal: c.DeclinedOriginal, AmountDiffers: c.AmountDiffers, OtherDay: c.OtherDay,
 		Find: c.Find, RewriteSTAN: c.RewriteSTAN, NoOriginal: c.NoOriginal, Refused: c.RefusedCode,
+		AdviceRepeat: c.AdviceRepeat, Inquiry: c.Inquiry,
 		Hold: c.ProcessingDelay > 0, OpeningBalance: c.OpeningBalance, Declines: c.Declines, Partials: c.Partials,
 	}
 	p = p.over(own).over(defaultPolicy)

@@ -31,6 +31,7 @@ const (
 // effects is what an approval of each type does, and what its reversal does.
 var effects = map[iso8583.Type]struct{ does, undoes EventType }{
 	iso8583.Sale:        {EventDebit, EventUndebit},
+	iso8583.Offline:     {EventDebit, EventUndebit},
 	iso8583.Completion:  {EventDebit, EventUndebit},
 	iso8583.PreAuth:     {EventHold, EventUnhold},
 	iso8583.Void:        {EventCredit, EventUncredit},

@@ -10,6 +10,7 @@ import (
 // Response codes (DE 39) that the host gives of itself.
 const (
 	CodeApproved    = "00"
+	CodeInProgress  = "09" // of an inquiry
 	CodePartial     = "10"
 	CodeInvalid     = "12" // what is to be undone or followed no longer stands, or is of another type
 	CodeBadAmount   = "13" // money for nothing, or a balance inquiry with an amount
@@ -61,6 +62,7 @@ type Verdict struct {
 	Amount   int64        // DE 4, where less than asked was approved; else 0
 	Balance  string       // DE 54
 	STAN     iso8583.STAN // DE 11, where it is not the one that came; else 0
+	Original Key          // DE 90 of an inquiry's answer
 	Pending  bool         // no answer yet: call Complete later
 	Events   []Event
 	Note     string // for people
@@ -94,6 +96,8 @@ func (l *Ledger) Authorise(now time.Time, r Request, p Policy) Verdict {
 		return Verdict{Pending: true, Note: "repeat of a pending request"}
 	case e.state == StateReversed:
 		return Verdict{Code: p.Refused, RRN: e.rrn, Note: "refused: already reversed"}
+	case r.told() && e.state == StateApproved:
+		return e.toldAgain(p)
 	default:
 		v := Verdict{Code: e.code, RRN: e.rrn, AuthCode: e.auth, Note: "repeat: same answer"}
 		if e.moved < e.amount {

@@ -18,7 +18,9 @@ func kindOf(m *iso8583.Message) iso8583.Kind {
 	switch {
 	case m.MTI.IsResponse():
 		return ""
-	case m.MTI == "0100" || m.MTI == "0200":
+	case m.MTI == "0200" && strings.HasPrefix(m.Get(3), "53"):
+		return iso8583.KindInquiry
+	case m.MTI == "0100" || m.MTI == "0200" || firstMTI(m.MTI) == adviceMTI:
 		return typeIn(m).Kind()
 	case m.MTI == "0400" || m.MTI == "0420":
 		return iso8583.KindReversal
@@ -37,7 +39,7 @@ func kindOf(m *iso8583.Message) iso8583.Kind {
 // completes it.
 func typeIn(m *iso8583.Message) iso8583.Type {
 	t := typeByCode(m.MTI, m.Get(3))
-	if t == iso8583.Sale && (m.Has(90) || m.Has(37)) {
+	if (t == iso8583.Sale || t == iso8583.Offline) && (m.Has(90) || m.Has(37)) {
 		return iso8583.Completion
 	}
 	return t
@@ -46,13 +48,15 @@ func typeIn(m *iso8583.Message) iso8583.Type {
 // typeByCode reads DE 3 of a request of this MTI (terminal-rules B2); "" where
 // the host has no such type.
 func typeByCode(mti iso8583.MTI, code string) iso8583.Type {
-	switch string(mti) + " " + code[:min(2, len(code))] {
+	switch string(firstMTI(mti)) + " " + code[:min(2, len(code))] {
 	case "0200 00":
 		return iso8583.Sale
 	case "0200 02":
 		return iso8583.Void
-	case "0200 20":
+	case "0200 20", "0220 20":
 		return iso8583.Refund
+	case "0220 00":
+		return iso8583.Offline
 	case "0200 31":
 		return iso8583.Balance
 	case "0100 00":
@@ -80,7 +84,7 @@ func terminal(m *iso8583.Message) iso8583.TID {
 // requestOf reads a request of any type. A bad card number or amount is
 // declined and kept in the ledger; what has no identity is a format error.
 func requestOf(m *iso8583.Message) (Request, error) {
-	key, err := newKey(string(m.MTI), string(terminal(m)), m.Get(11), m.Get(7))
+	key, err := newKey(string(firstMTI(m.MTI)), string(terminal(m)), m.Get(11), m.Get(7))
 	if err != nil {
 		return Request{}, errors.Join(errFormat, err)
 	}
@@ -172,6 +176,10 @@ func replyTo(m *iso8583.Message, v Verdict) *iso8583.Message {
 	r.Set(54, v.Balance)
 	if v.Amount != 0 {
 		r.Set(4, iso8583.Amount{Minor: v.Amount}.DE4())
+	}
+	if v.Original != (Key{}) {
+		k := v.Original
+		r.Set(90, iso8583.Original{MTI: k.MTI, STAN: k.STAN, Transmission: k.Transmission}.DE90())
 	}
 	if v.STAN != 0 {
 		r.Set(11, v.STAN.String())

@@ -30,6 +30,9 @@ type Policy struct {
 	NoOriginal string `yaml:"no_original"`  // of a void, refund or completion that follows nothing known: 25
 	Refused    string `yaml:"refused_code"` // of a request that was reversed before it came: 21
 
+	AdviceRepeat string    `yaml:"advice_repeat"` // of an advice that is booked already: 94 or 00
+	Inquiry      Inquiries `yaml:"inquiry"`       // how a status inquiry is answered
+
 	Hold           bool          `yaml:"-"` // an authorisation is pending first, to be ended by Complete
 	OpeningBalance int64         `yaml:"-"` // of each card, minor units of any currency
 	Declines       []DeclineRule `yaml:"-"` // asked in order; the first that matches declines
@@ -40,6 +43,7 @@ type Policy struct {
 var defaultPolicy = Policy{
 	UnknownOriginal: CodeNotFound, AlreadyReversed: CodeApproved, DeclinedOriginal: CodeApproved,
 	AmountDiffers: CodeAmount, Find: FindWhole, RewriteSTAN: RewriteNever, NoOriginal: CodeNotFound, Refused: CodeNoAction,
+	AdviceRepeat: CodeDuplicate, Inquiry: InquiryTrue,
 }
 
 // over is p, and base where p says nothing. Only tombstones, once either keeps
@@ -54,6 +58,7 @@ func (p Policy) over(base Policy) Policy {
 		{&p.DeclinedOriginal, base.DeclinedOriginal}, {&p.AmountDiffers, base.AmountDiffers}, {&p.OtherDay, base.OtherDay},
 		{(*string)(&p.Find), string(base.Find)}, {(*string)(&p.RewriteSTAN), string(base.RewriteSTAN)},
 		{&p.NoOriginal, base.NoOriginal}, {&p.Refused, base.Refused},
+		{&p.AdviceRepeat, base.AdviceRepeat}, {(*string)(&p.Inquiry), string(base.Inquiry)},
 	} {
 		if *s.to == "" {
 			*s.to = s.from
@@ -112,6 +117,8 @@ func (p *Policy) check() error {
 		oneOf("rewrite_stan", string(p.RewriteSTAN), string(RewriteNever), string(RewriteRecords), string(RewriteAnswers)),
 		declining("no_original", p.NoOriginal),
 		declining("refused_code", p.Refused),
+		oneOf("advice_repeat", p.AdviceRepeat, "94", "00"),
+		oneOf("inquiry", string(p.Inquiry), string(InquiryTrue), string(InquiryNotFound), string(InquiryInProgress), string(InquirySilent), string(InquiryAnother)),
 	} {
 		if err != nil {
 			return err
@@ -163,7 +170,7 @@ func (p *Policy) decline(r Request) string {
 // approve is how much of what r asks for is approved.
 func (p *Policy) approve(r Request) int64 {
 	asked := r.Amount.Minor
-	if typeOf(r.Type).Originals() != nil {
+	if typeOf(r.Type).Originals() != nil || r.told() {
 		return asked
 	}
 	if r.Approve > 0 {

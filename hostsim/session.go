@@ -168,6 +168,8 @@ func (x *exchange) process() {
 		x.request()
 	case x.kind == iso8583.KindReversal || x.kind == iso8583.KindReversalRepeat:
 		x.reversal()
+	case x.kind == iso8583.KindInquiry:
+		x.inquiry()
 	case x.kind == iso8583.KindSignOn || x.kind == iso8583.KindEcho:
 		x.answer(Verdict{Code: CodeApproved})
 	default:

@@ -46,6 +46,8 @@ type Rules struct {
 
 	Response ResponseRules `json:"response"`
 	Reversal ReversalRules `json:"reversal"`
+	Inquiry  InquiryRules  `json:"inquiry,omitzero"` // absent: none
+	Advice   AdviceRules   `json:"advice,omitzero"`  // absent: none
 
 	Chip ChipRules `json:"chip,omitzero"`
 
@@ -286,8 +288,10 @@ func (r *Rules) Validate() error {
 			return fmt.Errorf("rules.reversal.types: %q moves no money, so there is nothing to reverse", t)
 		}
 	}
-	if err := r.Chip.Validate(); err != nil {
-		return err
+	for _, check := range []func() error{r.validateAdvice, r.validateInquiry, r.Chip.Validate} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
 	return r.disjoint()
 }
@@ -309,11 +313,17 @@ func (r *Rules) disjoint() error {
 		}
 		return nil
 	}
-	p, v := &r.Response, &r.Reversal
+	p, v, q, a := &r.Response, &r.Reversal, &r.Inquiry, &r.Advice
 	if err := check("response", p.Approved, p.Partial, p.Declined, p.Duplicate); err != nil {
 		return err
 	}
-	return check("reversal", v.Done, v.Duplicate, v.Unknown, v.Retry)
+	if err := check("reversal", v.Done, v.Duplicate, v.Unknown, v.Retry); err != nil {
+		return err
+	}
+	if err := check("inquiry", q.Approved, q.Declined); err != nil {
+		return err
+	}
+	return check("advice", a.Done, a.Duplicate, a.Retry)
 }
 
 // Duration is a time.Duration that is written as "40s" in JSON.

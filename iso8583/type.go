@@ -1,6 +1,9 @@
 package iso8583
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Type is the kind of a transaction, in the words of the API and the journal.
 type Type string
@@ -14,11 +17,12 @@ const (
 	PreAuthVoid Type = "preauth_void" // lets a hold go
 	Completion  Type = "completion"   // debits against a hold
 	Balance     Type = "balance"      // asks; moves no money
+	Offline     Type = "offline"      // a sale that the card or a voice approved: told to the host, not asked
 )
 
 // Types lists every Type.
 func Types() []Type {
-	return []Type{Sale, Void, Refund, PreAuth, PreAuthVoid, Completion, Balance}
+	return []Type{Sale, Void, Refund, PreAuth, PreAuthVoid, Completion, Balance, Offline}
 }
 
 // Valid says whether t is one of Types.
@@ -30,11 +34,15 @@ func (t Type) Valid() bool { return slices.Contains(Types(), t) }
 // order that nothing may break).
 func (t Type) NeedsConfirmation() bool { return t == Sale || t == PreAuth }
 
+// HandsOver says whether goods are handed over because of t. It has a sale's
+// reference then, and the application says what became of its screen (R10).
+func (t Type) HandsOver() bool { return t.NeedsConfirmation() || t == Offline }
+
 // Originals lists the types that t may follow; none: it stands alone.
 func (t Type) Originals() []Type {
 	switch t {
 	case Void, Refund:
-		return []Type{Sale, Completion}
+		return []Type{Sale, Completion, Offline}
 	case PreAuthVoid, Completion:
 		return []Type{PreAuth}
 	default:
@@ -63,6 +71,7 @@ const (
 	KindSale                = Kind(Sale)
 	KindReversal       Kind = "reversal"
 	KindReversalRepeat Kind = "reversal_repeat"
+	KindInquiry        Kind = "inquiry"
 	KindEcho           Kind = "echo"
 	KindSignOn         Kind = "sign_on"
 	KindSignOff        Kind = "sign_off"
@@ -81,7 +90,7 @@ func Kinds() []Kind {
 	for _, t := range Types() {
 		out = append(out, t.Kind())
 	}
-	return append(out, KindReversal, KindReversalRepeat, KindEcho, KindSignOn, KindSignOff, KindScript,
+	return append(out, KindReversal, KindReversalRepeat, KindInquiry, KindEcho, KindSignOn, KindSignOff, KindScript,
 		KindSettle, KindUpload, KindUploadEnd, KindUploadEndUnbalanced)
 }
 
@@ -90,6 +99,7 @@ func Kinds() []Kind {
 // empty one is absent.
 type Facts struct {
 	Kind         Kind
+	Repeat       bool   // of an advice: an earlier send may have left, so the repeat MTI
 	Type         Type   // the transaction's type; chooses DE 3
 	TID          TID    // DE 41
 	MID          MID    // DE 42
@@ -99,13 +109,13 @@ type Facts struct {
 	LocalTime    string // DE 12, hhmmss, of the transaction
 	LocalDate    string // DE 13, MMDD, of the transaction
 	RRN          RRN    // DE 37: of the original, in a request that follows one
-	AuthCode     string // DE 38: likewise
+	AuthCode     string // DE 38: likewise, or what approved an offline sale
 	Reason       string // DE 39 of a reversal
 	ChipData     string // DE 55 of a reversal, hexadecimal; of a request it is the Card's
 	Remains      string // DE 95 of a reversal (an42), where something was approved in part
 
-	// Original is what DE 90 speaks of: the request that a reversal undoes, or
-	// the transaction that a void, refund or completion follows. Zero: none.
+	// Original is what DE 90 speaks of: the request that a reversal undoes or
+	// an inquiry asks about, or the transaction that a void, refund or completion follows. Zero: none.
 	Original Original
 
 	Batch      string      // six digits: the batch that the transaction belongs to
@@ -124,4 +134,20 @@ type Original struct {
 	Type         Type   // chooses codes where a dialect tells the void of a completion from that of a sale
 	Batch        string // six digits
 	LocalDate    string // MMDD, of the host's answer where it gave one
+}
+
+// DE90 is MTI, STAN and DE 7, then DE 32 and DE 33, which this program does not
+// send, as zeros; "" where one of the three is not known.
+func (o Original) DE90() string {
+	if o.MTI == "" || o.STAN == 0 || o.Transmission == "" {
+		return ""
+	}
+	return string(o.MTI) + o.STAN.String() + o.Transmission + strings.Repeat("0", 22)
+}
+
+// Matches says whether a DE 90 that came from the host names o. What the host
+// says of DE 32 and DE 33 is its own.
+func (o Original) Matches(de90 string) bool {
+	own := o.DE90()
+	return len(de90) == len(own) && own != "" && de90[:20] == own[:20]
 }

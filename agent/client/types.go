@@ -25,6 +25,10 @@ type Begin struct {
 	// amount: they are the original's.
 	Original string `json:"original,omitempty"`
 
+	// AuthCode is what approved an offline sale: six letters and digits that
+	// the card or a voice gave, where one was given.
+	AuthCode string `json:"auth_code,omitempty"`
+
 	// Session is the application's; required where the terminal's confirmation
 	// is implicit. The same request may come again under another session.
 	Session string `json:"session,omitempty"`
@@ -133,7 +137,7 @@ const (
 type Transaction struct {
 	UUID         string       `json:"uuid"`
 	Type         iso8583.Type `json:"type"`
-	State        string       `json:"state"` // pending, approved, reversing, confirmed, declined, reversed, not_sent, failed
+	State        string       `json:"state"` // pending, inquiring, approved, reversing, advising, confirmed, declined, reversed, not_sent, failed
 	Must         Must         `json:"must"`
 	Terminal     iso8583.TID  `json:"terminal"`
 	STAN         string       `json:"stan"`
@@ -158,6 +162,9 @@ type Transaction struct {
 	NotDupOf     string       `json:"not_duplicate_of,omitempty"` // what a person says it does not repeat
 	Cause        string       `json:"cause,omitempty"`            // why it is or was reversed
 	Attempts     int          `json:"reversal_attempts,omitempty"`
+	Inquiries    int          `json:"inquiries,omitempty"`    // so many were sent
+	AdviceOwed   bool         `json:"advice_owed,omitempty"`  // committed, and the acquirer does not have it yet
+	AdviceSends  int          `json:"advice_sends,omitempty"` // how often it was told
 	HoldDown     bool         `json:"hold_down,omitempty"`
 	LateApproval bool         `json:"late_approval,omitempty"`
 	Parked       bool         `json:"parked,omitempty"`

@@ -30,8 +30,12 @@ func (m *Machine) Apply(r Record) {
 		m.applyLoss(r)
 		return
 	case *Intent:
-		m.head(r.TID).used(r)
+		m.head(r.TID).used(r.STAN, r.At)
 		m.addIntent(r, false)
+		return
+	case *Inquiry:
+		m.head(r.TID).used(r.STAN, r.At)
+		m.addInquiry(r, false)
 		return
 	}
 	t := m.hot[r.Group()]
@@ -60,14 +64,19 @@ func (m *Machine) addIntent(r *Intent, loaded bool) {
 	t.Card = nil
 	m.hot[t.UUID] = t
 	m.open = append(m.open, t.UUID)
-	key := STANKey(t.TID, t.STAN)
-	uuid, held := m.bySTAN[key]
-	if holder := m.hot[uuid]; !held || !loaded && (holder == nil || !holder.State.Open()) {
-		m.bySTAN[key] = t.UUID
-	}
-	if t.Kind.NeedsConfirmation() {
-		key = SaleKey(t.MID, t.Sale, t.Part)
+	m.claim(t.UUID, STANKey(t.TID, t.STAN), loaded)
+	if t.Kind.HandsOver() {
+		key := SaleKey(t.MID, t.Sale, t.Part)
 		m.bySale[key] = append(slices.Clip(m.bySale[key]), t.UUID) // copies of m share it
+	}
+}
+
+// claim gives a STAN to a transaction, unless another one that is newer, or
+// still open, has it.
+func (m *Machine) claim(uuid, key string, loaded bool) {
+	other, held := m.bySTAN[key]
+	if holder := m.hot[other]; !held || !loaded && (holder == nil || !holder.State.Open()) {
+		m.bySTAN[key] = uuid
 	}
 }
 
@@ -115,8 +124,8 @@ func (t *Transaction) apply(r Record) {
 		t.Evidence++
 	case *Escalated:
 		t.Items = append(t.Items, Item{Cause: r.Cause, At: r.At})
-		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible ||
-			r.Cause == CauseLost && t.State != StateReversing ||
+		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible || r.Cause == CauseAdviceRefused ||
+			r.Cause == CauseLost && t.State != StateReversing && t.State != StateConfirmed ||
 			r.Cause == CauseContradiction && t.State == StateReversed && t.Original != ""
 		t.HostRefused = t.HostRefused || r.Cause == CauseRefused || r.Cause == CauseUnknown || r.Cause == CauseDuplicate
 	case *Resolved:
@@ -125,6 +134,8 @@ func (t *Transaction) apply(r Record) {
 		t.acknowledged(r)
 	default:
 		t.applyReversal(r)
+		t.applyInquiry(r)
+		t.applyAdvice(r)
 	}
 }
 
@@ -183,8 +194,8 @@ func (t *Transaction) resolve(r *Resolved) {
 	case VerbPark:
 		t.Parked = true
 	case VerbResume:
-		t.Parked = false
-		t.closeItems(&r.Head, r.Who, CauseParked, CauseLost)
+		t.Parked, t.Stuck = false, t.Stuck && t.State != StateAdvising
+		t.closeItems(&r.Head, r.Who, CauseParked, CauseAdviceRefused, CauseLost)
 	case VerbOverride:
 		t.Overridden = true
 	case VerbReversed:

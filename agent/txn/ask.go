@@ -63,7 +63,7 @@ func shown(s *step, t *Transaction, ev Event) {
 		s.disarm(t)
 	}
 	switch {
-	case !t.Kind.NeedsConfirmation(), t.givenBack(): // no goods depend on it, or no money
+	case !t.Kind.HandsOver(), t.givenBack(): // no goods depend on it, or no money
 	case late:
 		s.escalate(t, CauseNotShown)
 	case e.Delivered == DeliveredNo:
@@ -110,19 +110,24 @@ func resolve(s *step, t *Transaction, ev Event) {
 // unfit says why the verb cannot be obeyed now, or "".
 func (s *step) unfit(t *Transaction, e *Resolve) Code {
 	switch e.Verb {
-	case VerbPark, VerbResume:
-		if t.State != StateReversing || t.Parked == (e.Verb == VerbPark) {
+	case VerbPark:
+		if !t.sending() || t.Parked || t.Stuck {
+			return Unsuitable
+		}
+	case VerbResume:
+		// What collided would collide again, and as a repeat look as if it was taken.
+		if !t.sending() || !t.Parked && !t.Stuck || t.has(CauseCollision) {
 			return Unsuitable
 		}
 	case VerbOverride:
-		if t.State != StateReversing && !t.Stuck && !s.m.InDoubt(t) || t.Overridden {
+		if t.State != StateReversing && !t.Stuck && !s.m.InDoubt(t) || t.Overridden || t.State == StateAdvising {
 			return Unsuitable
 		}
 	case VerbReversed, VerbDebited:
 		switch {
 		case e.Ref == "":
 			return Invalid
-		case t.State != StateReversing && !t.Stuck:
+		case !t.sending() && !t.Stuck:
 			return Unsuitable
 		case !t.Stuck && !t.Parked:
 			return ParkFirst
@@ -145,16 +150,30 @@ func (s *step) unfit(t *Transaction, e *Resolve) Code {
 func (s *step) resolved(t *Transaction, v Verb) {
 	switch v {
 	case VerbResume:
-		if t.Hold == HoldWaiting {
+		switch {
+		case t.Advice:
+			s.line(t)
+		case t.Hold == HoldWaiting:
 			s.holdDown(t)
-		} else {
+		default:
 			s.attempt(t, false)
 		}
 	case VerbPark:
 		s.escalate(t, CauseParked) // nothing is sent: a person has it until it is closed
-		s.disarm(t)
+		s.leave(t)
 	case VerbReversed, VerbDebited:
 		s.unlock(t)
-		s.disarm(t)
+		s.leave(t)
+	}
+}
+
+// sending says that there is something to be sent until the host closes it.
+func (t *Transaction) sending() bool { return t.State == StateReversing || t.State == StateAdvising }
+
+// leave lets t wait for nothing, and what stood in line behind it go on.
+func (s *step) leave(t *Transaction) {
+	s.disarm(t)
+	if t.Advice {
+		s.advance(t.TID)
 	}
 }

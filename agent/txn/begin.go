@@ -38,6 +38,10 @@ func (s *step) begin(e Begin) {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: ReversalOwed, Other: other})
 		return
 	}
+	if s.m.queueFull(term, e.Type) {
+		s.answer(e.Req, e.UUID, AdviceQueueFull)
+		return
+	}
 	stan, ok := s.m.nextSTAN(e.TID, s.now.Wall)
 	if !ok {
 		s.answer(e.Req, e.UUID, STANExhausted)
@@ -57,7 +61,8 @@ func (m *Machine) refuse(term *Terminal, e *Begin) Code {
 		return UnknownTerminal
 	case e.UUID == "" || strings.Contains(e.UUID, ":"),
 		!e.Type.Valid(), e.Card == nil,
-		e.Type.NeedsConfirmation() == (e.Sale == ""), e.Sale == "" && e.Part != "",
+		e.Type.HandsOver() == (e.Sale == ""), e.Sale == "" && e.Part != "",
+		e.Approval != "" && e.Type != iso8583.Offline,
 		e.Partial && !e.Type.NeedsConfirmation(),
 		(e.Type.Originals() != nil) == (e.Original == ""),
 		e.Sale == "" && e.Replaces+e.NotDuplicateOf != "", e.Replaces == e.UUID,
@@ -78,7 +83,7 @@ func (m *Machine) conflict(term *Terminal, e *Begin, now Time) (Code, string) {
 	switch {
 	case e.Type.Originals() != nil:
 		return m.refuseOriginal(term, e)
-	case e.Type.NeedsConfirmation():
+	case e.Type.HandsOver():
 		if code := m.refuseReplaced(term, e); code != "" {
 			return code, e.Replaces
 		}
@@ -101,12 +106,12 @@ func (m *Machine) refuseSale(key, replaced string, now Time) (Code, string) {
 	for _, uuid := range m.bySale[key] {
 		t := m.hot[uuid]
 		switch t.State {
-		case StatePending, StateApproved:
+		case StatePending, StateInquiring, StateApproved:
 			if !t.Overridden && uuid != replaced {
 				return SaleOpen, uuid
 			}
 			warning, other = BeingReversed, uuid
-		case StateConfirmed:
+		case StateConfirmed, StateAdvising:
 			if t.givenBack() {
 				continue
 			}
@@ -142,6 +147,8 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 		return OriginalUnknown, e.Original
 	case !slices.Contains(e.Type.Originals(), o.Kind), o.MID != term.MID, o.Currency != e.Amount.Currency:
 		return OriginalUnfit, e.Original
+	case o.State == StateAdvising:
+		return OriginalOwed, e.Original
 	case e.CardHash != "" && o.CardHash != "" && e.CardHash != o.CardHash:
 		return OtherCard, e.Original // credits and captures belong to the card that was debited or held
 	case o.State != StateConfirmed:
@@ -159,11 +166,16 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 }
 
 // gate says which owed reversal forbids a new transaction, or "". One that the
-// new one is going to bring about counts.
+// new one is going to bring about counts. What is told to the host adds no
+// reversal, and is needed most when the host cannot be reached, so a limit does
+// not hold it up.
 func (m *Machine) gate(e *Begin, rules *iso8583.Rules) string {
 	limit := rules.OwedLimit
-	if rules.Gate == iso8583.GateStrict {
+	switch {
+	case rules.Gate == iso8583.GateStrict:
 		limit = 1
+	case rules.Advice.Covers(e.Type):
+		return ""
 	}
 	for _, uuid := range m.open {
 		if t := m.hot[uuid]; t.TID == e.TID && (t.blocks() || uuid == e.Replaces && t.replaceable()) {
@@ -176,7 +188,8 @@ func (m *Machine) gate(e *Begin, rules *iso8583.Rules) string {
 }
 
 // intent makes the intent durable and sends the request: the only place that
-// does, since the card is in nobody's memory afterwards.
+// does, since the card is in nobody's memory afterwards. An advice needs no
+// more of the card than what is sealed.
 func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 	clock, date, year := localTime(s.now)
 	route := s.firstRoute(e, term)
@@ -187,13 +200,17 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		PAN: e.Card.Masked(), CardHash: e.CardHash,
 		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
 		Rules: term.hash, Route: route, Original: e.Original, Address: term.address(route),
-		Session: e.Session, Implicit: term.Implicit && e.Type.NeedsConfirmation(),
+		Approval: e.Approval, Session: e.Session, Implicit: term.Implicit && e.Type.NeedsConfirmation(),
 		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf,
 		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]
 	s.wait(t).Holder = e.Session
 	s.lock(t)
+	if term.Rules.Advice.Covers(e.Type) {
+		s.owe(t)
+		return
+	}
 	s.request(t, e.Card)
 }
 
@@ -263,16 +280,22 @@ func (s *step) unlock(t *Transaction) {
 // request sends the request of t to its present address.
 func (s *step) request(t *Transaction, card *iso8583.Card) {
 	r := s.rules(t)
-	f := t.facts(t.Kind.Kind())
-	f.Transmission = t.Transmission
+	f := s.ownFacts(t)
 	f.Card = card
+	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: t.Route, Facts: f})
+	s.arm(t, waitResponse, r.SendTimeout+r.ResponseTimeout)
+	s.wait(t).Request = s.now.Boot + time.Duration(r.SendTimeout)
+}
+
+// ownFacts is what t's own message carries: its request, or its advice.
+func (s *step) ownFacts(t *Transaction) iso8583.Facts {
+	f := t.facts(t.Kind.Kind())
+	f.Transmission, f.AuthCode = t.Transmission, t.Approval
 	if o := s.m.hot[t.Original]; o != nil {
 		f.RRN, f.AuthCode = o.RRN, o.AuthCode
 		f.Original = o.identity(s.rules(o))
 	}
-	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: t.Route, Facts: f})
-	s.arm(t, waitResponse, r.SendTimeout+r.ResponseTimeout)
-	s.wait(t).Request = s.now.Boot + time.Duration(r.SendTimeout)
+	return f
 }
 
 // facts is what every message about t carries.
@@ -296,22 +319,30 @@ func unsent(s *step, t *Transaction, ev Event) {
 	if e.Route != t.Route || t.Stuck {
 		return
 	}
-	if t.State == StateReversing {
-		// Cancelled before it left: there is nothing to reverse any more.
+	if t.State != StatePending {
+		// Given up before it left: there is nothing to ask or to reverse any more.
 		s.finish(t, &NotSent{})
 		return
 	}
-	routes := 1
-	if term := s.m.terminals[t.TID]; term != nil {
-		routes = max(term.Routes, 1)
-	}
-	bound := t.Original != "" && !s.rules(t).Reversal.SharedLedger // to the address that had its original
-	if next := (t.Route + 1) % routes; next != t.FirstRoute && e.Card != nil && !bound {
+	if next := s.nextRoute(t); next != t.FirstRoute && e.Card != nil {
 		s.record(t.UUID, &Rerouted{Route: next, Address: s.m.terminals[t.TID].address(next)})
 		s.request(t, e.Card)
 		return
 	}
 	s.finish(t, &NotSent{})
+}
+
+// nextRoute is the address after t's present one, where that is certain not to
+// have had t. What follows another is bound to the address that had it.
+func (s *step) nextRoute(t *Transaction) int {
+	routes := 1
+	if t.Original != "" && !s.rules(t).Reversal.SharedLedger {
+		return t.Route
+	}
+	if term := s.m.terminals[t.TID]; term != nil {
+		routes = max(term.Routes, 1)
+	}
+	return (t.Route + 1) % routes
 }
 
 // requestSent starts the host's time.

@@ -33,6 +33,8 @@ const (
 	CauseParked        Cause = "parked"
 	CauseAfterDecision Cause = "after_decision"
 	CauseLost          Cause = "journal_lost"
+	CauseAdviceRefused Cause = "advice_refused"
+	CauseAdviceSilence Cause = "advice_unanswered"
 )
 
 // causeInfo is what people are told about a cause.
@@ -79,7 +81,7 @@ var causes = []causeInfo{
 		"Nothing is reversed, since that would undo the earlier one. Ask the acquirer what it holds under this STAN, and resolve with its reference.",
 		"A: Response codes of the request"},
 	{CauseNotReversible, "undecided, and this type is not reversed",
-		"Ask the acquirer whether it took effect, and resolve with its reference: acquirer-debited if it stands, acquirer-reversed if not. Until then its original is locked.",
+		"Ask the acquirer whether it took effect, and resolve with its reference: acquirer-debited if it stands, acquirer-reversed if not. Until then its original is locked, and it is not asked again.",
 		"A: Which types are reversed"},
 	{CauseNotShown, "paid, and the application does not say that the cardholder saw it",
 		"Find out whether the goods were handed over. If not, void the sale, which closes the item; else close it.",
@@ -87,7 +89,7 @@ var causes = []causeInfo{
 	{CauseNotDelivered, "paid, and the goods were not handed over",
 		"Void the sale under a UUID of its own, which closes the item, or hand the goods over and close it.",
 		"R10"},
-	{CauseParked, "an operator stopped its reversal; nothing is sent",
+	{CauseParked, "an operator stopped the sending of its reversal or advice",
 		"Ask the acquirer whether the debit stands and resolve with its reference, or resume.",
 		"P5"},
 	{CauseAfterDecision, "the host spoke after an operator had decided",
@@ -96,6 +98,12 @@ var causes = []causeInfo{
 	{CauseLost, "the journal lost entries, and some of them may have been about this: nothing is sent",
 		"Ask the acquirer whether the debit stands, and the merchant whether the goods were handed over. Resolve with the acquirer's reference: acquirer-debited or acquirer-reversed. A reversal that was owed already may be resumed instead.",
 		"R15"},
+	{CauseAdviceRefused, "the host refused the advice, or booked another amount; the goods are gone, and it is not sent again by itself",
+		"Ask the acquirer why, and what it holds under this STAN. Mended there: resume sends it again, as a repeat. Else resolve with its reference: acquirer-debited if it stands, acquirer-reversed if there is no debit, and collect the money another way.",
+		"A: Advice (store and forward) done at; P6"},
+	{CauseAdviceSilence, "the advice was sent several times and the host has not taken it; sending goes on",
+		"Check the line. The customer has paid by the card's or the voice's word, so charge nothing again. It closes by itself when the host takes it; park and the acquirer's word close it otherwise.",
+		"A: Attempts; P5"},
 }
 
 // Causes lists every cause.

@@ -180,6 +180,7 @@ func (r *Intent) fields(c *coder) {
 	num(c, 19, &r.Route)
 	str(c, 20, &r.Original)
 	str(c, 21, &r.Address)
+	str(c, 22, &r.Approval)
 	str(c, 23, &r.Session)
 	c.bool(24, &r.Implicit)
 	str(c, 25, &r.Replaces)

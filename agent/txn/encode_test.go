@@ -59,6 +59,14 @@ func sampleRecords(t testing.TB) []Record {
 		&Loss{Head{UUID: "loss:9", At: start}, 8, 9, 100, 200, "agent", "an older one"},
 		&LossClosed{Head{UUID: "loss:9", At: start}, "Li", "compared", "K-18"},
 		&Acknowledged{h, 2, "Li"},
+		&Intent{Head: h, Kind: iso8583.Offline, STAN: 900, Approval: "V00001", Card: testCard(t)},
+		&Inquiring{h, CauseTimeout},
+		&Inquiry{h, 2, testTID, 901, "0314100530", "180530", "0314"},
+		&InquiryAnswer{h, 2, "25", "000000600001", "A00001", 1, FoundNothing, true, "0210 39=25"},
+		&Owed{h},
+		&AdviceAttempt{h, 2, true},
+		&AdviceAnswer{h, "12", 1, VerdictRefused, "0230 39=12"},
+		&Advised{h, "00", "000000600001", "A00001"},
 	}
 }
 

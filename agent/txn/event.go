@@ -53,6 +53,7 @@ type Begin struct {
 	Sale     string // the merchant's reference; of a sale and a pre-authorisation
 	Part     string // of a deliberately split sale
 	Original string // UUID of what this follows; of a void, refund, completion …
+	Approval string // DE 38 that the card or a person gave; of an offline sale
 	Digest   string // of the whole body, keyed: it covers the card
 	CardHash string // keyed hash of the PAN
 	Route    int    // the address to try first
@@ -151,7 +152,8 @@ const (
 type Sent struct {
 	UUID    string
 	Route   int
-	Attempt int // 0: the request
+	Attempt int // of a reversal or an advice; 0: the request, or an inquiry
+	Inquiry int // of an inquiry
 }
 
 // Unsent says that it is certain that no byte of the message left: the connect
@@ -161,6 +163,7 @@ type Unsent struct {
 	UUID    string
 	Route   int
 	Attempt int
+	Inquiry int
 	Card    *iso8583.Card
 }
 
@@ -169,6 +172,7 @@ type InDoubt struct {
 	UUID    string
 	Route   int
 	Attempt int
+	Inquiry int
 }
 
 // Response is a well-formed message from the host, as far as the core looks at
@@ -188,6 +192,7 @@ type Response struct {
 	RRN          iso8583.RRN  // DE 37
 	AuthCode     string       // DE 38
 	Balance      string       // DE 54
+	Original     string       // DE 90
 	ChipData     string       // of DE 55, what the card needs (iso8583.IssuerData)
 	BadChip      bool         // DE 55 is there and is no chip data
 	Text         string       // the message, masked, for the record

@@ -53,7 +53,7 @@ func (c *chaos) credits(m *Machine, o *Transaction) {
 	sum, open, whole := int64(0), 0, 0
 	for _, f := range o.Follows {
 		t := m.Get(f.By)
-		if t.Cause == CauseContradiction || t.ByOperator || t.Stuck && t.State != StatePending {
+		if t.Cause == CauseContradiction || t.ByOperator || t.Stuck && !t.State.Open() {
 			continue
 		}
 		if f.Open {

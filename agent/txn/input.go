@@ -18,6 +18,16 @@ const (
 	AttemptUnsent
 	AttemptInDoubt
 	ReversalAnswered
+	InquirySent
+	InquiryUnsent
+	InquiryInDoubt
+	InquiryApproved
+	InquiryDeclined
+	InquiryOpen
+	AdviceSent
+	AdviceUnsent
+	AdviceInDoubt
+	AdviceAnswered
 	TimeUp
 	AskConfirm
 	AskCancel
@@ -34,6 +44,9 @@ var inputNames = [inputs]string{
 	"answer: approved", "answer: partial approval", "answer: declined",
 	"answer: indeterminate", "answer: duplicate (94)", "answer: unbelievable",
 	"reversal sent", "reversal certainly not sent", "reversal in doubt", "reversal answered",
+	"inquiry sent", "inquiry certainly not sent", "inquiry in doubt",
+	"inquiry: approved", "inquiry: declined, where that is final", "inquiry: anything else",
+	"advice sent", "advice certainly not sent", "advice in doubt", "advice answered",
 	"time is up", "confirm", "cancel", "shown", "resolve", "restart",
 	"its application is gone", "another application takes the terminal",
 }

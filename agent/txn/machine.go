@@ -89,11 +89,13 @@ func Keys(r Record) []string {
 	switch r := r.(type) {
 	case *Intent:
 		keys := []string{STANKey(r.TID, r.STAN)}
-		if r.Kind.NeedsConfirmation() {
+		if r.Kind.HandsOver() {
 			keys = append(keys, SaleKey(r.MID, r.Sale, r.Part), WholeKey(r.MID, r.Sale))
 		}
 		return keys
 	case *Followed:
+		return []string{STANKey(r.TID, r.STAN)}
+	case *Inquiry:
 		return []string{STANKey(r.TID, r.STAN)}
 	}
 	return nil
@@ -167,16 +169,22 @@ func (m *Machine) Load(records []Record) {
 		}
 	}
 	for _, r := range slices.Backward(fresh) { // of several with one STAN the newest has it
-		if i, ok := r.(*Intent); ok && m.bySTAN[STANKey(i.TID, i.STAN)] == "" {
-			m.bySTAN[STANKey(i.TID, i.STAN)] = i.UUID
+		switch r := r.(type) {
+		case *Intent:
+			m.claim(r.UUID, STANKey(r.TID, r.STAN), true)
+		case *Inquiry:
+			m.claim(r.UUID, STANKey(r.TID, r.STAN), true)
 		}
 	}
-	for _, r := range fresh {
-		if i, ok := r.(*Intent); ok {
-			m.addIntent(i, true) // without moving the terminal's STAN: it is an old one
-			continue
+	for _, r := range fresh { // without moving the terminal's STAN: it is an old one
+		switch r := r.(type) {
+		case *Intent:
+			m.addIntent(r, true)
+		case *Inquiry:
+			m.addInquiry(r, true)
+		default:
+			m.Apply(r)
 		}
-		m.Apply(r)
 	}
 }
 
@@ -189,8 +197,10 @@ func (m *Machine) Evict(keep int) {
 		m.cold = m.cold[1:]
 		delete(m.hot, t.UUID)
 		delete(m.waits, t.UUID)
-		if key := STANKey(t.TID, t.STAN); m.bySTAN[key] == t.UUID {
-			delete(m.bySTAN, key)
+		for _, stan := range t.stans() {
+			if key := STANKey(t.TID, stan); m.bySTAN[key] == t.UUID {
+				delete(m.bySTAN, key)
+			}
 		}
 		key := SaleKey(t.MID, t.Sale, t.Part)
 		if m.bySale[key] = slices.DeleteFunc(slices.Clone(m.bySale[key]), func(u string) bool { return u == t.UUID }); len(m.bySale[key]) == 0 {

@@ -156,12 +156,12 @@ func TestFollowUpsComeBackWithTheirOriginal(t *testing.T) {
 	}
 }
 
-// Only sales and pre-authorisations are found by a sale's reference.
+// Only what goods are handed over for is found by a sale's reference.
 func TestKeysByType(t *testing.T) {
 	for _, typ := range iso8583.Types() {
 		keys := Keys(&Intent{Kind: typ, TID: testTID, MID: testMID, STAN: 3, Sale: "s1"})
 		want := []string{STANKey(testTID, 3)}
-		if typ.NeedsConfirmation() {
+		if typ.HandsOver() {
 			want = append(want, SaleKey(testMID, "s1", ""), WholeKey(testMID, "s1"))
 		}
 		if !slices.Equal(keys, want) {

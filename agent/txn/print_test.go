@@ -64,10 +64,26 @@ func quoted(s string) string {
 // message is one outbound message on one line.
 func (l *lab) message(o Outbound) string {
 	f := o.Facts
-	s := fmt.Sprintf("%s %s to address %d: STAN %s %s", l.rules.MTI[f.Kind], o.UUID, o.Route, f.STAN, f.Amount)
+	mti := string(l.rules.MTI[f.Kind])
+	if f.Repeat {
+		mti += " repeat"
+	}
+	s := fmt.Sprintf("%s %s to address %d: STAN %s %s", mti, o.UUID, o.Route, f.STAN, f.Amount)
+	switch {
+	case o.Inquiry > 0:
+		return s + fmt.Sprintf(" DE 7 %s about %s STAN %s DE 7 %s (inquiry %d)", f.Transmission, f.Original.MTI, f.Original.STAN, f.Original.Transmission, o.Inquiry)
+	case l.m.Get(o.UUID).Advice:
+		s += fmt.Sprintf(" DE 7 %s", f.Transmission)
+		if f.Original == (iso8583.Original{}) && f.AuthCode != "" {
+			s += " DE 38 " + f.AuthCode
+		}
+	}
 	if !o.Reversal() {
 		if f.Original != (iso8583.Original{}) {
 			s += fmt.Sprintf(" of %s STAN %s DE 7 %s DE 37 %s DE 38 %s", f.Original.MTI, f.Original.STAN, f.Original.Transmission, f.RRN, f.AuthCode)
+		}
+		if o.Attempt > 0 {
+			s += fmt.Sprintf(" (send %d)", o.Attempt)
 		}
 		return s
 	}
@@ -114,6 +130,7 @@ func (l *lab) state(t *Transaction) string {
 			s = append(s, fmt.Sprintf(format, args...))
 		}
 	}
+	add(t.State == StateInquiring, "in doubt: %s", t.Doubt)
 	add(t.State == StateReversing, "cause %s", t.Cause)
 	add(t.Code != "", "DE 39 %s", t.Code)
 	add(t.Hold == HoldWaiting && t.State == StateReversing, "hold-down")

@@ -35,6 +35,15 @@ func TestRandomEvents(t *testing.T) {
 	visited := map[string]bool{}
 	rapid.Check(t, func(t *rapid.T) {
 		c := &chaos{t: t, m: New(), now: at(0), rules: testRules()}
+		if rapid.Bool().Draw(t, "inquiry and advices") {
+			c.rules = askingRules()
+			c.rules.Advice.Ordered = rapid.Bool().Draw(t, "ordered")
+			c.rules.Advice.Limit = rapid.SampledFrom([]int{1, 3, 50}).Draw(t, "limit")
+			c.rules.Inquiry.Attempts = rapid.SampledFrom([]int{1, 2, 5}).Draw(t, "inquiries")
+			if rapid.Bool().Draw(t, "final") {
+				c.rules.Inquiry.Declined = []string{"05"}
+			}
+		}
 		if rapid.Bool().Draw(t, "tombstones") {
 			c.rules.Reversal.Tombstones = true
 		}
@@ -50,6 +59,7 @@ func TestRandomEvents(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"begin":    c.begin,
 			"commit":   c.commit,
+			"word":     c.word,
 			"delivery": c.delivery,
 			"answer":   c.answer,
 			"answer 2": c.answer, // more often than the rest
@@ -118,6 +128,7 @@ func (c *chaos) step(ev Event) Ready {
 			c.t.Fatalf("%T: %s is not the fold of its records\n got %s\nwant %s", ev, u, t.append(nil), fold.Get(u).append(nil))
 		}
 	}
+	c.committed(ev, &r)
 	c.answered(ev, &r)
 	c.oneLive()
 	c.follows(fold)
@@ -149,9 +160,15 @@ func (c *chaos) justified(r *Ready, confirmed map[string]bool) {
 				if rec.Original != "" && !confirmed[rec.Original] {
 					c.t.Fatalf("%s %s follows %s, which is not confirmed", rec.Kind, rec.UUID, rec.Original)
 				}
-				return !o.Reversal() && rec.UUID == o.UUID && rec.STAN == o.Facts.STAN
+				return o.Request() && rec.UUID == o.UUID && rec.STAN == o.Facts.STAN
 			case *Rerouted:
-				return !o.Reversal() && rec.UUID == o.UUID && rec.Route == o.Route
+				return o.Request() && rec.UUID == o.UUID && rec.Route == o.Route
+			case *Inquiry:
+				return o.Inquiry > 0 && rec.UUID == o.UUID && rec.N == o.Inquiry && rec.STAN == o.Facts.STAN
+			case *AdviceAttempt:
+				t := c.m.Get(o.UUID)
+				return !o.Reversal() && rec.UUID == o.UUID && rec.N == o.Attempt && rec.Repeat == o.Facts.Repeat &&
+					o.Facts.STAN == t.STAN && o.Facts.Transmission == t.Transmission
 			case *Attempt:
 				return o.Reversal() && rec.UUID == o.UUID && rec.N == o.Attempt && rec.Transmission == o.Facts.Transmission
 			}
@@ -160,7 +177,7 @@ func (c *chaos) justified(r *Ready, confirmed map[string]bool) {
 		if !ok {
 			c.t.Fatalf("%s %s left without its record", o.Facts.Kind, o.UUID)
 		}
-		if o.Reversal() == (o.Facts.Card != nil) {
+		if o.Request() != (o.Facts.Card != nil) {
 			c.t.Fatalf("%s: a card where none belongs, or none where one does", o.Facts.Kind)
 		}
 		if o.Reversal() && confirmed[o.UUID] {
@@ -191,6 +208,30 @@ func (c *chaos) waiting() {
 			c.t.Fatalf("%s is %s and waits for %s", u, t.State, w.For)
 		}
 	}
+	c.line()
+}
+
+// line: advices in order are under way one at a time, and never none of several.
+func (c *chaos) line() {
+	if !c.rules.Advice.Ordered {
+		return
+	}
+	for _, tid := range []iso8583.TID{testTID, "T0000002"} {
+		turn, way := 0, 0
+		for _, u := range c.m.Open() {
+			if t := c.m.Get(u); t.TID == tid && t.State == StateAdvising {
+				switch c.m.waits[u].For {
+				case waitTurn:
+					turn++
+				case waitTaken, waitResend:
+					way++
+				}
+			}
+		}
+		if way > 1 || turn > 0 && way == 0 {
+			c.t.Fatalf("%s: %d advices under way, %d in line", tid, way, turn)
+		}
+	}
 }
 
 // waitState is the state that a wait belongs to.
@@ -211,7 +252,7 @@ func (c *chaos) begin(t *rapid.T) {
 func (c *chaos) commit(t *rapid.T) {
 	for _, o := range c.step(c.request(t)).Messages {
 		c.step(answerTo(o, c.rules.MTI[o.Facts.Kind].Response(), "00"))
-		c.step(Confirm{Req: 2, UUID: o.UUID})
+		c.step(c.fits(Confirm{Req: 2, UUID: o.UUID}))
 		c.step(Shown{Req: 2, UUID: o.UUID, Delivered: DeliveredYes})
 	}
 	c.waiting()
@@ -240,7 +281,7 @@ func (c *chaos) request(t *rapid.T) Begin {
 			}
 		}
 	}
-	if b.Type.NeedsConfirmation() {
+	if b.Type.HandsOver() {
 		b.Sale = rapid.SampledFrom([]string{"s0", "s1", "s2"}).Draw(t, "sale")
 		b.CardHash = rapid.SampledFrom([]string{"", "h1", "h2"}).Draw(t, "card")
 		switch rapid.IntRange(0, 5).Draw(t, "switch") {
@@ -253,6 +294,7 @@ func (c *chaos) request(t *rapid.T) Begin {
 	if !b.Type.MovesMoney() {
 		b.Amount.Minor = 0
 	}
+	c.readCard(t, &b)
 	if rapid.Bool().Draw(t, "under a session") {
 		b.Session = c.anySession(t)
 	}
@@ -274,11 +316,11 @@ func (c *chaos) delivery(t *rapid.T) {
 	}
 	switch rapid.IntRange(0, 2).Draw(t, "fate") {
 	case 0:
-		c.step(Sent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt})
+		c.step(Sent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Inquiry: o.Inquiry})
 	case 1:
-		c.step(Unsent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Card: o.Facts.Card})
+		c.step(Unsent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Inquiry: o.Inquiry, Card: o.Facts.Card})
 	case 2:
-		c.step(InDoubt{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt})
+		c.step(InDoubt{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Inquiry: o.Inquiry})
 	}
 	c.waiting()
 }
@@ -290,7 +332,13 @@ func (c *chaos) answer(t *rapid.T) {
 	}
 	code := rapid.SampledFrom([]string{"00", "00", "00", "05", "10", "12", "25", "25", "68", "91", "94", ""}).Draw(t, "code")
 	a := answerTo(o, c.rules.MTI[o.Facts.Kind].Response(), code)
-	switch rapid.IntRange(0, 11).Draw(t, "twist") {
+	if o.Inquiry > 0 {
+		a.Original = o.Facts.Original.DE90()
+	}
+	if a.BadChip = rapid.IntRange(0, 7).Draw(t, "bad chip") == 0; !a.BadChip {
+		a.ChipData = "8A023030"
+	}
+	switch rapid.IntRange(0, 12).Draw(t, "twist") {
 	case 0:
 		a.Amount = iso8583.Amount{Minor: 100}.DE4()
 	case 1:
@@ -307,6 +355,8 @@ func (c *chaos) answer(t *rapid.T) {
 		a.RRN = "000000999999"
 	case 7:
 		a.STAN += 7
+	case 9:
+		a.Original = iso8583.Original{MTI: "0200", STAN: 77, Transmission: "0314100000"}.DE90()
 	case 8:
 		a.MTI = rapid.SampledFrom([]iso8583.MTI{"0110", "0210"}).Draw(t, "mti")
 	}
@@ -318,9 +368,13 @@ func (c *chaos) ask(t *rapid.T) {
 	u := c.uuid(t)
 	switch rapid.IntRange(0, 3).Draw(t, "verb") {
 	case 0, 1:
-		c.step(Confirm{Req: 2, UUID: u})
+		e := c.confirmation(t, u)
+		if rapid.Bool().Draw(t, "fitting") {
+			e = c.fits(e)
+		}
+		c.step(e)
 	case 2:
-		c.step(Cancel{Req: 2, UUID: u, Reason: CancelPrinter})
+		c.step(Cancel{Req: 2, UUID: u, Reason: rapid.SampledFrom([]CancelReason{CancelPrinter, CancelCardRemoved, CancelPartialRefused}).Draw(t, "reason")})
 	case 3:
 		c.step(Shown{Req: 2, UUID: u, Delivered: rapid.SampledFrom([]Delivered{DeliveredYes, DeliveredNo, DeliveredUnknown, "x"}).Draw(t, "delivered")})
 	}

@@ -35,13 +35,20 @@ func (r *Ready) Empty() bool {
 type Outbound struct {
 	UUID    string
 	Route   int // index of the acquirer's address
-	Attempt int // of a reversal, from 1; 0 for a request
+	Attempt int // of a reversal or an advice, from 1; 0 for a request or an inquiry
+	Inquiry int // of an inquiry, from 1
 	Series  int // of a reversal: 0, then 1 after the hold-down
 	Facts   iso8583.Facts
 }
 
 // Reversal says whether the message is a reversal.
-func (o *Outbound) Reversal() bool { return o.Attempt > 0 }
+func (o *Outbound) Reversal() bool {
+	return o.Facts.Kind == iso8583.KindReversal || o.Facts.Kind == iso8583.KindReversalRepeat
+}
+
+// Request says whether the message is a request that is answered yes or no. It
+// carries its card with it; everything else gets what the journal has sealed.
+func (o *Outbound) Request() bool { return o.Attempt == 0 && o.Inquiry == 0 }
 
 // Timer asks for a Timeout event for UUID at Boot time At. A later Timer for
 // the same UUID replaces an earlier one; a Timeout that comes too early or too
@@ -71,16 +78,17 @@ const (
 	Existing Code = "existing" // this UUID and body are known already
 	OK       Code = "ok"       // the verb took effect, now or earlier
 
-	UUIDReused      Code = "uuid_reused"      // same UUID, another body
-	EpochOld        Code = "epoch_old"        // minted before this journal's epoch
-	UnknownTerminal Code = "unknown_terminal" // no such TID here
-	Invalid         Code = "invalid"          // a value the core will not take
-	SaleOpen        Code = "sale_open"        // this part of the sale is being decided
-	SalePaid        Code = "sale_paid"        // this part of the sale is paid
-	ReversalOwed    Code = "reversal_owed"    // the gate is closed
-	STANExhausted   Code = "stan_exhausted"   // no STAN that is unique over two days
-	Unsupported     Code = "unsupported_type" // the acquirer's dialect has no such message
-	Quarantined     Code = "quarantined"      // journal entries were lost, and this acquirer cannot be shown that an epoch began
+	UUIDReused      Code = "uuid_reused"       // same UUID, another body
+	EpochOld        Code = "epoch_old"         // minted before this journal's epoch
+	UnknownTerminal Code = "unknown_terminal"  // no such TID here
+	Invalid         Code = "invalid"           // a value the core will not take
+	SaleOpen        Code = "sale_open"         // this part of the sale is being decided
+	SalePaid        Code = "sale_paid"         // this part of the sale is paid
+	ReversalOwed    Code = "reversal_owed"     // the gate is closed
+	STANExhausted   Code = "stan_exhausted"    // no STAN that is unique over two days
+	AdviceQueueFull Code = "advice_queue_full" // the terminal owes as many advices as it may
+	Unsupported     Code = "unsupported_type"  // the acquirer's dialect has no such message
+	Quarantined     Code = "quarantined"       // journal entries were lost, and this acquirer cannot be shown that an epoch began
 
 	UnknownSession       Code = "unknown_session"       // never begun, or over
 	SessionUnfit         Code = "session_unfit"         // it does not hold this terminal
@@ -93,6 +101,7 @@ const (
 	OriginalUnknown Code = "original_unknown"  // no such transaction here
 	OriginalUnfit   Code = "original_unfit"    // of a type, merchant or currency that this cannot follow
 	OriginalOpen    Code = "original_open"     // not confirmed: there is nothing to follow yet
+	OriginalOwed    Code = "original_owed"     // an advice that the host does not have yet
 	OriginalBusy    Code = "original_busy"     // another that follows it is undecided
 	OriginalUsed    Code = "original_used"     // voided, given back or completed already
 	AboveOriginal   Code = "above_original"    // more than is left of the original

@@ -49,6 +49,13 @@ const (
 	TypeResolved       RecordType = 31
 	TypeChipResult     RecordType = 60
 	TypeAcknowledged   RecordType = 32
+	TypeInquiring      RecordType = 40
+	TypeInquiry        RecordType = 41
+	TypeInquiryAnswer  RecordType = 42
+	TypeOwed           RecordType = 43
+	TypeAdviceAttempt  RecordType = 44
+	TypeAdviceAnswer   RecordType = 45
+	TypeAdvised        RecordType = 46
 )
 
 // recordTypes is the registry: the name in dumps, and a maker for decoding.
@@ -84,6 +91,13 @@ var recordTypes = map[RecordType]struct {
 	TypeLoss:           {"loss", func() Record { return &Loss{} }},
 	TypeLossClosed:     {"loss_closed", func() Record { return &LossClosed{} }},
 	TypeAcknowledged:   {"acknowledged", func() Record { return &Acknowledged{} }},
+	TypeInquiring:      {"inquiring", func() Record { return &Inquiring{} }},
+	TypeInquiry:        {"inquiry", func() Record { return &Inquiry{} }},
+	TypeInquiryAnswer:  {"inquiry_answer", func() Record { return &InquiryAnswer{} }},
+	TypeOwed:           {"advice_owed", func() Record { return &Owed{} }},
+	TypeAdviceAttempt:  {"advice_attempt", func() Record { return &AdviceAttempt{} }},
+	TypeAdviceAnswer:   {"advice_answer", func() Record { return &AdviceAnswer{} }},
+	TypeAdvised:        {"advised", func() Record { return &Advised{} }},
 }
 
 // String is the type's name in dumps and timelines.
@@ -162,6 +176,7 @@ type Intent struct {
 	Route        int              `json:"route"`
 	Original     string           `json:"original,omitempty"` // UUID of what it follows
 	Address      string           `json:"address,omitempty"`  // acquirer and host:port of Route
+	Approval     string           `json:"approval,omitempty"` // DE 38 that the card or a person gave: of an offline sale
 
 	Session        string `json:"session,omitempty"`          // of the application that asked
 	Implicit       bool   `json:"implicit,omitempty"`         // commits with the approval, while Session lives

@@ -13,6 +13,10 @@ func (s *step) response(e Response) {
 		s.stray(e.Route, "no transaction has this terminal and STAN", e.Text)
 		return
 	}
+	if e.STAN != t.STAN {
+		s.found(t, e)
+		return
+	}
 	r := s.rules(t)
 	switch e.MTI {
 	case r.MTI[t.Kind.Kind()].Response():
@@ -20,9 +24,13 @@ func (s *step) response(e Response) {
 			s.evidence(t, &e, "the identity echoed is not this transaction's")
 			return
 		}
+		if t.Advice {
+			s.run(t.UUID, AdviceAnswered, e)
+			return
+		}
 		s.run(t.UUID, classify(r, &e, t), e)
 	case r.MTI[iso8583.KindReversal].Response(), r.MTI[iso8583.KindReversalRepeat].Response():
-		if t.Attempts == 0 || !echoes(r, &e, t, t.SeriesDE7) {
+		if t.Attempts == 0 || t.Advice || !echoes(r, &e, t, t.SeriesDE7) {
 			s.evidence(t, &e, "the identity echoed is not this reversal's")
 			return
 		}
@@ -35,15 +43,20 @@ func (s *step) response(e Response) {
 // echoes says whether everything that the dialect echoes is as it was sent.
 // What is absent contradicts nothing.
 func echoes(r *iso8583.Rules, e *Response, t *Transaction, de7 string) bool {
+	return echoesAt(r, e, t, de7, t.LocalTime, t.LocalDate)
+}
+
+// echoesAt is echoes for a message about t with these DE 7, 12 and 13.
+func echoesAt(r *iso8583.Rules, e *Response, t *Transaction, de7, de12, de13 string) bool {
 	for _, de := range r.Match {
 		var got, want string
 		switch de {
 		case 7:
 			got, want = e.Transmission, de7
 		case 12:
-			got, want = e.LocalTime, t.LocalTime
+			got, want = e.LocalTime, de12
 		case 13:
-			got, want = e.LocalDate, t.LocalDate
+			got, want = e.LocalDate, de13
 		case 37:
 			got, want = string(e.RRN), string(t.RRN)
 		case 42:
@@ -149,7 +162,7 @@ func partial(s *step, t *Transaction, ev Event) {
 func indeterminate(s *step, t *Transaction, ev Event) {
 	lateAnswer(s, t, ev)
 	if !t.Stuck {
-		s.reverse(t, CauseIndeterminate)
+		s.unsure(t, CauseIndeterminate)
 	}
 }
 
@@ -175,9 +188,14 @@ func collision(s *step, t *Transaction, ev Event) {
 	} else {
 		s.finish(t, &Failed{}) // nothing to ask a person about
 	}
-	// Past the last STAN, nextSTAN decides when numbering may start anew.
-	next := min(s.m.head(t.TID).Next+stanJump, iso8583.LastSTAN+1)
-	s.record(groupTerminal+string(t.TID), &Jump{TID: t.TID, Next: next})
+	s.skip(t.TID)
+}
+
+// skip moves the terminal's STANs away from those of the host's that it met.
+// Past the last STAN, nextSTAN decides when numbering may start anew.
+func (s *step) skip(tid iso8583.TID) {
+	next := min(s.m.head(tid).Next+stanJump, iso8583.LastSTAN+1)
+	s.record(groupTerminal+string(tid), &Jump{TID: tid, Next: next})
 }
 
 // stanJump is how far numbering jumps after a collision.
@@ -186,6 +204,10 @@ const stanJump = 1000
 // contradiction: the host says something else than it said before.
 func contradiction(s *step, t *Transaction, ev Event) {
 	lateAnswer(s, t, ev)
+	s.contradicted(t)
+}
+
+func (s *step) contradicted(t *Transaction) {
 	if !t.Kind.MovesMoney() {
 		return
 	}
@@ -238,8 +260,18 @@ func lateAnswer(s *step, t *Transaction, ev Event) {
 // it may have taken effect after all: a person asks, and what it followed is
 // locked until he knows.
 func lateApproval(s *step, t *Transaction, ev Event) {
-	first := !t.LateApproval && !t.Answered && t.Hold == HoldOver
+	first := t.firstWord()
 	lateAnswer(s, t, ev)
+	s.afterReversed(t, first)
+}
+
+// firstWord says that an approval now would be the first that is heard of the
+// request, after its hold-down.
+func (t *Transaction) firstWord() bool {
+	return !t.LateApproval && !t.Answered && t.Hold == HoldOver
+}
+
+func (s *step) afterReversed(t *Transaction, first bool) {
 	if first {
 		s.escalate(t, CauseContradiction)
 	}

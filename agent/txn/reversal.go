@@ -18,7 +18,7 @@ func (s *step) reverse(t *Transaction, c Cause) {
 	answered := t.State == StateApproved || c == CausePartial || c == CauseChipData
 	if stuck := s.undecidable(t, r); stuck != "" {
 		s.escalate(t, stuck)
-		if t.State == StatePending && !answered {
+		if (t.State == StatePending || t.State == StateInquiring) && !answered {
 			s.quieten(t)
 		}
 		s.disarm(t)

@@ -10,7 +10,7 @@ import (
 // replaceable says that t is an attempt that a new one at the same part of its
 // sale can close: nobody has committed or undone it, and no person has it.
 func (t *Transaction) replaceable() bool {
-	return t.State.Open() && t.State != StateReversing && !t.Stuck
+	return t.State.Open() && t.State != StateReversing && t.State != StateAdvising && !t.Stuck
 }
 
 // refuseReplaced says why the card or method cannot be switched from the
@@ -49,12 +49,12 @@ func (s *step) replace(e *Begin) {
 // it pass, and everything older with it.
 func (m *Machine) suspect(term *Terminal, e *Begin, now Time) string {
 	window := time.Duration(term.Rules.DuplicateWindow)
-	if window == 0 || !e.Type.NeedsConfirmation() || e.CardHash == "" {
+	if window == 0 || !e.Type.HandsOver() || e.CardHash == "" {
 		return ""
 	}
 	for _, uuid := range slices.Backward(m.open) {
 		t := m.hot[uuid]
-		same := t.TID == e.TID && t.CardHash == e.CardHash && t.Amount() == e.Amount && t.Kind.NeedsConfirmation()
+		same := t.TID == e.TID && t.CardHash == e.CardHash && t.Amount() == e.Amount && t.Kind.HandsOver()
 		switch {
 		case !same || uuid == e.Replaces || t.Overridden:
 		case uuid == e.NotDuplicateOf:
@@ -82,7 +82,12 @@ func (t *Transaction) doubtful(window time.Duration, now Time) bool {
 
 // unshown says that t was paid, and that nobody said that it was handed over.
 func (t *Transaction) unshown() bool {
-	return t.State == StateConfirmed && t.Shown != DeliveredYes && !t.givenBack()
+	return t.committed() && t.Shown != DeliveredYes && !t.givenBack()
+}
+
+// committed says that the commit point is passed, whoever decided.
+func (t *Transaction) committed() bool {
+	return t.State == StateConfirmed || t.State == StateAdvising
 }
 
 // OwesVoid says that t was paid and that its goods were not handed over: the
@@ -119,8 +124,8 @@ func TallySale(attempts []Transaction, completed func(uuid string) int64) []Tall
 		switch y := &out[n]; {
 		case t.replaceable() || t.Stuck && t.State != StateConfirmed:
 			y.Undecided += t.Taken()
-		case t.State != StateConfirmed:
-		case t.Kind == iso8583.Sale:
+		case !t.committed():
+		case t.Kind != iso8583.PreAuth:
 			y.Paid += t.Left()
 		default:
 			y.Held += t.Left()

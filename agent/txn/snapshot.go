@@ -20,7 +20,7 @@ func (m *Machine) Clone() *Machine {
 	c.sessions = maps.Clone(m.sessions)
 	c.heads, c.waits, c.hot = copies(m.heads), copies(m.waits), copies(m.hot)
 	for _, t := range c.hot { // order: each on its own
-		t.Items, t.Follows = slices.Clip(t.Items), slices.Clip(t.Follows) // changed in copies only
+		t.Items, t.Follows, t.Asked = slices.Clip(t.Items), slices.Clip(t.Follows), slices.Clip(t.Asked) // changed in copies only
 	}
 	return &c
 }
@@ -97,7 +97,7 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 			if w == nil {
 				continue
 			}
-			if w.Holder != "" && (t.State == StatePending || t.State == StateApproved) {
+			if w.Holder != "" && (t.State == StatePending || t.State == StateInquiring || t.State == StateApproved) {
 				dst = append(dst, '*', flag(w.Orphan))
 				dst = append(dst, w.Holder...)
 				if t.State == StateApproved {
@@ -107,6 +107,9 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 			if w.For != waitNothing {
 				dst = append(dst, '@', byte(w.For), flag(w.Unsent), byte(w.Shift))
 				dst = binary.AppendVarint(dst, int64((w.Deadline-now.Boot)/time.Second))
+			}
+			if t.State == StateInquiring && w.Until > now.Boot {
+				dst = binary.AppendVarint(dst, int64((w.Until-now.Boot)/time.Second))
 			}
 			if t.Stuck || t.Parked {
 				dst = append(dst, flag(now.Boot < w.Quiet))
@@ -125,6 +128,13 @@ func (t *Transaction) appendShape(dst []byte) []byte {
 	dst = append(dst, t.Shown...)
 	if t.Chip != "" || t.Partial || t.ApprovedMinor != 0 {
 		dst = fmt.Appendf(dst, "~%s%c%d %s", t.Chip, flag(t.Partial), t.ApprovedMinor, t.ReversalEMV)
+	}
+	if t.Advice || len(t.Asked) > 0 || t.Doubt != "" {
+		dst = append(dst, '?', flag(t.Advice))
+		dst = append(dst, t.Doubt...)
+		for _, q := range t.Asked {
+			dst = binary.AppendUvarint(append(dst, ' '), uint64(q.STAN))
+		}
 	}
 	for _, i := range t.Items {
 		dst = append(dst, '!')

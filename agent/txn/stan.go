@@ -21,12 +21,12 @@ func (m *Machine) head(tid iso8583.TID) *stanHead {
 	return h
 }
 
-// used moves the head past the STAN of a new intent.
-func (h *stanHead) used(r *Intent) {
-	if h.Next == 0 || r.STAN < h.Next {
-		h.Wrapped = r.At
+// used moves the head past the STAN of a new intent or inquiry.
+func (h *stanHead) used(stan iso8583.STAN, at int64) {
+	if h.Next == 0 || stan < h.Next {
+		h.Wrapped = at
 	}
-	h.Next = r.STAN + 1
+	h.Next = stan + 1
 }
 
 // stanReuse is how long a STAN must not come again: hosts look for the
@@ -34,7 +34,7 @@ func (h *stanHead) used(r *Intent) {
 // finds the original").
 const stanReuse = int64(48 * time.Hour / time.Millisecond)
 
-// nextSTAN finds the STAN of a new intent, passing over those of unsettled
+// nextSTAN finds the STAN of a new intent or inquiry, passing over those of unsettled
 // transactions. It fails where numbering would start anew within two days.
 func (m *Machine) nextSTAN(tid iso8583.TID, wall int64) (iso8583.STAN, bool) {
 	h := m.head(tid)

@@ -15,8 +15,10 @@ type State uint8
 const (
 	StateNone      State = iota // no intent
 	StatePending                // the request may be on the wire
+	StateInquiring              // unanswered; the host is asked what became of it
 	StateApproved               // approved and durable, waiting for the confirmation
 	StateReversing              // being reversed, irrevocably
+	StateAdvising               // committed without the host, which is told until it knows
 	StateConfirmed              // confirmed: the commit point is passed
 	StateDeclined               // the host declined
 	StateReversed               // the host holds no debit any more
@@ -24,13 +26,15 @@ const (
 	StateFailed                 // unknown, and of a type that moves no money
 )
 
-var stateNames = [...]string{"none", "pending", "approved", "reversing", "confirmed", "declined", "reversed", "not_sent", "failed"}
+var stateNames = [...]string{"none", "pending", "inquiring", "approved", "reversing", "advising", "confirmed", "declined", "reversed", "not_sent", "failed"}
 
 var stateMeanings = [...]string{
 	"never journaled in this epoch",
 	"the request may be on the wire, and the host has not answered",
+	"the request's answer is missing or says nothing; the host is asked what became of it, before it is undone",
 	"the host said yes, durably; waiting for the application's confirmation",
 	"being undone, irrevocably, until the host says that it is",
+	"the commit point is passed, by a decision that was not the host's; owed to the host until it says that it has it",
 	"the commit point is passed: the debit stands and may be shown",
 	"the host said no",
 	"undone: the host holds no debit, by its own word or by an operator's",
@@ -43,7 +47,7 @@ func (s State) Meaning() string { return stateMeanings[s] }
 
 // States lists every state a transaction can be in.
 func States() []State {
-	return []State{StatePending, StateApproved, StateReversing, StateConfirmed, StateDeclined, StateReversed, StateNotSent, StateFailed}
+	return []State{StatePending, StateInquiring, StateApproved, StateReversing, StateAdvising, StateConfirmed, StateDeclined, StateReversed, StateNotSent, StateFailed}
 }
 
 // String is the word used in API, logs and docs.
@@ -61,7 +65,7 @@ func ParseState(name string) (State, error) {
 }
 
 // Open says that the machine still has something to do or to wait for.
-func (s State) Open() bool { return s == StatePending || s == StateApproved || s == StateReversing }
+func (s State) Open() bool { return StatePending <= s && s <= StateAdvising }
 
 // HoldPhase is where a reversal stands with the hold-down (R3′).
 type HoldPhase uint8
@@ -110,16 +114,22 @@ type Transaction struct {
 	Confirmed, Final int64     // wall time of the commit, and of the latest final state
 	Shown            Delivered // what the application said last
 
+	// Of the inquiry.
+	Doubt Cause      // why the host is asked
+	Asked []Question // inquiries that may have left, in order
+
+	Advice bool // the host is told, not asked
+
 	// Of the reversal.
 	Cause       Cause
 	Reason      string // DE 39 that it carries
 	ReversalEMV string // DE 55 that it carries, hexadecimal
 	Answered    bool   // the request was answered before the reversal began
-	Attempts    int
+	Attempts    int    // of an advice: how often it was sent
 	Series      int
 	SeriesStart int // number of the series' first attempt
 	SeriesDE7   string
-	Repeat      bool // the latest attempt used the repeat MTI
+	Repeat      bool // the latest attempt used the repeat MTI: an earlier one may have left
 	SentAttempt int  // first attempt of the series that is known to have left; 0 none
 	Hold        HoldPhase
 	SawDone     bool // the host said done, at least once
@@ -176,6 +186,11 @@ func (t *Transaction) Escalated() bool {
 	return slices.ContainsFunc(t.Items, func(i Item) bool { return !i.Closed })
 }
 
+// has says whether an item of the transaction with this cause is open.
+func (t *Transaction) has(c Cause) bool {
+	return slices.ContainsFunc(t.Items, func(i Item) bool { return i.Cause == c && !i.Closed })
+}
+
 // Amount is what was asked for.
 func (t *Transaction) Amount() iso8583.Amount {
 	return iso8583.Amount{Minor: t.Minor, Currency: t.Currency}
@@ -192,7 +207,7 @@ func (t *Transaction) blocks() bool {
 // transaction was shown (R10). It is asked where goods depend on it, and not
 // once all is given back.
 func (t *Transaction) awaitsShown() bool {
-	return t.State == StateConfirmed && t.Kind.NeedsConfirmation() && t.Shown == "" && !t.givenBack()
+	return t.State == StateConfirmed && t.Kind.HandsOver() && t.Shown == "" && !t.givenBack()
 }
 
 // givenBack says that nothing is left of what t took, and nothing is under way.

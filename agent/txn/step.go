@@ -38,11 +38,11 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 	case Recovered:
 		s.run(e.UUID, Restart, ev)
 	case Sent:
-		s.run(e.UUID, pick(e.Attempt, RequestSent, AttemptSent), ev)
+		s.run(e.UUID, s.of(e.UUID, e.Attempt, e.Inquiry, deliverySent), ev)
 	case Unsent:
-		s.run(e.UUID, pick(e.Attempt, RequestUnsent, AttemptUnsent), ev)
+		s.run(e.UUID, s.of(e.UUID, e.Attempt, e.Inquiry, deliveryUnsent), ev)
 	case InDoubt:
-		s.run(e.UUID, pick(e.Attempt, RequestInDoubt, AttemptInDoubt), ev)
+		s.run(e.UUID, s.of(e.UUID, e.Attempt, e.Inquiry, deliveryInDoubt), ev)
 	case Confirm:
 		s.ask(e.Req, e.UUID, AskConfirm, ev)
 	case Cancel:
@@ -59,11 +59,28 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 	return s.ready
 }
 
-func pick(attempt int, request, reversal Input) Input {
-	if attempt == 0 {
-		return request
+// delivery is what the link reports of a message, in each kind of it.
+type delivery struct{ request, reversal, inquiry, advice Input }
+
+var (
+	deliverySent    = delivery{RequestSent, AttemptSent, InquirySent, AdviceSent}
+	deliveryUnsent  = delivery{RequestUnsent, AttemptUnsent, InquiryUnsent, AdviceUnsent}
+	deliveryInDoubt = delivery{RequestInDoubt, AttemptInDoubt, InquiryInDoubt, AdviceInDoubt}
+)
+
+// of says which message of a transaction a report is about.
+func (s *step) of(uuid string, attempt, inquiry int, d delivery) Input {
+	t := s.m.hot[uuid]
+	switch {
+	case inquiry > 0:
+		return d.inquiry
+	case attempt == 0:
+		return d.request
+	case t != nil && t.Advice:
+		return d.advice
+	default:
+		return d.reversal
 	}
-	return reversal
 }
 
 // run looks the cell up in the state table and obeys it. An empty cell means
@@ -146,7 +163,11 @@ func (s *step) escalate(t *Transaction, c Cause) {
 // that ends before its mark lost entries: nothing goes on as if it had not.
 func (s *step) configure(e Configure) {
 	if s.m.behind(e.Mark, e.Last) {
-		s.lose(e.Mark, e.Last, "agent", "the journal ends before its mark: it was lost, or an older one was put back")
+		var tids []iso8583.TID
+		for _, term := range e.Terminals {
+			tids = append(tids, term.TID)
+		}
+		s.lose(tids, e.Mark, e.Last, "agent", "the journal ends before its mark: it was lost, or an older one was put back")
 	}
 	if s.m.epoch == 0 {
 		s.record(groupEpoch, &Epoch{Number: e.Epoch})

@@ -21,8 +21,10 @@ var table map[State]map[Input]cell
 func init() {
 	table = map[State]map[Input]cell{
 		StatePending:   pendingRow(),
+		StateInquiring: inquiringRow(),
 		StateApproved:  approvedRow(),
 		StateReversing: reversingRow(),
+		StateAdvising:  advisingRow(),
 		StateConfirmed: confirmedRow(),
 		StateDeclined:  noDebitRow("the host said no"),
 		StateNotSent:   noDebitRow("nothing left"),
@@ -36,25 +38,71 @@ var decided = []State{StateReversed, StateConfirmed}
 
 func pendingRow() map[Input]cell {
 	undo := []State{StateReversing}
-	reversing := []State{StateReversing, StateFailed} // failed: what moves no money
+	reversing := []State{StateReversing, StateFailed}             // failed: what moves no money
+	doubt := []State{StateInquiring, StateReversing, StateFailed} // as the rules have an inquiry, or not
 	return map[Input]cell{
 		RequestSent:         {requestSent, nil, "the response timer starts when the request has left"},
 		RequestUnsent:       {unsent, []State{StateNotSent}, "no byte left: the next address, or nothing to reverse"},
-		RequestInDoubt:      {reverseFor(CauseLinkLost), reversing, "any byte may have left: reverse"},
+		RequestInDoubt:      {doubtFor(CauseLinkLost), doubt, "any byte may have left: ask, else reverse"},
 		AnswerApproved:      {approved, []State{StateApproved, StateConfirmed, StateReversing}, "durable before the application hears of it; what needs no confirmation is committed by it, implicit confirmation only while its application lives: else reverse; reversed where a chip waits for data that cannot be read"},
 		AnswerPartial:       {partial, []State{StateApproved, StateReversing}, "accepted where the application said so; else refused: reverse the whole"},
 		AnswerDeclined:      {declined, []State{StateDeclined}, "final"},
-		AnswerIndeterminate: {indeterminate, reversing, "DE 39 says neither yes nor no, or is missing or unknown: reverse"},
+		AnswerIndeterminate: {indeterminate, doubt, "DE 39 says neither yes nor no, or is missing or unknown: ask, else reverse"},
 		AnswerDuplicate:     {collision, []State{StateFailed}, "94 on a first send: the STAN is another's at the host; escalate, jump, never reverse; failed where no money moves"},
 		AnswerUnbelievable:  {unbelievable, undo, "amount or currency is not what was asked: reverse and escalate"},
-		TimeUp:              {requestTimeUp, reversing, "no answer in time: reverse"},
+		TimeUp:              {doubtFor(CauseTimeout), doubt, "no answer in time: ask, else reverse"},
 		AskConfirm:          {confirmEarly, nil, "refused: the host has not answered"},
 		AskCancel:           {cancel, reversing, "the request may be on the wire: reverse; refused where the type is not reversed"},
 		AskShown:            {shownEarly, nil, "refused: nothing to show"},
 		AskResolve:          {resolve, decided, "only where it is stuck: the acquirer's word"},
-		Restart:             {restartPending, reversing, "never sent again, and no inquiry in this dialect: reverse"},
+		Restart:             {restartPending, doubt, "never sent again: ask, else reverse"},
 		SessionLost:         {orphaned, nil, "it goes on; once approved, only the orphan time (R9)"},
 		SessionTaken:        {adopted, reversing, "the new application is told, and has the whole time; what a contact chip must agree to is reversed at once"},
+	}
+}
+
+// inquiringRow is pending, with the host being asked. Nothing that it says but
+// an approval, or a decline that is listed as final, ends the asking (R2).
+func inquiringRow() map[Input]cell {
+	undo := []State{StateReversing}
+	return map[Input]cell{
+		RequestUnsent:       {unsent, []State{StateNotSent}, "it never left, which is certain: nothing to ask"},
+		AnswerApproved:      {approved, []State{StateApproved, StateConfirmed, StateReversing}, "the request's own answer, late: counts as in pending"},
+		AnswerPartial:       {partial, []State{StateApproved, StateReversing}, "as in pending"},
+		AnswerDeclined:      {declined, []State{StateDeclined}, "final, as in pending"},
+		AnswerIndeterminate: {lateAnswer, nil, "evidence; that is why the host is asked"},
+		AnswerDuplicate:     {collision, nil, "as in pending: escalate, jump, never reverse; nothing is asked any more"},
+		AnswerUnbelievable:  {unbelievable, undo, "as in pending: reverse and escalate"},
+		InquirySent:         {inquirySent, nil, "its timer starts when it has left"},
+		InquiryUnsent:       {inquiryUnsent, undo, "the next one; after the last, reverse"},
+		InquiryInDoubt:      {inquiryInDoubt, undo, "the next one; after the last, reverse"},
+		InquiryApproved:     {foundApproved, []State{StateApproved, StateConfirmed, StateReversing}, "identity and amount as asked: approved, with the whole confirmation time"},
+		InquiryDeclined:     {foundDeclined, []State{StateDeclined}, "final only because the profile lists the code so"},
+		InquiryOpen:         {foundNothing, undo, "never final (R2): the next one; after the last, reverse; what is not reversed is a person's"},
+		TimeUp:              {inquiryTimeUp, undo, "ask, or give this inquiry up; after the last, reverse"},
+		AskConfirm:          {confirmEarly, nil, "refused: the host has not answered"},
+		AskCancel:           {cancel, undo, "reverse at once; refused where the type is not reversed"},
+		AskShown:            {shownEarly, nil, "refused: nothing to show"},
+		AskResolve:          {resolve, decided, "only where it is stuck: the acquirer's word"},
+		Restart:             {restartInquiring, undo, "ask at once; it counts, so that crashes come to an end"},
+		SessionLost:         {orphaned, nil, "as in pending"},
+		SessionTaken:        {adopted, undo, "as in pending"},
+	}
+}
+
+// advisingRow is what was committed without the host.
+func advisingRow() map[Input]cell {
+	return map[Input]cell{
+		AdviceSent:     {adviceSent, nil, "its timer starts when it has left"},
+		AdviceUnsent:   {adviceUnsent, nil, "certainly not left: again, still as a first send, and perhaps elsewhere"},
+		AdviceInDoubt:  {adviceInDoubt, nil, "again, as a repeat"},
+		AdviceAnswered: {adviceAnswer, []State{StateConfirmed}, "00, or 94 to a repeat, ends it; 91, 96, 98 are silence; anything else leaves the queue, to a person"},
+		TimeUp:         {adviceTimeUp, nil, "the next send, for ever"},
+		AskConfirm:     {confirmAgain, nil, "already so"},
+		AskCancel:      {cancelLate, nil, "refused: void it under a UUID of its own, once the host has it"},
+		AskShown:       {shown, nil, "noted; no or unknown is a person's (R10)"},
+		AskResolve:     {resolve, decided, "park, resume; refused, or parked and quiet: the acquirer's word"},
+		Restart:        {restartAdvising, nil, "the next send, in its turn"},
 	}
 }
 
@@ -67,6 +115,9 @@ func approvedRow() map[Input]cell {
 		AnswerIndeterminate: {contradiction, reversing, "the host said yes before: reverse and escalate"},
 		AnswerDuplicate:     {lateAnswer, nil, "the answer to a second copy: evidence"},
 		AnswerUnbelievable:  {contradiction, reversing, "the host said yes before: reverse and escalate"},
+		InquiryApproved:     {quiet, nil, "nothing new"},
+		InquiryDeclined:     {foundContradiction(FoundDeclined), reversing, "the host said yes before: reverse and escalate"},
+		InquiryOpen:         {foundLate(FoundNothing), nil, "evidence: it was asked before"},
 		TimeUp:              {unconfirmed, reversing, "nobody confirmed (R9): reverse"},
 		AskConfirm:          {confirm, []State{StateConfirmed, StateReversing}, "the commit point (R4); refused without a contact chip's verdict or with another amount; a verdict that declines is a cancel; refused where entries about it may be lost (R15)"},
 		AskCancel:           {cancel, reversing, "reverse, with the reason given"},
@@ -87,6 +138,9 @@ func reversingRow() map[Input]cell {
 		AnswerIndeterminate: {lateAnswer, nil, "evidence"},
 		AnswerDuplicate:     {lateAnswer, nil, "evidence"},
 		AnswerUnbelievable:  {lateAnswer, nil, "evidence"},
+		InquiryApproved:     {foundLate(FoundApproved), nil, "evidence; never un-reverses (R7)"},
+		InquiryDeclined:     {foundLate(FoundDeclined), nil, "evidence; the reversal goes on"},
+		InquiryOpen:         {foundLate(FoundNothing), nil, "evidence"},
 		AttemptSent:         {attemptSent, nil, "known to have left: a later 94 may mean done"},
 		AttemptUnsent:       {attemptUnsent, nil, "certainly not left: again, still as a first send"},
 		AttemptInDoubt:      {attemptInDoubt, nil, "again, as a repeat"},
@@ -108,6 +162,10 @@ func confirmedRow() map[Input]cell {
 		AnswerIndeterminate: {contradiction, nil, "evidence, and a person's: never reversed (P4)"},
 		AnswerDuplicate:     {lateAnswer, nil, "the answer to a second copy: evidence"},
 		AnswerUnbelievable:  {contradiction, nil, "evidence, and a person's: never reversed (P4)"},
+		InquiryApproved:     {quiet, nil, "nothing new"},
+		InquiryDeclined:     {foundContradiction(FoundDeclined), nil, "evidence, and a person's: never reversed (P4)"},
+		InquiryOpen:         {foundLate(FoundNothing), nil, "evidence: it was asked before"},
+		AdviceAnswered:      {adviceAgain, nil, "taken again is nothing new; refused now is evidence, and a person's"},
 		ReversalAnswered:    {reversalAnswerLate, nil, "only after an operator's word: reopens the item"},
 		TimeUp:              {notShown, nil, "nobody says that it was shown: escalate (R10)"},
 		AskConfirm:          {confirmAgain, nil, "already so; refused with another amount or a declining verdict"},
@@ -130,6 +188,9 @@ func noDebitRow(because string) map[Input]cell {
 		AnswerIndeterminate: {lateAnswer, nil, "evidence"},
 		AnswerDuplicate:     {lateAnswer, nil, "evidence"},
 		AnswerUnbelievable:  {doubtful, reversing, "unless it declines, the host may hold a debit: reverse and escalate"},
+		InquiryApproved:     {foundContradiction(FoundApproved), reversing, undo},
+		InquiryDeclined:     {quiet, nil, "nothing new"},
+		InquiryOpen:         {foundLate(FoundNothing), nil, "evidence"},
 		AskConfirm:          {confirmNothing, nil, "refused: nothing was approved"},
 		AskCancel:           {cancelAgain, nil, "nothing to undo"},
 		AskShown:            {shownNot, nil, "noted"},
@@ -145,6 +206,10 @@ func reversedRow() map[Input]cell {
 		AnswerIndeterminate: {lateAnswer, nil, "evidence"},
 		AnswerDuplicate:     {lateAnswer, nil, "evidence"},
 		AnswerUnbelievable:  {lateAnswer, nil, "evidence"},
+		InquiryApproved:     {foundReversed, nil, "evidence, as an approval"},
+		InquiryDeclined:     {foundLate(FoundDeclined), nil, "evidence"},
+		InquiryOpen:         {foundLate(FoundNothing), nil, "evidence"},
+		AdviceAnswered:      {adviceAgain, nil, "after an operator's word: evidence, which reopens the item"},
 		ReversalAnswered:    {reversalAnswerLate, nil, "evidence; after an operator's word it reopens the item"},
 		AskConfirm:          {confirmNothing, nil, "refused: it was reversed"},
 		AskCancel:           {cancelAgain, nil, "already so"},
@@ -173,15 +238,21 @@ func reverseFor(c Cause) func(*step, *Transaction, Event) {
 	}
 }
 
-// requestTimeUp: no answer in time.
-func requestTimeUp(s *step, t *Transaction, ev Event) { reverseFor(CauseTimeout)(s, t, ev) }
+// doubtFor is for a request whose outcome is not known.
+func doubtFor(c Cause) func(*step, *Transaction, Event) {
+	return func(s *step, t *Transaction, _ Event) {
+		if !t.Stuck {
+			s.unsure(t, c)
+		}
+	}
+}
 
-// restartPending: what was asked before a restart is never asked again.
+// restartPending: a request that was sent before a restart is never sent again.
 func restartPending(s *step, t *Transaction, ev Event) {
 	if t.Stuck {
 		s.quieten(t)
 	}
-	reverseFor(CauseRestart)(s, t, ev)
+	doubtFor(CauseRestart)(s, t, ev)
 }
 
 // unconfirmed: in all that time nobody confirmed.

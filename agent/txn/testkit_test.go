@@ -16,9 +16,16 @@ import (
 
 var update = cmdline.Bool("update", false, "rewrite the generated files and golden files; read them before you accept them")
 
-// dialect is the rules of the embedded profile iso87-ascii. They are read from
-// its file, since the core must not know the package that loads profiles.
-var dialect = sync.OnceValues(func() (iso8583.Rules, error) {
+// dialect is the rules of the embedded profile iso87-ascii.
+var dialect = sync.OnceValues(func() (iso8583.Rules, error) { return readDialect("iso87-ascii") })
+
+// asking is the rules of iso87-ascii-inquiry, which has a status inquiry and
+// advices.
+var asking = sync.OnceValues(func() (iso8583.Rules, error) { return readDialect("iso87-ascii-inquiry") })
+
+// readDialect reads the rules from the profile's file, since the core must not
+// know the package that loads profiles.
+func readDialect(name string) (iso8583.Rules, error) {
 	var file struct {
 		Rules iso8583.Rules
 		Wire  struct {
@@ -28,7 +35,7 @@ var dialect = sync.OnceValues(func() (iso8583.Rules, error) {
 			}
 		}
 	}
-	b, err := os.ReadFile(filepath.Join("..", "..", "iso8583", "profile", "profiles", "iso87-ascii.json"))
+	b, err := os.ReadFile(filepath.Join("..", "..", "iso8583", "profile", "profiles", name+".json"))
 	if err != nil {
 		return iso8583.Rules{}, err
 	}
@@ -36,18 +43,22 @@ var dialect = sync.OnceValues(func() (iso8583.Rules, error) {
 		return iso8583.Rules{}, err
 	}
 	r, m := file.Rules, file.Wire.Messages
-	r.Profile = "iso87-ascii"
+	r.Profile = name
 	r.MTI = map[iso8583.Kind]iso8583.MTI{iso8583.KindReversal: m["reversal"].MTI, iso8583.KindReversalRepeat: m["reversal"].Repeat}
-	for _, t := range iso8583.Types() {
-		if mti := m[string(t)].MTI; mti != "" {
-			r.MTI[t.Kind()] = mti
+	for _, k := range iso8583.Kinds() {
+		if mti := m[string(k)].MTI; mti != "" {
+			r.MTI[k] = mti
 		}
 	}
 	return r, r.Validate()
-})
+}
 
-func testRules() iso8583.Rules {
-	r, err := dialect()
+func testRules() iso8583.Rules { return rulesOf(dialect) }
+
+func askingRules() iso8583.Rules { return rulesOf(asking) }
+
+func rulesOf(read func() (iso8583.Rules, error)) iso8583.Rules {
+	r, err := read()
 	if err != nil {
 		panic(err)
 	}

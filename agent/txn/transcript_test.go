@@ -2,6 +2,7 @@ package txn
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,10 +92,12 @@ var commands = map[string]func(*lab, *command) error{
 	"sent":     (*lab).delivery,
 	"unsent":   (*lab).delivery,
 	"in-doubt": (*lab).delivery,
-	// answer [u1] 00 [amount= currency= mti= tid= stan= mid= de7= de12= de13= rrn= auth= balance= from= chip=8A… | chip=bad]
+	// answer [u1] 00 [original= amount= currency= mti= tid= stan= mid= de7= de12= de13= rrn= auth= balance= from= chip=8A… | chip=bad]
 	"answer": (*lab).hostAnswer,
 	// reversal-answer [u1] 00 [attempt=N and the same]
 	"reversal-answer": (*lab).hostAnswer,
+	// inquiry-answer [u1] 00 [attempt=N and the same]
+	"inquiry-answer": (*lab).hostAnswer,
 	// garbage: a frame that is no message
 	"garbage": func(l *lab, c *command) error { l.step(Garbage{Text: c.value}); return nil },
 	// confirm [cid=40 emv=9F26… scripts=… amount=10.00] | cancel reason=… | shown yes | resolve park who=… why=… ref=…
@@ -226,7 +229,8 @@ func (l *lab) begin(c *command) error {
 	}
 	b := beginSale(l.t, l.last, c.get("sale", "s1"))
 	b.Type, b.Original = typ, c.get("original", "")
-	if !typ.NeedsConfirmation() {
+	b.Approval = c.get("approval", "")
+	if !typ.HandsOver() {
 		b.Sale = c.get("sale", "")
 	}
 	b.TID, b.Amount.Minor, b.Route, b.Epoch = iso8583.TID(c.get("tid", string(testTID))), minor, route, epoch
@@ -266,14 +270,14 @@ func (l *lab) committed(c *command) error {
 
 // outbound is the message that a command speaks of: attempt=N of the
 // reversal, or the latest one.
-func (l *lab) outbound(c *command, reversal bool) (Outbound, error) {
+func (l *lab) outbound(c *command, is func(*Outbound) bool) (Outbound, error) {
 	want, err := strconv.Atoi(c.get("attempt", "0"))
 	if err != nil {
 		return Outbound{}, err
 	}
 	all := l.sent[l.last]
 	for i := len(all) - 1; i >= 0; i-- {
-		if o := all[i]; o.Reversal() == reversal && (want == 0 || o.Attempt == want) {
+		if o := all[i]; is(&o) && (want == 0 || max(o.Attempt, o.Inquiry) == want) {
 			return o, nil
 		}
 	}
@@ -300,24 +304,35 @@ func (l *lab) delivery(c *command) error {
 	o := all[len(all)-1]
 	if _, ok := c.args["attempt"]; ok || c.value == "request" {
 		var err error
-		if o, err = l.outbound(c, ok); err != nil {
+		is := (*Outbound).Request
+		if ok {
+			is = func(o *Outbound) bool { return !o.Request() }
+		}
+		if o, err = l.outbound(c, is); err != nil {
 			return err
 		}
 	}
 	switch c.get("", "") {
 	case "sent":
-		l.step(Sent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt})
+		l.step(Sent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Inquiry: o.Inquiry})
 	case "unsent":
-		l.step(Unsent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Card: o.Facts.Card})
+		l.step(Unsent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Inquiry: o.Inquiry, Card: o.Facts.Card})
 	case "in-doubt":
-		l.step(InDoubt{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt})
+		l.step(InDoubt{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Inquiry: o.Inquiry})
 	}
 	return nil
 }
 
 func (l *lab) hostAnswer(c *command) error {
 	reversal := c.get("", "") == "reversal-answer"
-	o, err := l.outbound(c, reversal)
+	is := func(o *Outbound) bool { return !o.Reversal() && o.Inquiry == 0 }
+	switch c.get("", "") {
+	case "reversal-answer":
+		is = (*Outbound).Reversal
+	case "inquiry-answer":
+		is = func(o *Outbound) bool { return o.Inquiry > 0 }
+	}
+	o, err := l.outbound(c, is)
 	if err != nil {
 		return err
 	}
@@ -326,12 +341,15 @@ func (l *lab) hostAnswer(c *command) error {
 		a.Code = ""
 	}
 	a.RRN, a.AuthCode = "", ""
+	if o.Inquiry > 0 {
+		a.Original = o.Facts.Original.DE90()
+	}
 	if !reversal && (c.value == "00" || c.value == "10") {
 		a.RRN, a.AuthCode = iso8583.RRN(fmt.Sprintf("%012d", 600000+int(a.STAN))), fmt.Sprintf("A%05d", a.STAN)
 	}
 	for name, field := range map[string]*string{
 		"amount": &a.Amount, "currency": &a.Currency, "mid": &a.MID,
-		"de7": &a.Transmission, "de12": &a.LocalTime, "de13": &a.LocalDate, "auth": &a.AuthCode, "balance": &a.Balance,
+		"de7": &a.Transmission, "de12": &a.LocalTime, "de13": &a.LocalDate, "auth": &a.AuthCode, "balance": &a.Balance, "original": &a.Original,
 	} {
 		*field = c.get(name, *field)
 	}
@@ -387,7 +405,8 @@ func (l *lab) wall(c *command) error {
 }
 
 func (l *lab) setRules(c *command) error {
-	for name, value := range c.args {
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(c.args))) { // a profile before what differs from it
+		value := c.args[name]
 		c.used[name] = true
 		on, list := value == "true", strings.Split(value, ",")
 		switch name {
@@ -410,6 +429,22 @@ func (l *lab) setRules(c *command) error {
 			l.rules.DuplicateWindow = iso8583.Duration(d)
 		case "epoch_mark":
 			l.rules.EpochMark = iso8583.EpochMark(value)
+		case "profile":
+			l.rules = askingRules()
+		case "ordered":
+			l.rules.Advice.Ordered = on
+		case "advice_limit", "inquiries":
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				return err
+			}
+			if name == "inquiries" {
+				l.rules.Inquiry.Attempts = n
+			} else {
+				l.rules.Advice.Limit = n
+			}
+		case "inquiry_declined":
+			l.rules.Inquiry.Declined = list
 		case "gate":
 			l.rules.Gate = iso8583.Gate(value)
 		case "match":

@@ -17,7 +17,7 @@ func beginOf(t testing.TB, typ iso8583.Type, uuid, original string, minor int64)
 	if original != "" {
 		b.CardHash = "" // the original's, whatever that is
 	}
-	if typ.NeedsConfirmation() {
+	if typ.HandsOver() {
 		b.Sale = "s-" + uuid
 	}
 	if !typ.MovesMoney() {
@@ -92,19 +92,29 @@ func typesPart(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(statesTypes)
 	b.WriteString("| Type | MTI | Follows a confirmed | Commit point | No answer | No answer, and not in `reversal.types` |\n|---|---|---|---|---|---|\n")
-	for _, typ := range iso8583.Types() {
+	for _, typ := range dialectTypes() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", typ, testRules().MTI[typ.Kind()], words(typ.Originals()),
 			commitPoint(t, typ), unanswered(t, typ, true), unanswered(t, typ, false))
 	}
 	b.WriteString(statesFollows)
 	b.WriteString("| Type | less than the original | all of it | more | all of it, after a part was given back | again, after it took effect | while another is undecided |\n|---|---|---|---|---|---|---|\n")
-	for _, typ := range iso8583.Types() {
+	for _, typ := range dialectTypes() {
 		if len(typ.Originals()) > 0 {
 			fmt.Fprintf(&b, "| `%s` | %s |\n", typ, strings.Join(followed(t, typ), " | "))
 		}
 	}
 	b.WriteString(statesFailed)
+	b.WriteString(statesInquiry)
+	b.WriteString(inquiryTable(t))
+	b.WriteString(statesAdvice)
+	b.WriteString(adviceTable(t))
 	return b.String()
+}
+
+// dialectTypes lists the types that iso87-ascii has.
+func dialectTypes() []iso8583.Type {
+	r := testRules()
+	return slices.DeleteFunc(iso8583.Types(), func(t iso8583.Type) bool { return !r.Supports(t) })
 }
 
 func words(types []iso8583.Type) string {

@@ -13,6 +13,7 @@ type wait struct {
 	Attempt  time.Duration // the same of the latest attempt
 	Paid     time.Duration // when it was confirmed; 0 where an earlier process saw it
 	Quiet    time.Duration // until then, something sent may still reach the host
+	Until    time.Duration // inquiring: no inquiry begins after that, where there is such a limit
 	Confirm  time.Duration // the end of the whole time for the confirmation
 	Holder   string        // the session that waits for it
 	Orphan   bool          // that session is over, and no other has taken the terminal
@@ -28,6 +29,11 @@ const (
 	waitRetry            // reversing: the time of the next attempt
 	waitHold             // reversing: the end of the hold-down
 	waitShown            // confirmed: the application's word that it showed it
+	waitAsk              // inquiring: the time of the next inquiry
+	waitFound            // inquiring: the answer to one
+	waitTaken            // advising: the answer to a send
+	waitResend           // advising: the time of the next send
+	waitTurn             // advising: another of its terminal is ahead
 )
 
 // waits describes each wait for people: STATES.md and the transcripts.
@@ -41,6 +47,11 @@ var waits = [...]struct {
 	waitAnswer:   {StateReversing, "the reversal's answer", "`send_timeout` + `reversal.answer_timeout`; `reversal.answer_timeout` from the moment it has left", "the next attempt, after its pause"},
 	waitRetry:    {StateReversing, "the next attempt", "the entry of `reversal.schedule` for that attempt of the series; its last one once the host has refused", "send it"},
 	waitHold:     {StateReversing, "the end of the hold-down", "`reversal.message_lifetime`, from when everything sent has left", "the first attempt of the second series"},
+	waitAsk:      {StateInquiring, "the next inquiry", "`inquiry.after`, then `inquiry.every`", "send it; after the last, or past `inquiry.within`, reverse"},
+	waitFound:    {StateInquiring, "the inquiry's answer", "`send_timeout` + `inquiry.answer_timeout`; `inquiry.answer_timeout` from the moment it has left", "the next inquiry, after its pause; after the last, reverse"},
+	waitTaken:    {StateAdvising, "the advice's answer", "`send_timeout` + `advice.answer_timeout`; `advice.answer_timeout` from the moment it has left", "the next send, after its pause"},
+	waitResend:   {StateAdvising, "the next send", "the entry of `advice.schedule` for that send; its last one for ever", "send it"},
+	waitTurn:     {StateAdvising, "its turn", "with `advice.ordered`: while another of its terminal is under way", "–"},
 	waitShown:    {StateConfirmed, "the word that it was shown", "`shown_timeout`, from the confirmation", "escalate: not_shown"},
 }
 

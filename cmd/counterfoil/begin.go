@@ -18,6 +18,7 @@ import (
 type beginOptions struct {
 	socket, terminal, amount, currency string
 	sale, part, uuid, cardFile         string
+	authCode                           string
 	session, replaces, notDuplicateOf  string
 	testCard                           int
 	confirm                            string
@@ -105,15 +106,20 @@ func (o *beginOptions) flags(a *app, cmd *cobra.Command, c *typeCommand) {
 		f.StringVar(&o.amount, "amount", "", "in major units, with all decimals of the currency or none: 12.34")
 		required = append(required, "amount")
 	}
-	if c.NeedsConfirmation() {
+	if c.HandsOver() {
 		f.StringVar(&o.sale, "sale", "", "the merchant's reference of the sale")
 		f.StringVar(&o.part, "part", "", "of a deliberately split sale")
 		f.StringVar(&o.replaces, "replaces", "", "UUID of the attempt at this part that the customer turned away from: it is closed first")
 		f.StringVar(&o.notDuplicateOf, "not-duplicate-of", "", "UUID that suspected_duplicate named, if this is another purchase")
+		required = append(required, "sale")
+	}
+	if c.NeedsConfirmation() {
 		f.StringVar(&o.confirm, "confirm", confirmAsk, "ask, yes, no or leave")
 		f.StringVar(&o.chip, "chip", "", "what an inserted chip says to the approval: tc, aac or a file")
 		f.StringVar(&o.partial, "partial", "", "accept: an approval of less will do")
-		required = append(required, "sale")
+	}
+	if c.Type == iso8583.Offline {
+		f.StringVar(&o.authCode, "auth-code", "", "six letters and digits that the card or the voice gave, where one did")
 	}
 	for _, name := range required {
 		must(cmd.MarkFlagRequired(name))
@@ -150,7 +156,7 @@ func (o *beginOptions) check(c *typeCommand) error {
 // costs the reader of a card his patience.
 func (o *beginOptions) begin(ctx context.Context, a *app, c *typeCommand, original string) (client.Begin, error) {
 	b := client.Begin{Type: c.Type, Terminal: iso8583.TID(o.terminal), Original: strings.ToLower(original), Sale: o.sale, Part: o.part, Partial: o.partial,
-		Session: o.session, Replaces: o.replaces, NotDuplicateOf: o.notDuplicateOf}
+		AuthCode: o.authCode, Session: o.session, Replaces: o.replaces, NotDuplicateOf: o.notDuplicateOf}
 	currency, err := o.fill(ctx, c, &b)
 	if err != nil {
 		return b, err

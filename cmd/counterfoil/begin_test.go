@@ -169,6 +169,21 @@ func TestUnsupportedType(t *testing.T) {
 	b.expect("unsupported", exitRefused, "balance", "--terminal", "DEV00001", "--currency", "CNY", "--test-card", "1")
 }
 
+// An offline sale is paid as soon as it is journaled, and the acquirer has it
+// soon after; where the dialect has none it is refused.
+func TestOfflineSale(t *testing.T) {
+	args := []string{"offline", "--terminal", "DEV00001", "--amount", "12.34", "--currency", "CNY", "--sale", "o-1", "--auth-code", "V00001", "--test-card", "1"}
+	slow := declining // the acquirer takes it only after this test
+	slow.Faults = []hostsim.Fault{{Action: hostsim.DropRequest, Match: hostsim.Match{Kind: iso8583.Offline.Kind()}}}
+	b := newBed(t, slow, "profile: "+devProfile, "profile: iso87-ascii-inquiry")
+	b.expect("offline", exitOK, args...)
+	b.expect("offline-again", exitRefused, args...)
+	args[len(args)-3] = "V-1"
+	b.expect("offline-bad-code", exitRefused, args...)
+	other := newBed(t, declining)
+	other.expect("offline-unsupported", exitRefused, append(args[:len(args)-4:len(args)-4], "--test-card", "1")...)
+}
+
 func TestFollowUpUsage(t *testing.T) {
 	b := newBed(t, declining)
 	sale := b.commit(iso8583.Sale, "10.00", "s")

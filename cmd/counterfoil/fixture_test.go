@@ -25,9 +25,11 @@ type fixture struct {
 
 const fixtureTID = iso8583.TID("T0000001")
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t *testing.T) *fixture { return newFixtureOf(t, devProfile) }
+
+func newFixtureOf(t *testing.T, dialect string) *fixture {
 	t.Helper()
-	p, err := profile.Load(devProfile)
+	p, err := profile.Load(dialect)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +89,7 @@ func (f *fixture) beginType(typ iso8583.Type, name, original string, minor int64
 		UUID: uuid, Epoch: 17, TID: fixtureTID, Type: typ, Original: original, Amount: iso8583.Amount{Minor: minor, Currency: 156},
 		Digest: "digest", CardHash: "hash", Card: &iso8583.Card{PAN: pan, EntryMode: "012"},
 	}
-	if typ.NeedsConfirmation() {
+	if typ.HandsOver() {
 		b.Sale = "order-" + name
 	}
 	f.step(b, txn.Sent{UUID: uuid})
@@ -102,7 +104,7 @@ func (f *fixture) answer(uuid, code string) txn.Response {
 		Transmission: t.Transmission, LocalTime: t.LocalTime, LocalDate: t.LocalDate, MID: string(t.MID),
 		RRN: "000000000042", AuthCode: "000042", Text: "0210 of the host",
 	}
-	if t.Attempts > 0 {
+	if t.Attempts > 0 && !t.Advice {
 		r.MTI, r.Transmission = "0410", t.SeriesDE7
 	}
 	return r
@@ -144,6 +146,23 @@ func everyState(t *testing.T) *fixture {
 	answer := f.answer(late, "00")
 	answer.MTI, answer.Transmission = "0210", f.machine.Get(late).Transmission
 	f.step(answer, txn.Garbage{Text: "3 bytes: malformed"})
+	return f
+}
+
+// asked is a journal with what a dialect with inquiries and advices leaves.
+func asked(t *testing.T) *fixture {
+	f := newFixtureOf(t, "iso87-ascii-inquiry")
+	doubt := f.begin("1", 100)
+	f.step(txn.InDoubt{UUID: doubt})
+	again := f.begin("2", 200)
+	f.step(txn.InDoubt{UUID: again})
+	f.now.Boot += 10 * time.Second
+	f.step(txn.Timeout{UUID: again})
+	f.beginType(iso8583.Offline, "3", "", 300)
+	taken := f.beginType(iso8583.Offline, "4", "", 400)
+	f.step(f.answer(taken, "00"))
+	refused := f.beginType(iso8583.Offline, "5", "", 500)
+	f.step(f.answer(refused, "57"))
 	return f
 }
 

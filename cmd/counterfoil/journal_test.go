@@ -74,6 +74,7 @@ func TestReplay(t *testing.T) {
 		t.Error("the journal was changed")
 	}
 	golden(t, "journal-replay-types", command(t, "journal", "replay", everyType(t).close()).String())
+	golden(t, "journal-replay-asked", command(t, "journal", "replay", asked(t).close()).String())
 }
 
 // Whatever the moment, replay of a prefix is what a restart at that moment

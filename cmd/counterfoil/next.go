@@ -17,7 +17,8 @@ type next struct {
 	Would   string           `json:"would"`
 	Records []string         `json:"records,omitempty"` // that would be journaled first
 	Send    iso8583.Kind     `json:"send,omitempty"`
-	Attempt int              `json:"attempt,omitempty"` // of the reversal
+	Attempt int              `json:"attempt,omitempty"` // of the reversal or advice
+	Inquiry int              `json:"inquiry,omitempty"` // of the inquiry
 	Address int              `json:"address"`           // index of the acquirer's address
 	Wait    iso8583.Duration `json:"wait,omitempty"`
 }
@@ -32,7 +33,7 @@ func (f *fold) next(uuid string) *next {
 		n.Records = append(n.Records, r.Type().String())
 	}
 	for _, m := range ready.Messages {
-		n.Send, n.Attempt, n.Address = m.Facts.Kind, m.Attempt, m.Route
+		n.Send, n.Attempt, n.Inquiry, n.Address = m.Facts.Kind, m.Attempt, m.Inquiry, m.Route
 	}
 	for _, timer := range ready.Timers {
 		n.Wait = iso8583.Duration(timer.At) // the step was taken at boot time 0
@@ -56,10 +57,16 @@ func (n *next) words(before, after *txn.Transaction) string {
 		do = append(do, "put it in front of a person")
 	}
 	switch {
+	case n.Inquiry > 0:
+		do = append(do, fmt.Sprintf("ask address %d what became of it, inquiry %d", n.Address, n.Inquiry))
+	case after.State == txn.StateAdvising && n.Send != "":
+		do = append(do, fmt.Sprintf("tell address %d, send %d", n.Address, n.Attempt))
 	case n.Send != "":
 		do = append(do, fmt.Sprintf("send reversal attempt %d%s to address %d", n.Attempt, ifSet(n.Send == iso8583.KindReversalRepeat, ", repeated,"), n.Address))
 	case wait == 0:
 		do = append(do, "do nothing by itself: "+waitsFor(after))
+	case after.State == txn.StateInquiring:
+		do = append(do, fmt.Sprintf("wait %s, then ask what became of it", wait))
 	case after.State == txn.StateApproved:
 		do = append(do, fmt.Sprintf("wait %s for the confirmation, then reverse", wait))
 	case after.State == txn.StateConfirmed:
@@ -79,6 +86,8 @@ func waitsFor(t *txn.Transaction) string {
 		return "a person decides"
 	case t.Busy() != "":
 		return t.Busy() + " follows it and is undecided"
+	case t.State == txn.StateAdvising:
+		return "another advice of its terminal is ahead"
 	default:
 		return "nothing is owed"
 	}
@@ -113,7 +122,7 @@ func outcomeOf(f txn.Follow) string {
 	case f.Done:
 		return "done"
 	default:
-		return "not done"
+		return "does not stand"
 	}
 }
 
@@ -130,6 +139,8 @@ func (t *replayed) story() string {
 		add(rest != "", "%s", rest)
 	}
 	add(t.Cause != "", "cause %s", t.Cause)
+	add(t.Inquiries > 0, "inquiries %d", t.Inquiries)
+	add(t.AdviceSends > 0, "told %d times", t.AdviceSends)
 	add(t.Attempts > 0, "reversal attempts %d", t.Attempts)
 	add(t.HoldDown, "hold-down")
 	add(t.LateApproval, "approval seen late")

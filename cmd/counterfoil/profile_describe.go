@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 	"github.com/counterfoil-pos/counterfoil/iso8583/profile"
 )
 
@@ -71,6 +72,12 @@ func describeTypes(w io.Writer, d *profile.Description) {
 		outcome := "a person"
 		if t.Reversed {
 			outcome = "reversed"
+		}
+		switch {
+		case d.Rules.Advice.Covers(iso8583.Type(t.Type)):
+			outcome = "told until it is taken"
+		case d.Rules.Inquiry.Covers(iso8583.Type(t.Type)):
+			outcome = "asked, then " + outcome
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", t.Type, t.Processing, orDash(t.Condition), orDash(t.Function), outcome)
 	}

@@ -109,7 +109,7 @@ func writeNew(path string, b []byte) error {
 // sampleFacts is a message of a day in November.
 func sampleFacts(p *profile.Profile, kind iso8583.Kind, f *encodeFlags) (iso8583.Facts, error) {
 	if !slices.ContainsFunc(p.Describe().Messages, func(m profile.MessageSetting) bool {
-		return m.Kind == kind || m.Repeat != "" && kind == iso8583.KindReversalRepeat
+		return m.Kind == kind || m.Kind == iso8583.KindReversal && kind == iso8583.KindReversalRepeat
 	}) {
 		return iso8583.Facts{}, usage("profile %s has no message %q: see \"counterfoil profile describe %s\"", p.Name, kind, p.Name)
 	}
@@ -131,11 +131,12 @@ func sampleFacts(p *profile.Profile, kind iso8583.Kind, f *encodeFlags) (iso8583
 	typ := iso8583.Type(kind)
 	script := kind == iso8583.KindScript
 	reversal := kind == iso8583.KindReversal || kind == iso8583.KindReversalRepeat
-	if reversal || script {
+	about := reversal || script || kind == iso8583.KindInquiry // of another's type
+	if about {
 		typ = iso8583.Type(f.of)
 	}
 	if !typ.Valid() {
-		if reversal || script {
+		if about {
 			return out, usage("--of: %q is no transaction type", f.of)
 		}
 		return out, nil
@@ -150,11 +151,14 @@ func sampleFacts(p *profile.Profile, kind iso8583.Kind, f *encodeFlags) (iso8583
 		}
 		out.RRN, out.AuthCode = "632517000099", "Z9Y8X7"
 	}
-	if script {
+	switch {
+	case kind == iso8583.KindInquiry:
+		out.Original = iso8583.Original{MTI: p.Rules.MTI[typ.Kind()], STAN: out.STAN - 1, Transmission: "1121092915"}
+		out.RRN, out.AuthCode = "", ""
+	case script:
 		out.Original = iso8583.Original{STAN: 122, Batch: out.Batch, LocalDate: out.LocalDate}
 		out.ChipData, out.RRN = "95050000008000"+"9F36020012"+"DF31052000000000", "632517123456"
-	}
-	if reversal {
+	case reversal:
 		out.Original = iso8583.Original{MTI: p.Rules.MTI[typ.Kind()], STAN: out.STAN, Transmission: out.Transmission, Type: out.Original.Type, Batch: out.Batch}
 		out.Transmission, out.Reason = "1121093055", p.Rules.Reversal.Reasons.Timeout
 		out.RRN, out.AuthCode = "632517123456", "A1B2C3"

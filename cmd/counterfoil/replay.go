@@ -40,6 +40,8 @@ type replayed struct {
 	State        string       `json:"state"`
 	Cause        string       `json:"cause,omitempty"`
 	Attempts     int          `json:"reversal_attempts,omitempty"`
+	Inquiries    int          `json:"inquiries,omitempty"`
+	AdviceSends  int          `json:"advice_sends,omitempty"`
 	HoldDown     bool         `json:"hold_down,omitempty"`
 	LateApproval bool         `json:"late_approval,omitempty"`
 	Parked       bool         `json:"parked,omitempty"`
@@ -143,9 +145,14 @@ func view(t *txn.Transaction) replayed {
 	r := replayed{
 		UUID: t.UUID, Type: t.Kind, Terminal: string(t.TID), STAN: t.STAN.String(), Transmission: t.Transmission,
 		Began: time.UnixMilli(t.At).UTC(), Amount: t.Minor, Currency: t.Currency.Alpha(), Sale: t.Sale, Part: t.Part, PAN: t.PAN, Original: t.Original, Follows: t.Follows,
-		State: t.State.String(), Cause: string(t.Cause), Attempts: t.Attempts,
+		State: t.State.String(), Cause: string(t.Cause), Inquiries: len(t.Asked),
 		HoldDown:     t.State == txn.StateReversing && t.Hold == txn.HoldWaiting,
 		LateApproval: t.LateApproval, Parked: t.Parked, Overridden: t.Overridden, ByOperator: t.ByOperator, Shown: string(t.Shown),
+	}
+	if t.Advice {
+		r.AdviceSends = t.Attempts
+	} else {
+		r.Attempts = t.Attempts
 	}
 	if t.State == txn.StateConfirmed {
 		r.Left = t.Left()

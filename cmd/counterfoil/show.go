@@ -112,6 +112,20 @@ func laneOf(t *client.Transaction, m client.Moment) lane {
 		return lane{agent: get("by") + " is " + ifSet(!hasDetail(m.Detail, "done"), "not ") + "done"}
 	case "failed":
 		return lane{application: "← failed", agent: "not known; no money was moved"}
+	case "inquiring":
+		return lane{agent: "in doubt: " + get("cause") + "; ask before reversing"}
+	case "inquiry":
+		return lane{agent: "inquiry " + get("n") + ", STAN " + get("stan"), host: "→ what became of it?"}
+	case "inquiry_answer":
+		return lane{agent: "found: " + get("found") + ifSet(hasDetail(m.Detail, "late"), "; evidence only"), host: "← " + get("code")}
+	case "advice_owed":
+		return lane{application: "← done", agent: "decided elsewhere: the intent commits"}
+	case "advice_attempt":
+		return lane{agent: "send " + get("n"), host: "→ advice" + ifSet(hasDetail(m.Detail, "repeat"), ", repeated")}
+	case "advice_answer":
+		return lane{host: answer}
+	case "advised":
+		return lane{agent: "the host has it"}
 	case "shown":
 		return lane{application: "shown: " + get("delivered") + " →"}
 	case "reversing":

@@ -68,6 +68,15 @@ more than is left of it. The UUID is that of the sale or completion.`,
 		long:    `balance asks the acquirer for a card's balance. It moves no money.`,
 		example: `  counterfoil balance --terminal DEV00001 --currency CNY --test-card 1`,
 	},
+	{
+		Type: iso8583.Offline, amount: true, done: "PAID OFFLINE", not: "NOT PAID",
+		use:   "offline --terminal TID --amount 12.34 --currency CNY --sale REFERENCE [--auth-code CODE]",
+		short: "A sale that the card or a voice approved: told to the acquirer, not asked",
+		long: `offline records a sale that was approved without the acquirer, by the card or by
+voice. It is paid as soon as it is journaled; the acquirer is told until it has
+it, and what it refuses reaches a person. Not every acquirer takes it.`,
+		example: `  counterfoil offline --terminal T0000001 --amount 12.34 --currency CNY --sale order-7 --auth-code V00001 --card-file -`,
+	},
 }
 
 // followingHelp is the help of every type that follows another.
@@ -95,9 +104,9 @@ func (c *typeCommand) title(state string) string {
 // stateCode is the exit code for a transaction's state.
 func stateCode(state string) int {
 	switch state {
-	case txn.StateConfirmed.String():
+	case txn.StateConfirmed.String(), txn.StateAdvising.String():
 		return exitOK
-	case txn.StatePending.String(), txn.StateApproved.String():
+	case txn.StatePending.String(), txn.StateInquiring.String(), txn.StateApproved.String():
 		return exitUndecided
 	default:
 		return exitNotApproved

@@ -136,8 +136,8 @@ func (p *Profile) checkMessage(k iso8583.Kind, m message) error {
 	if m.MTI.Response() == "" {
 		return fmt.Errorf("mti: %q is not the MTI of a request", m.MTI)
 	}
-	if (m.RepeatMTI != "") != (k == iso8583.KindReversal) {
-		return fmt.Errorf("repeat_mti: a reversal has one and nothing else has")
+	if (m.RepeatMTI != "") != (k == iso8583.KindReversal || p.doc.Rules.Advice.Covers(iso8583.Type(k))) {
+		return fmt.Errorf("repeat_mti: a reversal and what rules.advice.types lists have one, and nothing else has")
 	}
 	if m.RepeatMTI != "" && m.RepeatMTI.Response() != m.MTI.Response() {
 		return fmt.Errorf("repeat_mti: %q is not answered like %q", m.RepeatMTI, m.MTI)
@@ -170,11 +170,11 @@ func (p *Profile) checkMessage(k iso8583.Kind, m message) error {
 		return fmt.Errorf("fields: data element 11 is missing; no answer could be matched")
 	}
 	t := iso8583.Type(k)
-	if (t.Valid() || k == iso8583.KindReversal) && !slices.Contains(m.Fields, 41) {
+	if (t.Valid() || k == iso8583.KindReversal || k == iso8583.KindInquiry) && !slices.Contains(m.Fields, 41) {
 		return fmt.Errorf("fields: data element 41 is missing; no answer could be matched")
 	}
-	if t.Originals() != nil && !slices.ContainsFunc([]int{37, 61, 90}, func(de int) bool { return slices.Contains(m.Fields, de) }) {
-		return fmt.Errorf("fields: data element 37, 61 or 90 is missing; the host could not find what a %s follows", t)
+	if (t.Originals() != nil || k == iso8583.KindInquiry) && !slices.ContainsFunc([]int{37, 61, 90}, func(de int) bool { return slices.Contains(m.Fields, de) }) {
+		return fmt.Errorf("fields: data element 37, 61 or 90 is missing; the host could not find what a %s follows or asks about", k)
 	}
 	return nil
 }
@@ -195,10 +195,12 @@ func (p *Profile) checkFilled(k iso8583.Kind, de int, seen map[int]bool) error {
 	return p.checkStripped(k, de)
 }
 
-// checkStripped keeps track data and PIN block out of reversals.
+// checkStripped keeps track data and PIN block out of what is sent from what
+// the journal has sealed: reversals, inquiries and advices.
 func (p *Profile) checkStripped(k iso8583.Kind, de int) error {
-	if k == iso8583.KindReversal && slices.Contains(p.doc.Wire.Stripped, de) {
-		return fmt.Errorf("data element %d is in wire.stripped, so a reversal must not carry it", de)
+	stored := k == iso8583.KindReversal || k == iso8583.KindInquiry || p.doc.Rules.Advice.Covers(iso8583.Type(k))
+	if stored && slices.Contains(p.doc.Wire.Stripped, de) {
+		return fmt.Errorf("data element %d is in wire.stripped, so a %s must not carry it", de, k)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,6 +119,11 @@ func messages(t testing.TB, p *Profile) map[string]*iso8583.Message {
 	all["sale_track_pin.request"] = req
 	all["sale_declined.response"] = answer(req, map[int]string{39: "51"})
 	return all
+}
+
+// typesOf lists the types that p has.
+func typesOf(p *Profile) []iso8583.Type {
+	return slices.DeleteFunc(iso8583.Types(), func(t iso8583.Type) bool { return !p.Rules.Supports(t) })
 }
 
 // generic lists the dialects of table B2.
@@ -240,7 +246,7 @@ func TestComposeReversal(t *testing.T) {
 func TestComposeEachType(t *testing.T) {
 	for _, name := range generic {
 		p := load(t, name)
-		for _, typ := range iso8583.Types() {
+		for _, typ := range typesOf(p) {
 			req, err := p.Compose(facts(t, typ.Kind()))
 			if err != nil {
 				t.Fatal(err)
@@ -275,7 +281,7 @@ func TestComposeEachType(t *testing.T) {
 // missing everywhere else.
 func TestOnlyABalanceAsksForNothing(t *testing.T) {
 	p := load(t, "iso87-ascii")
-	for _, typ := range iso8583.Types() {
+	for _, typ := range typesOf(p) {
 		f := facts(t, typ.Kind())
 		f.Amount.Minor = 0
 		m, err := p.Compose(f)
@@ -299,7 +305,7 @@ func TestOnlyABalanceAsksForNothing(t *testing.T) {
 // what is followed all the same, so no intent is left that cannot be sent.
 func TestComposeWithoutRRN(t *testing.T) {
 	p := load(t, "iso87-ascii")
-	for _, typ := range iso8583.Types() {
+	for _, typ := range typesOf(p) {
 		f := facts(t, typ.Kind())
 		f.RRN, f.AuthCode = "", ""
 		if m, err := p.Compose(f); err != nil || m.Has(37) || m.Has(38) {

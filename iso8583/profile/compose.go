@@ -76,21 +76,13 @@ func amount(_ *Profile, f *iso8583.Facts) string {
 	}
 }
 
-// originalData is DE 90: MTI, STAN and DE 7 of the earlier message, then DE 32
-// and DE 33, which this program does not send, as zeros.
-func originalData(_ *Profile, f *iso8583.Facts) string {
-	o := f.Original
-	if o.MTI == "" || o.STAN == 0 || o.Transmission == "" {
-		return ""
-	}
-	return string(o.MTI) + o.STAN.String() + o.Transmission + strings.Repeat("0", 22)
-}
+func originalData(_ *Profile, f *iso8583.Facts) string { return f.Original.DE90() }
 
 // Compose gives facts the shape of this dialect's message. An element that is
 // mandatory and not known, or does not fit, is an error that names it and
 // never quotes it.
 func (p *Profile) Compose(f iso8583.Facts) (*iso8583.Message, error) {
-	kind, repeat := f.Kind, false
+	kind, repeat := f.Kind, f.Repeat
 	if kind == iso8583.KindReversalRepeat {
 		kind, repeat = iso8583.KindReversal, true
 	}

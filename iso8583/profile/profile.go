@@ -88,8 +88,8 @@ type frameDocument struct {
 	Header string           `json:"header"` // hexadecimal
 }
 
-// message is one kind of request. A reversal's repeat is the same message
-// under another MTI.
+// message is one kind of request. A reversal's or an advice's repeat is the
+// same message under another MTI.
 type message struct {
 	MTI       iso8583.MTI    `json:"mti"`
 	RepeatMTI iso8583.MTI    `json:"repeat_mti"`
@@ -188,7 +188,7 @@ func (w wire) mtis() map[iso8583.Kind]iso8583.MTI {
 	all := map[iso8583.Kind]iso8583.MTI{}
 	for k, m := range w.Messages {
 		all[k] = m.MTI
-		if m.RepeatMTI != "" {
+		if m.RepeatMTI != "" && k == iso8583.KindReversal {
 			all[iso8583.KindReversalRepeat] = m.RepeatMTI
 		}
 	}

@@ -23,7 +23,7 @@ func load(t testing.TB, name string) *Profile {
 }
 
 func TestEmbeddedProfilesLoad(t *testing.T) {
-	if want := []string{"iso87-ascii", "iso87-ascii-advice", "unionpay"}; !slices.Equal(Names(), want) {
+	if want := []string{"iso87-ascii", "iso87-ascii-advice", "iso87-ascii-inquiry", "unionpay"}; !slices.Equal(Names(), want) {
 		t.Errorf("names: got %v, want %v", Names(), want)
 	}
 	for _, name := range Names() {
@@ -69,10 +69,13 @@ func TestDefaultsOfISO87(t *testing.T) {
 	if want := []time.Duration{0, 0, 10, 20, 40, 80, 160, 300, 300, 300}; !slices.Equal(waits, want) {
 		t.Errorf("reversal schedule: got %v seconds, want %v", waits, want)
 	}
-	for _, typ := range iso8583.Types() {
+	for _, typ := range typesOf(p) {
 		if !r.Supports(typ) || slices.Contains(r.Reversal.Types, typ) != typ.MovesMoney() {
 			t.Errorf("%s: supported %t, reversed %t", typ, r.Supports(typ), slices.Contains(r.Reversal.Types, typ))
 		}
+	}
+	if len(r.Inquiry.Types)+len(r.Advice.Types) > 0 || r.Supports(iso8583.Offline) {
+		t.Error("iso87-ascii has neither inquiry nor advices")
 	}
 	if r.Reversal.Tombstones || r.Reversal.SharedLedger || r.Reversal.UnknownAfterDone {
 		t.Error("an embedded profile must not assume tombstones, a shared ledger or 25 for done")

@@ -4,8 +4,8 @@ package mutants
 // of what moves no money.
 var follows = []mutant{
 	{"the original is not locked", "P3", begin,
-		"\ts.lock(t)\n\ts.request(t, e.Card)",
-		"\ts.request(t, e.Card)"},
+		"\ts.lock(t)\n\tif term.Rules",
+		"\tif term.Rules"},
 	{"a second follow-up while one is undecided", "P3", begin,
 		"case o.Busy() != \"\":",
 		"case o.Busy() == \"-\":"},
@@ -49,8 +49,8 @@ var follows = []mutant{
 		"\t\treturn o.Route\n",
 		"\t\treturn e.Route\n"},
 	{"a void moves on to an address without its sale", "A: Whose answer closes", begin,
-		"&& e.Card != nil && !bound {",
-		"&& e.Card != nil && (bound || !bound) {"},
+		"if t.Original != \"\" && !s.rules(t).Reversal.SharedLedger {\n\t\treturn t.Route\n\t}\n\tif term",
+		"if term"},
 	{"a voided completion keeps its hold", "P6", begin,
 		"if done && t.Kind == iso8583.Void && o.Original != \"\" {",
 		"if done && t.Kind == \"\" && o.Original != \"\" {"},
@@ -67,7 +67,7 @@ var follows = []mutant{
 		"\t\ts.escalate(t, stuck)\n",
 		"\t\ts.finish(t, &NotSent{})\n"},
 	{"a word about a request that is still on its way", "safety.md: an operator decides while automatic reversal goes on", reversal,
-		"if t.State == StatePending && !answered {",
+		"if (t.State == StatePending || t.State == StateInquiring) && !answered {",
 		"if t.State == StateNone {"},
 	{"a restart forgets that a request is on its way", "safety.md: an operator decides while automatic reversal goes on", table,
 		"\tif t.Stuck {\n\t\ts.quieten(t)\n\t}\n",
@@ -82,6 +82,6 @@ var follows = []mutant{
 		"if !t.Kind.MovesMoney() {\n\t\ts.finish(t, &Failed{})",
 		"if t.Original != \"\" || !t.Kind.MovesMoney() {\n\t\ts.finish(t, &Failed{})"},
 	{"goods are asked after for a void", "R10", state,
-		"t.State == StateConfirmed && t.Kind.NeedsConfirmation() && t.Shown == \"\"",
+		"t.State == StateConfirmed && t.Kind.HandsOver() && t.Shown == \"\"",
 		"t.State == StateConfirmed && t.Shown == \"\""},
 }

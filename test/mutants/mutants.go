@@ -25,10 +25,12 @@ const (
 	machine  = "agent/txn/machine.go"
 	reversal = "agent/txn/reversal.go"
 	response = "agent/txn/response.go"
+	sale     = "agent/txn/sale.go"
+	session  = "agent/txn/session.go"
 	state    = "agent/txn/state.go"
 )
 
-var mutants = slices.Concat(sales, follows)
+var mutants = slices.Concat(sales, follows, applications, losses)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{
@@ -49,8 +51,8 @@ var sales = []mutant{
 		"AskConfirm:          {confirmLate, nil,",
 		"AskConfirm:          {confirm, []State{StateConfirmed},"},
 	{"a confirm before the answer", "R4", table,
-		"AskConfirm:          {confirmEarly, nil,",
-		"AskConfirm:          {confirm, []State{StateConfirmed},"},
+		"AskConfirm:          {confirmEarly, nil, \"refused: the host has not answered\"},\n\t\tAskCancel:           {cancel, reversing,",
+		"AskConfirm:          {confirm, []State{StateConfirmed}, \"\"},\n\t\tAskCancel:           {cancel, reversing,"},
 	{"a cancel after the confirm", "R8 P4", table,
 		"AskCancel:           {cancelLate, nil,",
 		"AskCancel:           {cancel, []State{StateReversing},"},
@@ -67,10 +69,10 @@ var sales = []mutant{
 		"\ts.awaitConfirmation(t)\n}\n\n// restartConfirmed",
 		"\t_, _ = s, t\n}\n\n// restartConfirmed"},
 	{"a restart forgets the request", "P5", table,
-		"\treverseFor(CauseRestart)(s, t, ev)\n}",
+		"\tdoubtFor(CauseRestart)(s, t, ev)\n}",
 		"\t_ = ev\n}"},
 	{"a restart sends the request again", "R1", table,
-		"\treverseFor(CauseRestart)(s, t, ev)\n}",
+		"\tdoubtFor(CauseRestart)(s, t, ev)\n}",
 		"\ts.request(t, nil)\n\t_ = ev\n}"},
 	{"a restart forgets the reversal", "P5", reversal,
 		"\t\ts.holdDown(t)\n\t\treturn\n\t}\n\ts.attempt(t, false)",
@@ -118,13 +120,13 @@ var sales = []mutant{
 		"if e.Currency != \"\" && e.Currency != t.Currency.Numeric() {",
 		"if e.Currency == \"none\" {"},
 	{"a partial approval is an approval", "A: Partial approval refused", table,
-		"AnswerPartial:       {partial, []State{StateApproved, StateReversing},",
-		"AnswerPartial:       {approved, []State{StateApproved},"},
+		"AnswerPartial:       {partial, []State{StateApproved, StateReversing}, \"accepted",
+		"AnswerPartial:       {approved, []State{StateApproved}, \"accepted"},
 	{"94 to a request is a decline", "A: Response codes of the request", table,
 		"AnswerDuplicate:     {collision, []State{StateFailed},",
 		"AnswerDuplicate:     {declined, []State{StateDeclined},"},
 	{"an unclear answer is a decline", "A: Response codes of the request", table,
-		"AnswerIndeterminate: {indeterminate, reversing,",
+		"AnswerIndeterminate: {indeterminate, doubt,",
 		"AnswerIndeterminate: {declined, []State{StateDeclined},"},
 	{"yes after no is evidence only", "P1", table,
 		"AnswerApproved:      {contradiction, reversing, undo},",
@@ -133,7 +135,7 @@ var sales = []mutant{
 		"if t.State == StateConfirmed {",
 		"if t.State == StateNone {"},
 	{"in doubt counts as not sent", "A: Send error", table,
-		"RequestInDoubt:      {reverseFor(CauseLinkLost), reversing,",
+		"RequestInDoubt:      {doubtFor(CauseLinkLost), doubt,",
 		"RequestInDoubt:      {func(s *step, t *Transaction, _ Event) { s.record(t.UUID, &NotSent{}) }, []State{StateNotSent},"},
 	{"the other address is not recorded", "R6", begin,
 		"s.record(t.UUID, &Rerouted{Route: next, Address: s.m.terminals[t.TID].address(next)})",
@@ -163,11 +165,11 @@ var sales = []mutant{
 		"case s.now.Boot < s.wait(t).Quiet:",
 		"case s.now.Boot < 0:"},
 	{"the STAN does not move on", "identity", apply,
-		"\t\tm.head(r.TID).used(r)\n",
-		""},
+		"\t\tm.head(r.TID).used(r.STAN, r.At)\n\t\tm.addIntent(r, false)\n",
+		"\t\tm.addIntent(r, false)\n"},
 	{"an old transaction moves the STAN back", "identity", machine,
-		"m.addIntent(i, true) //",
-		"m.Apply(i) //"},
+		"m.addIntent(r, true)\n",
+		"m.Apply(r)\n"},
 	{"a declining card's verdict commits", "A: Card declines after the host's 00", chip,
 		"if t.Chip != \"\" && e.Chip.Declines() {",
 		"if t.Chip == \"none\" {"},

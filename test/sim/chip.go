@@ -65,14 +65,14 @@ func (w *World) readCard(t *Txn) {
 		return
 	}
 	if w.p.Inserted+w.p.Tapped > 0 {
-		switch {
-		case w.chance(w.p.Inserted):
+		switch { // a terminal that cannot confirm takes neither a card inserted nor a part
+		case !w.p.Implicit && w.chance(w.p.Inserted):
 			t.story.chip, t.begin.Card, t.begin.EMV = iso8583.ChipContact, insertedCard, keptEMV
 		case w.chance(w.p.Tapped):
 			t.story.chip, t.begin.Card, t.begin.EMV = iso8583.ChipContactless, tappedCard, keptEMV
 		}
 	}
-	t.begin.Partial = w.p.Accepts > 0 && w.chance(w.p.Accepts)
+	t.begin.Partial = w.p.Accepts > 0 && !w.p.Implicit && w.chance(w.p.Accepts)
 }
 
 // balks asks the customer about a part, once.

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
@@ -111,11 +113,16 @@ func (w *World) followsOnWire(t *Txn, f *iso8583.Facts) {
 	if want := (iso8583.Original{MTI: mtis[o.typ().Kind()], STAN: o.intent.STAN, Transmission: o.intent.Transmission}); f.Original != want {
 		w.fail("identity", "%s names another original than %s", t, o)
 	}
+}
+
+// locked judges a new intent of what follows another, in the order of the
+// journal: one is undecided at a time.
+func (w *World) locked(t *Txn) {
 	for _, other := range w.txns {
 		switch {
-		case other.original != o || other == t:
+		case t.original == nil || other.original != t.original || other == t:
 		case other.j.Open() || other.dubious:
-			w.fail("P3", "%s leaves while %s, which follows the same %s, is durably %s and undecided", t, other, o, other.j)
+			w.fail("P3", "%s begins while %s, which follows the same %s, is durably %s and undecided", t, other, t.original, other.j)
 		case other.j == txn.StateReversed:
 			w.saw(FollowedAgain)
 		}
@@ -123,15 +130,11 @@ func (w *World) followsOnWire(t *Txn, f *iso8583.Facts) {
 }
 
 // freed judges sale_paid: what was voided occupies its part of the sale no more,
-// unless a host that said no to an earlier void says yes to that one too: until
-// it is undone, nobody knows what is left.
+// unless something else that follows it is undecided.
 func (w *World) freed(answer txn.Answer) {
-	if o := w.named(answer.Other); answer.Code == txn.SalePaid {
-		for _, f := range w.txns {
-			if f.original == o && f.j.Open() {
-				return
-			}
-		}
+	o := w.named(answer.Other)
+	undecided := func(f *Txn) bool { return f.original == o && (f.j.Open() || f.dubious) }
+	if answer.Code == txn.SalePaid && !o.doubt && !slices.ContainsFunc(w.txns, undecided) {
 		for _, f := range w.txns {
 			if f.original == o && f.confirmed && f.typ() == iso8583.Void {
 				w.fail("answer", "a part of a sale is called paid by %s, which %s voided", o, f)
@@ -174,7 +177,7 @@ func (w *World) unfollowed(t *Txn, answer txn.Answer) {
 		w.saw(AboveRefused)
 		just = t.begin.Amount.Minor > o.worth()-used || whole && t.begin.Amount.Minor != o.worth()
 	}
-	if !just {
+	if !just && !o.doubt {
 		w.fail("answer", "%s was answered %s, and nothing durable forbids it", t.describe(), answer.Code)
 	}
 }

@@ -8,7 +8,7 @@ type Stats struct {
 	AgentCrashes, AppCrashes           int64
 	Faults                             [faults]int64
 	Sometimes                          [sometimes]int64
-	Cells                              [9][32]int64 // state × input
+	Cells                              [16][64]int64 // state × input
 }
 
 // Fault is something that goes wrong outside the agent.
@@ -108,6 +108,19 @@ const (
 	BalanceFailed
 	BalanceAnswered
 	FollowedAgain
+	JournalPutBack
+	LostWithTheJournal
+	KeyOfOldEpoch
+	InDoubtRefused
+	MarkWaitedFor
+	TakenOver
+	Missed
+	SessionLost
+	CommittedImplicitly
+	Switched
+	RungAgain
+	Suspected
+	Insisted
 	sometimes
 )
 
@@ -135,6 +148,11 @@ var sometimeNames = [sometimes]string{
 	"a hold was back after its release was undone", "two refunds in part stand", "what was voided was sold again",
 	"a voided completion gave the hold back", "a balance inquiry failed", "a balance was shown",
 	"an undone follow-up made room for another",
+	"an older journal was put back", "a transaction was lost with its journal", "a key of an older epoch was refused",
+	"what may have been given back was not followed", "a transaction waited for the mark",
+	"a session was taken over", "a session's application was missed", "unknown_session was answered",
+	"a sale was committed with its approval", "the card was switched", "a purchase was rung up again",
+	"a repetition was suspected", "somebody insisted on another purchase",
 }
 
 // saw counts one of the things that must happen.

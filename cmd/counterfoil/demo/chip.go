@@ -18,18 +18,18 @@ const (
 	tvr = "8000008000"
 )
 
-// clientCard is the card as the agent's application sends it.
-func (t *task) clientCard() client.Card {
-	c := client.Card{PAN: testPAN, Expiry: testExpiry, EntryMode: entryMode}
+// readCard adds to the number what else is read from the card, as the agent's
+// application sends it.
+func (t *task) readCard(c *client.Card) {
+	c.Expiry, c.EntryMode = testExpiry, entryMode
 	if t.chip {
 		c.EntryMode, c.EMV = chipEntry, chipData
 	}
-	return c
 }
 
 // wireCard is the same card as the plain client sends it.
-func (t *task) wireCard() (*iso8583.Card, error) {
-	pan, err := iso8583.ParsePAN(testPAN)
+func (t *task) wireCard(number string) (*iso8583.Card, error) {
+	pan, err := iso8583.ParsePAN(number)
 	if err != nil {
 		return nil, err
 	}
