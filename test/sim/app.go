@@ -372,6 +372,11 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 		a.state = appIdle
 	case txn.EpochOld:
 		a.outdated(w)
+	case txn.ReplacedUnknown:
+		if o := w.named(a.cur.begin.Replaces); o == nil || !o.gone {
+			w.fail("answer", "%s replaces %s and was answered %s", a.cur, a.cur.begin.Replaces, answer.Code)
+		}
+		a.outdated(w) // what was to be closed is lost: a person has it
 	case txn.OriginalInDoubt:
 		w.saw(InDoubtRefused)
 		a.state = appIdle
