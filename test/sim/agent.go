@@ -370,6 +370,8 @@ func (w *World) observe(from txn.State, in txn.Input, to txn.State) {
 		w.saw(LateApproval)
 	case in == txn.AnswerApproved && from == txn.StateReversed:
 		w.saw(ApprovalAfterReversed)
+	case in == txn.AnswerApproved && from == txn.StatePending && to == txn.StateReversing:
+		w.saw(ChipUnread)
 	case in == txn.AnswerPartial && to == txn.StateReversing:
 		w.saw(PartialRefused)
 	case in == txn.RequestUnsent && from == txn.StateReversing && to == txn.StateNotSent:

@@ -185,7 +185,7 @@ func (w *World) unfollowed(t *Txn, answer txn.Answer) {
 		just = used > 0
 	case txn.AboveOriginal:
 		w.saw(AboveRefused)
-		just = t.begin.Amount.Minor > o.begin.Amount.Minor-used || whole && t.begin.Amount.Minor != o.begin.Amount.Minor
+		just = t.begin.Amount.Minor > o.worth()-used || whole && t.begin.Amount.Minor != o.worth()
 	}
 	if !just && !o.doubt {
 		w.fail("answer", "%s was answered %s, and nothing durable forbids it", t.describe(), answer.Code)

@@ -12,6 +12,7 @@ import (
 // Rates are per thousand.
 type Personality struct {
 	Name string
+	Cards
 
 	// The host.
 	Tombstones   bool   // it remembers a reversal whose original it has not seen
@@ -136,6 +137,7 @@ func draw(seed uint64) Personality {
 		AgentCrash: rate(5, 20, 60), CrashObeying: rate(5, 30), EarlyTimer: rate(3, 20, 80),
 		Keep: -1, Terminals: 1 + c.Intn(2), Wall: walls[c.Intn(len(walls))], Strict: flag(6), MaxAttempts: 3,
 	}
+	p.Cards = drawCards(rate)
 	if flag(8) {
 		p.Flip = 300
 	}
@@ -253,6 +255,7 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 			Reasons: iso8583.Reasons{Timeout: "68", Customer: "17", Chip: "22", Invalid: "06", Storage: "96"},
 		},
 		Gate: iso8583.GateLimit, OwedLimit: 5,
+		Chip: iso8583.ChipRules{ReversalTags: []string{"95", "9F36"}},
 	}
 	if p.Sessions {
 		r.OrphanTimeout, r.DuplicateWindow = d(30), d(300)

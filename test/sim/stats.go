@@ -40,6 +40,7 @@ const (
 	ClockJump
 	InquiryLie
 	AdviceRefusal
+	ChipSpoiled
 	faults
 )
 
@@ -48,6 +49,7 @@ var faultNames = [faults]string{
 	"certainly not sent", "sent or not, nobody knows", "reversal refused", "wrong amount or currency",
 	"neither yes nor no", "no, then yes", "94 to a first send", "two rows have the STAN", "another's message, or rubbish",
 	"timer before anything else", "wall clock set", "an inquiry not answered truly", "advice refused",
+	"DE 55 that is no chip data",
 }
 
 // Sometime is something that must happen in some run, or the world is too kind.
@@ -91,6 +93,11 @@ const (
 	SilenceRaised
 	ConfirmedTwice
 	TakenOn
+	CardDeclined
+	VerdictMissing
+	AmountRefused
+	PartAccepted
+	ChipUnread
 	Locked
 	NotReversibleRaised
 	HostRefusesFollow
@@ -149,6 +156,8 @@ var sometimeNames = [sometimes]string{
 	"an unbelievable answer was raised", "a partial approval was reversed",
 	"an application left for ever with its sale paid", "silence was raised", "a confirm was asked for twice",
 	"an item was acknowledged",
+	"a declining card made a confirm a cancel", "a confirm without the card's word was refused",
+	"a confirm of another amount was refused", "a partial approval was accepted", "unreadable chip data were reversed",
 	"an original was locked", "not_reversible was raised", "the host refused a follow-up",
 	"original_busy was answered", "original_used was answered", "above_original was answered",
 	"original_open was answered", "original_unfit was answered",
