@@ -54,6 +54,9 @@ func (w *World) start() {
 	a.fence, a.held, a.syncing, a.up = txn.Fence{}, nil, 0, true
 	w.putBack()
 	w.fold()
+	if w.script != nil {
+		w.script.begin(w)
+	}
 	a.m.Observe = w.observe
 	if err := a.m.Check(); err != nil {
 		w.fail("recovery", "%v", err)
@@ -175,6 +178,9 @@ func (w *World) step(ev txn.Event) {
 	if w.p.Keep >= 0 {
 		w.load(ev)
 	}
+	if w.script != nil {
+		w.script.event(w, ev)
+	}
 	r := w.own().Step(w.now, ev)
 	w.shapely(&r)
 	w.transition(ev, &r)
@@ -193,6 +199,9 @@ func (w *World) sync() {
 	}
 	if batch := w.agent.fence.Batch(); len(batch) > 0 {
 		w.agent.syncing = len(w.agent.held)
+		if w.script != nil {
+			w.script.line("> write")
+		}
 		w.write(batch)
 	}
 }
@@ -200,6 +209,9 @@ func (w *World) sync() {
 // synced ends the syncing of the batch.
 func (w *World) synced() {
 	a := &w.agent
+	if w.script != nil {
+		w.script.line("> sync")
+	}
 	w.commit()
 	released := a.fence.Durable()
 	a.held, a.syncing = slices.Delete(a.held, 0, min(len(released), len(a.held))), 0
@@ -208,8 +220,17 @@ func (w *World) synced() {
 	if a.up && len(a.held) == 0 {
 		w.compare()
 		if w.p.Keep >= 0 {
-			a.m.Evict(w.p.Keep)
+			w.evict()
 		}
+	}
+}
+
+// evict forgets what is settled.
+func (w *World) evict() {
+	before := len(w.agent.m.All())
+	w.agent.m.Evict(w.p.Keep)
+	if w.script != nil && len(w.agent.m.All()) < before {
+		w.script.line("> evict %d", w.p.Keep)
 	}
 }
 

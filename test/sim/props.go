@@ -48,8 +48,9 @@ type Txn struct {
 	story     cardStory
 
 	// Liveness.
-	open  bool // durably undecided, and in front of nobody
-	since time.Duration
+	open   bool // durably undecided, and in front of nobody
+	since  time.Duration
+	advice bool
 
 	// The shell.
 	armed bool

@@ -38,6 +38,7 @@ type World struct {
 	acts       []action
 	broken     *Violation
 
+	script  *script
 	tracing bool
 	trace   []string
 	hashing bool
