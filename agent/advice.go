@@ -11,7 +11,7 @@ import (
 // must says what the application has to do about t.
 func must(t *txn.Transaction) client.Must {
 	switch {
-	case t.Stuck && t.State != txn.StateConfirmed:
+	case t.Stuck && t.State != txn.StateConfirmed, t.State == txn.StateConfirmed && t.InQuestion():
 		return client.MustCall
 	case t.State == txn.StatePending, t.State == txn.StateInquiring:
 		return client.MustWait
@@ -38,7 +38,7 @@ func committed(t *txn.Transaction) bool {
 // say is what to tell the cashier and the cardholder.
 func say(t *txn.Transaction) client.Say {
 	switch {
-	case t.Stuck && t.State != txn.StateConfirmed:
+	case must(t) == client.MustCall:
 		if t.Advice {
 			return sayings["advice_stuck"]
 		}

@@ -85,6 +85,7 @@ func bubble(t *testing.T, fn func(l *lab), options ...func(*lab)) {
 			if err := l.stop(); err != nil && !l.fails {
 				t.Errorf("Run: %v", err)
 			}
+			searchLab(t, l) // after every test: whatever it wrote
 		}()
 		fn(l)
 	})

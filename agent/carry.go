@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
@@ -34,10 +35,10 @@ func FinalState(group []journal.Record) []byte {
 }
 
 // AcceptLoss writes what follows from entries that are gone, as one batch: a new
-// epoch, and every open transaction in front of a person. mark is what is known
-// from outside, or nil. It gives the epoch and those transactions. The journal
+// epoch, and every open transaction in front of a person. tids are the terminals that
+// there are; mark is what is known from outside, or nil. It gives the epoch and those transactions. The journal
 // must be used by nobody else.
-func AcceptLoss(j journal.Journal, mark *txn.Mark, now time.Time, who, why string) (epoch uint64, inDoubt []string, err error) {
+func AcceptLoss(j journal.Journal, tids []iso8583.TID, mark *txn.Mark, now time.Time, who, why string) (epoch uint64, inDoubt []string, err error) {
 	m := txn.New()
 	err = j.Recover(func(e journal.Record) error {
 		r, err := decode(e)
@@ -51,7 +52,7 @@ func AcceptLoss(j journal.Journal, mark *txn.Mark, now time.Time, who, why strin
 	}
 	groups, heads := m.Carry() // of what is durable: nothing is written yet
 	j.SetCarry(func() journal.Carry { return journal.Carry{Groups: groups, Extra: entries(heads)} })
-	records := m.Lose(now.UnixMilli(), mark, uint64(j.Last()), who, why)
+	records := m.Lose(now.UnixMilli(), tids, mark, uint64(j.Last()), who, why)
 	if _, err := j.Append(entries(records)); err != nil {
 		return 0, nil, err
 	}

@@ -166,7 +166,13 @@ func (c *crier) look() {
 		}
 	}
 	for uuid := range marks {
-		if t, ok, err := c.agent.find(uuid); err == nil && ok {
+		t, ok, err := c.agent.find(uuid)
+		switch {
+		case err != nil: // the next time
+			c.mu.Lock()
+			c.marks[uuid] = true
+			c.mu.Unlock()
+		case ok:
 			c.take(&t)
 		}
 	}
@@ -273,12 +279,9 @@ func (c *crier) tellDue(ctx context.Context, now time.Time) time.Duration {
 	c.mu.Lock()
 	c.stats.Waiting = waiting + len(c.notices)
 	c.mu.Unlock()
-	for _, k := range due {
-		if ctx.Err() != nil {
-			return 0
-		}
-		c.tell(ctx, k, now)
-		sleep = 0 // look again: something may have changed meanwhile
+	if len(due) > 0 {
+		c.tell(ctx, due[0], now)
+		return 0 // look again: the others may have changed meanwhile
 	}
 	if c.tellNotice(ctx, now) {
 		return 0

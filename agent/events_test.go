@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,8 +16,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/counterfoil-pos/counterfoil/agent"
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/hostsim"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
@@ -116,6 +120,18 @@ func TestEventsOfASale(t *testing.T) {
 		}
 		r.end()
 	})
+}
+
+// Whoever has an answer finds what it is about in lists and events.
+func TestAnAnswerIsInTheList(t *testing.T) {
+	b := newBed(t, hostsim.Config{})
+	for i := range 50 {
+		tx := b.begin(client.NewUUID(), b.sale(fmt.Sprint("S", i), 100))
+		l, err := b.client.List(b.ctx(), nil)
+		if err != nil || l.Transactions[0].UUID != tx.UUID || l.Transactions[0].State != "approved" {
+			t.Fatalf("%d: %+v %v", i, l.Transactions[0], err)
+		}
+	}
 }
 
 // The whole journal, after a restart and from beyond what memory holds: nothing
@@ -309,5 +325,63 @@ func TestReadersEndWithTheServer(t *testing.T) {
 	}
 	if err := <-done; !errors.Is(err, client.ErrCut) {
 		t.Fatal(err)
+	}
+}
+
+// A real journal whose oldest segments are gone: events reset, and the list
+// still has what is open, however old.
+func TestBelowRetention(t *testing.T) {
+	b := newBed(t, hostsim.Config{}, func(b *bed) {
+		j, err := journal.Open(filepath.Join(t.TempDir(), "j"), journal.Options{
+			Key: make([]byte, 32), Final: agent.FinalState, SegmentBytes: 32 << 10, Retain: journal.Retain{Age: time.Nanosecond},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = j.Close() })
+		b.journal = j
+	})
+	log := b.journal.(*journal.Log)
+	item := b.escalated("old")
+	for i := 0; log.Info().First < 20; i++ {
+		if i == 2000 {
+			t.Fatalf("nothing retires: %+v", log.Info())
+		}
+		id := b.paid(iso8583.Sale, fmt.Sprint("S", i), 100)
+		if _, err := b.client.Shown(b.ctx(), id, "yes"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop := errors.New("seen")
+	var got client.Event
+	err := b.client.Events(b.ctx(), fmt.Sprintf("%d-1", b.epoch), "", func(e client.Event) error { got = e; return stop })
+	if !errors.Is(err, stop) || got.Event != client.EventReset || got.Reason == "" {
+		t.Errorf("%+v %v", got, err)
+	}
+	// From what is kept, it goes on as ever.
+	from := fmt.Sprintf("%d-%d", b.epoch, log.Info().First)
+	err = b.client.Events(b.ctx(), from, "", func(e client.Event) error { got = e; return stop })
+	if !errors.Is(err, stop) || got.Event == client.EventReset || got.LSN <= uint64(log.Info().First) {
+		t.Errorf("%+v %v", got, err)
+	}
+	found := false
+	for q := (url.Values{"limit": {"100"}}); !found; {
+		l, err := b.client.List(b.ctx(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = slices.ContainsFunc(l.Transactions, func(tx client.Transaction) bool { return tx.UUID == item.UUID })
+		if !l.More {
+			break
+		}
+		q.Set("from", l.Next)
+	}
+	if !found {
+		t.Error("the open one is not listed")
+	}
+	// Its evidence is carried along.
+	l, err := b.client.Escalations(b.ctx())
+	if err != nil || len(l.Transactions) != 1 || len(l.Transactions[0].Items[0].Evidence) == 0 {
+		t.Errorf("%+v %v", l, err)
 	}
 }

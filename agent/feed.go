@@ -119,14 +119,7 @@ func parseEventID(s string) (epoch uint64, lsn journal.LSN, ok bool) {
 // stateAfter is the state that a record puts its transaction in, or "" where it
 // does not by itself.
 func stateAfter(r txn.Record) string {
-	s := map[txn.RecordType]txn.State{
-		txn.TypeIntent: txn.StatePending, txn.TypeApproved: txn.StateApproved, txn.TypeDeclined: txn.StateDeclined,
-		txn.TypeNotSent: txn.StateNotSent, txn.TypeConfirmed: txn.StateConfirmed, txn.TypeFailed: txn.StateFailed,
-		txn.TypeReversing: txn.StateReversing, txn.TypeReversed: txn.StateReversed,
-	}[r.Type()]
-	if d, ok := r.(*txn.Resolved); ok {
-		s = map[txn.Verb]txn.State{txn.VerbReversed: txn.StateReversed, txn.VerbDebited: txn.StateConfirmed}[d.Verb]
-	}
+	s := txn.StateAfter(r)
 	if s == txn.StateNone {
 		return ""
 	}

@@ -191,6 +191,7 @@ func TestC30Restart(t *testing.T) {
 	b.fault(hostsim.Fault{Action: hostsim.DropRequest, Match: hostsim.Match{Kind: "offline"}, Count: 1})
 	id := client.NewUUID()
 	b.begin(id, b.offline("S1", 1234))
+	b.until(id, func(*client.Transaction) bool { return b.host.Faults()[0].Spent }) // the first one is lost, and no other
 	if err := b.stop(); err != nil {
 		t.Fatal(err)
 	}

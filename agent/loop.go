@@ -40,8 +40,7 @@ func (a *Agent) loop(ctx context.Context) error {
 				return fmt.Errorf("journal: %w", s.err)
 			}
 			for _, r := range a.fence.Durable() {
-				a.obey(r)
-				a.publish(r.Records, s.first)
+				a.obey(r, s.first)
 				s.first += journal.LSN(len(r.Records))
 			}
 			a.drain()
@@ -87,7 +86,7 @@ func (a *Agent) take(ev txn.Event) error {
 			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: code})
 			return nil
 		}
-		if !a.marks.covers(b.TID, a.machine.Next(b.TID)) {
+		if !a.marks.covers(a.machine.Epoch(), b.TID, a.machine.Next(b.TID)) {
 			a.log.Warn("new transaction refused: the mark is too far behind", zap.Error(a.marks.Err()))
 			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeMarkBehind})
 			return nil
@@ -205,7 +204,7 @@ func (a *Agent) drain() {
 		ready := a.machine.Step(a.clock(), next)
 		a.stepped++
 		for _, r := range a.fence.Push(ready) {
-			a.obey(r)
+			a.obey(r, 0) // without records: nothing else comes out here
 		}
 	}
 }
@@ -256,13 +255,14 @@ func entries(batch []txn.Record) []journal.Entry {
 
 // obey does what a released Ready says, from top to bottom: its records are
 // durable, so they may be seen; then the host, then timers, leases, answers.
-func (a *Agent) obey(r txn.Ready) {
+func (a *Agent) obey(r txn.Ready, first journal.LSN) {
 	for len(a.late) > 0 && a.late[0].before <= a.obeyed {
 		a.view.load(a.late[0].records)
 		a.late = a.late[1:]
 	}
 	a.obeyed++
 	a.cry(a.view.apply(r.Records))
+	a.publish(r.Records, first) // before the answers: who has one, finds it in lists and events
 	for _, rec := range r.Records {
 		a.log.Info("journaled", zap.Stringer("record", rec.Type()), zap.String("transaction", rec.Group()))
 	}

@@ -48,7 +48,8 @@ type marks struct {
 	rolled  atomic.Bool     // the journal began a segment
 
 	mu    sync.Mutex
-	entry uint64                       // of the last one written
+	epoch uint64                       // of the last one written
+	entry uint64                       // likewise
 	heads map[iso8583.TID]iso8583.STAN // likewise
 	err   error                        // of the last write
 }
@@ -74,7 +75,7 @@ func (k *marks) read() (*txn.Mark, error) {
 }
 
 func (k *marks) remember(m *txn.Mark) {
-	k.entry, k.heads = m.Entry, map[iso8583.TID]iso8583.STAN{}
+	k.epoch, k.entry, k.heads = m.Epoch, m.Entry, map[iso8583.TID]iso8583.STAN{}
 	for _, h := range m.Heads {
 		k.heads[h.TID] = h.Next
 	}
@@ -136,15 +137,16 @@ func (k *marks) ask() {
 	}
 }
 
-// covers says whether the terminal's next STAN is so little ahead of the mark
-// that a jump clears it.
-func (k *marks) covers(tid iso8583.TID, next iso8583.STAN) bool {
+// covers says whether the mark knows the epoch, so that a loss begins a later
+// one, and whether the terminal's next STAN is so little ahead of it that a jump
+// clears it.
+func (k *marks) covers(epoch uint64, tid iso8583.TID, next iso8583.STAN) bool {
 	if k.mark == nil {
 		return true
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	ok := k.within(tid, next, markSlack)
+	ok := k.epoch == epoch && k.within(tid, next, markSlack)
 	if !ok {
 		k.ask()
 	}

@@ -94,19 +94,6 @@ func (s *api) recovery(r *http.Request, w http.ResponseWriter) *client.Problem {
 	return nil
 }
 
-func (s *api) writeList(w http.ResponseWriter, keep func(*txn.Transaction) bool) {
-	writeJSON(w, http.StatusOK, s.listOf(keep))
-}
-
-func (s *api) listOf(keep func(*txn.Transaction) bool) client.List {
-	list, more := s.agent.view.list(listLimit, keep)
-	out := client.List{Transactions: []client.Transaction{}, More: more}
-	for i := range list {
-		out.Transactions = append(out.Transactions, *s.agent.present(&list[i]))
-	}
-	return out
-}
-
 func (s *api) health(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	epoch, open, escalated := s.agent.view.counts()
 	h := client.Health{

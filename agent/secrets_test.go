@@ -79,6 +79,22 @@ func journalText(t testing.TB, j journal.Journal) string {
 	return b.String()
 }
 
+// searchLab searches what a test left behind: its log, and its journal where
+// that can still be read. TestTheSearchFindsCardData proves the search.
+func searchLab(t testing.TB, l *lab) {
+	t.Helper()
+	noCardData(t, "the log", l.log.String())
+	if l.journal == nil {
+		return
+	}
+	_ = l.journal.Scan(1, func(e journal.Record) error {
+		noCardData(t, "the journal", e.Group+" "+strings.Join(e.Keys, " "))
+		noCardData(t, "the journal", string(e.Clear))
+		noCardData(t, "the journal", string(e.Sealed))
+		return nil
+	})
+}
+
 // Card data in every place where it does not belong, and in the one where it
 // does: nothing of it comes back, is logged, or is journaled in clear.
 func TestCardDataStaysWhereItBelongs(t *testing.T) {

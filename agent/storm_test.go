@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -34,10 +35,15 @@ type note struct {
 	undone bool // it was told that there is none
 }
 
+var stormRounds = flag.Int("agent.storm", 0, "rounds of TestStorm, of 400 sales each, 160 with -short; 0: 6, with -short 3")
+
 func TestStorm(t *testing.T) {
 	rounds, lanes, sales := 6, 20, 20 // 2400, and second attempts
 	if testing.Short() {
 		rounds, sales = 3, 8
+	}
+	if *stormRounds > 0 {
+		rounds = *stormRounds
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d (of faults and applications; scheduling is not part of it)", seed)

@@ -80,6 +80,8 @@ func (r *Receiver) validate() error {
 		return errors.New("ca, bearer_file: only with a webhook")
 	case r.CA != "" && u.Scheme != "https":
 		return errors.New("ca: only with an https webhook")
+	case r.BearerFile != "" && u.Scheme != "https":
+		return errors.New("bearer_file: only with an https webhook: the token would go in clear")
 	case r.Timeout != nil && *r.Timeout == 0:
 		return errors.New("timeout: want more than zero")
 	}

@@ -65,6 +65,7 @@ func TestPushErrors(t *testing.T) {
 		"use bearer_file":            "{receivers: [{name: a, webhook: 'http://u:p@h/'}]}",
 		"only with a webhook":        "{receivers: [{name: a, file: x, ca: y}]}",
 		"only with an https webhook": "{receivers: [{name: a, webhook: 'http://h/', ca: y}]}",
+		"would go in clear":          "{receivers: [{name: a, webhook: 'http://h/', bearer_file: y}]}",
 		"timeout":                    "{receivers: [{name: a, file: x, timeout: 0s}]}",
 		"want a program":             "{receivers: [{name: a, command: ['']}]}",
 		"field mailto not found":     "{receivers: [{name: a, mailto: x}]}",

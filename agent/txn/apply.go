@@ -80,6 +80,17 @@ func (m *Machine) claim(uuid, key string, loaded bool) {
 	}
 }
 
+// StateAfter is the state that a record puts its transaction in, or StateNone
+// where it leaves it in the one it was.
+func StateAfter(r Record) State {
+	if _, begins := r.(*Intent); begins {
+		return StatePending
+	}
+	var t Transaction
+	t.apply(r)
+	return t.State
+}
+
 // resettle moves a transaction between the two lists.
 func (m *Machine) resettle(uuid string, settled bool) {
 	from, to := &m.cold, &m.open
@@ -125,7 +136,7 @@ func (t *Transaction) apply(r Record) {
 	case *Escalated:
 		t.Items = append(t.Items, Item{Cause: r.Cause, At: r.At})
 		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible || r.Cause == CauseAdviceRefused ||
-			r.Cause == CauseLost && t.State != StateReversing ||
+			r.Cause == CauseLost && t.State != StateReversing && t.State != StateConfirmed ||
 			r.Cause == CauseContradiction && t.State == StateReversed && t.Original != ""
 		t.HostRefused = t.HostRefused || r.Cause == CauseRefused || r.Cause == CauseUnknown || r.Cause == CauseDuplicate
 	case *Resolved:

@@ -124,10 +124,10 @@ func (m *Machine) openLoss() bool {
 
 // Lose gives the records that follow from lost entries, applied: the loss, a
 // new epoch, heads above whatever can have been used, and every open transaction
-// in front of a person.
-func (m *Machine) Lose(wall int64, mark *Mark, last uint64, who, why string) []Record {
+// in front of a person. tids are the terminals there are.
+func (m *Machine) Lose(wall int64, tids []iso8583.TID, mark *Mark, last uint64, who, why string) []Record {
 	s := &step{m: m, now: Time{Wall: wall}}
-	s.lose(mark, last, who, why)
+	s.lose(tids, mark, last, who, why)
 	return s.ready.Records
 }
 
@@ -144,7 +144,7 @@ func (m *Machine) behind(mark *Mark, last uint64) bool {
 	return mark != nil && (mark.Epoch > m.epoch || mark.Epoch == m.epoch && mark.Entry > last)
 }
 
-func (s *step) lose(mark *Mark, last uint64, who, why string) {
+func (s *step) lose(tids []iso8583.TID, mark *Mark, last uint64, who, why string) {
 	if mark == nil {
 		mark = &Mark{}
 	}
@@ -152,15 +152,19 @@ func (s *step) lose(mark *Mark, last uint64, who, why string) {
 	begun := max(ended+1, uint64(max(s.now.Wall/1000, 1)))
 	s.record(lossGroup(begun), &Loss{Ended: ended, Begun: begun, Last: last, Mark: mark.Entry, Who: who, Why: why})
 	s.record(groupEpoch, &Epoch{Number: begun})
-	s.jump(mark)
+	s.jump(tids, mark)
 	s.doubt(who, why)
 }
 
 // jump moves every terminal's numbering above what can have been used: the
-// epoch's sign on the wire.
-func (s *step) jump(mark *Mark) {
+// epoch's sign on the wire. A terminal of which neither journal nor mark knows
+// may have begun since the mark was written.
+func (s *step) jump(tids []iso8583.TID, mark *Mark) {
+	tids = slices.Clone(tids)
 	heads := map[iso8583.TID]stanHead{}
-	tids := []iso8583.TID{}
+	for _, tid := range tids {
+		heads[tid] = stanHead{}
+	}
 	add := func(h *TerminalHead) {
 		known, ok := heads[h.TID]
 		if !ok {
@@ -187,14 +191,25 @@ func (s *step) jump(mark *Mark) {
 	}
 }
 
+// InQuestion says that a person is asked whether t is what the journal says:
+// nobody may be told that it is paid.
+func (t *Transaction) InQuestion() bool {
+	return slices.ContainsFunc(t.Items, func(i Item) bool { return i.Cause == CauseLost && !i.Closed })
+}
+
 // doubt puts every open transaction in front of a person and stops its
-// messages, once.
+// messages, once; and each that was paid and not shown, since it may have been
+// given back meanwhile.
 func (s *step) doubt(who, why string) {
 	for _, uuid := range s.m.Open() {
 		switch t := s.m.hot[uuid]; {
-		case !t.State.Open() || t.Stuck || t.Parked:
+		case t.awaitsShown():
+			s.escalate(t, CauseLost)
+		case !t.State.Open() || t.Stuck || !t.Kind.MovesMoney(): // what moves no money fails by itself
 		case t.State == StateReversing: // to be resumed, if nothing else is known
-			s.record(uuid, &Resolved{Verb: VerbPark, Who: who, Why: why})
+			if !t.Parked {
+				s.record(uuid, &Resolved{Verb: VerbPark, Who: who, Why: why})
+			}
 			s.escalate(t, CauseLost)
 		default:
 			s.escalate(t, CauseLost)

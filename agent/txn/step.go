@@ -163,7 +163,11 @@ func (s *step) escalate(t *Transaction, c Cause) {
 // that ends before its mark lost entries: nothing goes on as if it had not.
 func (s *step) configure(e Configure) {
 	if s.m.behind(e.Mark, e.Last) {
-		s.lose(e.Mark, e.Last, "agent", "the journal ends before its mark: it was lost, or an older one was put back")
+		var tids []iso8583.TID
+		for _, term := range e.Terminals {
+			tids = append(tids, term.TID)
+		}
+		s.lose(tids, e.Mark, e.Last, "agent", "the journal ends before its mark: it was lost, or an older one was put back")
 	}
 	if s.m.epoch == 0 {
 		s.record(groupEpoch, &Epoch{Number: e.Epoch})

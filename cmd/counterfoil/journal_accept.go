@@ -10,6 +10,7 @@ import (
 	"github.com/counterfoil-pos/counterfoil/agent"
 	"github.com/counterfoil-pos/counterfoil/agent/config"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
@@ -55,7 +56,7 @@ No card number belongs into name or reason.`,
 				return err
 			}
 			defer func() { _ = mark.Close() }()
-			out, err := acceptLoss(cfg.Journal, mark, key, who, why)
+			out, err := acceptLoss(cfg, mark, key, who, why)
 			if err != nil {
 				return err
 			}
@@ -73,7 +74,7 @@ No card number belongs into name or reason.`,
 	return cmd
 }
 
-func acceptLoss(path string, mark agent.Mark, key []byte, who, why string) (*accepted, error) {
+func acceptLoss(cfg *config.Config, mark agent.Mark, key []byte, who, why string) (*accepted, error) {
 	out := &accepted{InDoubt: []string{}}
 	var known *txn.Mark
 	if m, ok, err := mark.Read(); err != nil {
@@ -81,9 +82,13 @@ func acceptLoss(path string, mark agent.Mark, key []byte, who, why string) (*acc
 	} else if ok {
 		known = &m
 	}
+	var tids []iso8583.TID
+	for _, t := range cfg.Terminals {
+		tids = append(tids, iso8583.TID(t.TID))
+	}
 	var err error
-	out.Loss, err = journal.AcceptLoss(path, journal.Options{Key: key, Final: agent.FinalState}, func(j *journal.Log) error {
-		epoch, inDoubt, err := agent.AcceptLoss(j, known, time.Now(), who, why)
+	out.Loss, err = journal.AcceptLoss(cfg.Journal, journal.Options{Key: key, Final: agent.FinalState}, func(j *journal.Log) error {
+		epoch, inDoubt, err := agent.AcceptLoss(j, tids, known, time.Now(), who, why)
 		out.Epoch, out.InDoubt = epoch, append(out.InDoubt, inDoubt...)
 		return err
 	})

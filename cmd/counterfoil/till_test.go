@@ -41,12 +41,14 @@ func TestStrangersScript(t *testing.T) {
 	till := func(want int, args ...string) string {
 		t.Helper()
 		cmd := exec.Command(python, append([]string{"till.py", w.Socket}, args...)...)
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader("yes\n")
+		var errOut strings.Builder
+		cmd.Stderr = &errOut
+		out, err := cmd.Output()
 		if code := cmd.ProcessState.ExitCode(); code != want {
-			t.Fatalf("%v: exit code %d, want %d, %v\n%s", args, code, want, err, out)
+			t.Fatalf("%v: exit code %d, want %d, %v\n%s%s", args, code, want, err, out, &errOut)
 		}
-		return string(out)
+		return string(out) + errOut.String()
 	}
 	if out := till(0, "sell", "order-1", "1234"); !strings.Contains(out, "confirmed Paid.") {
 		t.Errorf("a sale: %s", out)
@@ -54,7 +56,7 @@ func TestStrangersScript(t *testing.T) {
 	if out := till(9, "sell", "order-2", "500", "die"); out != "" {
 		t.Errorf("it showed something before it died: %s", out)
 	}
-	if out := till(0); !strings.Contains(out, "confirmed Paid.") || strings.Count(out, "\n") != 1 {
+	if out := till(0); !strings.Contains(out, "confirmed Paid.") || !strings.Contains(out, "handed over?") || strings.Count(out, "\n") != 1 {
 		t.Errorf("after it died: %s", out)
 	}
 	if out := till(1, "sell", "order-1", "1234"); !strings.Contains(out, "sale_paid") {

@@ -32,6 +32,10 @@ func TestMain(m *testing.M) {
 	}
 	_ = os.Chmod(room, 0o755) // one test runs the daemon as somebody else
 	code := m.Run()
+	for _, found := range searchRoom() { // after every run, whatever tests it was made of
+		fmt.Println("SECRET", found)
+		code = 1
+	}
 	_ = os.RemoveAll(room)
 	os.Exit(code)
 }

@@ -27,10 +27,12 @@ const (
 	machine  = "agent/txn/machine.go"
 	reversal = "agent/txn/reversal.go"
 	response = "agent/txn/response.go"
+	sale     = "agent/txn/sale.go"
+	session  = "agent/txn/session.go"
 	state    = "agent/txn/state.go"
 )
 
-var mutants = slices.Concat(sales, follows, asking)
+var mutants = slices.Concat(sales, follows, asking, applications, losses)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{

@@ -52,6 +52,7 @@ func (k reportKind) String() string { return [...]string{"sent", "not sent", "in
 func (w *World) start() {
 	a := &w.agent
 	a.fence, a.held, a.syncing, a.up = txn.Fence{}, nil, 0, true
+	w.putBack()
 	w.fold()
 	a.m.Observe = w.observe
 	if err := a.m.Check(); err != nil {
@@ -64,6 +65,7 @@ func (w *World) start() {
 	open := a.m.Open()
 	w.tell("agent    starts; %d open", len(open))
 	w.step(w.configuration())
+	w.opened()
 	for _, uuid := range open {
 		if !a.up {
 			return
@@ -115,10 +117,10 @@ func (w *World) configuration() txn.Configure {
 	if w.configured != nil {
 		return *w.configured
 	}
-	e := txn.Configure{Epoch: 1}
+	e := txn.Configure{Epoch: 1, Mark: w.mark, Last: uint64(len(w.disk.durable))}
 	rules := w.p.rules(w.unit, w.agent.variant)
 	for _, tid := range tids[:w.p.Terminals] {
-		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes}.Hashed())
+		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes, Implicit: w.p.Implicit}.Hashed())
 	}
 	if w.budget != nil {
 		w.configured = &e // the only one there is
@@ -159,17 +161,22 @@ func (w *World) crash() {
 	for _, p := range w.apps {
 		p.cutOff()
 	}
+	w.cutSessions()
 }
 
 // step gives the core an event and obeys whatever the fence lets through.
 func (w *World) step(ev txn.Event) {
 	a := &w.agent
 	w.stats.Steps++
+	if w.cover(ev); !a.up {
+		return
+	}
 	if w.p.Keep >= 0 {
 		w.load(ev)
 	}
 	r := w.own().Step(w.now, ev)
 	w.shapely(&r)
+	w.transition(ev, &r)
 	released := a.fence.Push(r)
 	if len(released) == 0 {
 		a.held = append(a.held, r)
@@ -355,6 +362,7 @@ func (t *Txn) hasKey(key string) bool {
 // observe counts the squares of the state table that were passed through.
 func (w *World) observe(from txn.State, in txn.Input, to txn.State) {
 	w.stats.Cells[from][in]++
+	w.crossed = Transition{From: from, Input: in.String(), To: to}
 	switch {
 	case in == txn.AnswerApproved && from == txn.StateReversing:
 		w.saw(LateApproval)

@@ -33,6 +33,9 @@ type app struct {
 	late       bool          // in an exhaustive run: it acts at any moment
 	cancelled  bool          // it tried to, once for each transaction
 	left       *Txn          // approved, and never to be confirmed
+	session    string        // "": none that it knows of
+	replaces   string        // what the next attempt closes
+	rung       int           // purchases that were rung up again
 }
 
 type appState uint8
@@ -120,11 +123,15 @@ func (a *app) attempt(w *World) {
 	j := &a.job
 	t := &Txn{uuid: uuids[n], owner: a, errand: a.errand, ref: j.ref, original: j.original}
 	t.begin = txn.Begin{
-		UUID: t.uuid, Epoch: 1, TID: a.tid, Type: j.typ,
+		UUID: t.uuid, Epoch: max(w.agent.view.Epoch(), 1), TID: a.tid, Type: j.typ,
 		Amount: iso8583.Amount{Minor: j.minor, Currency: 156}, Digest: t.uuid, Card: card,
 	}
 	if j.ref > 0 {
-		t.begin.Amount.Minor = price(w)
+		t.begin.Replaces, t.begin.CardHash = a.replaces, w.p.cardHash()
+		if t.purchase = j.purchase; t.purchase == 0 {
+			t.purchase, j.minor = a.errand, price(w)
+		}
+		t.begin.Amount.Minor = j.minor
 		t.begin.Sale = saleNames[a.id][j.ref]
 	}
 	if j.original != nil {
@@ -140,6 +147,10 @@ func (a *app) take(t *Txn) { a.cur, a.cancelled = t, false }
 // ask sends begin for the present UUID, for the first time or again.
 func (a *app) ask(w *World) {
 	a.state = appAsking
+	if a.underSession(w); !w.agent.up {
+		return // it died of that
+	}
+	a.cur.begin.Session = a.session
 	if w.tracing {
 		w.tell("app %d    begins %s", a.id, a.cur.describe())
 	}
@@ -178,6 +189,9 @@ func (a *app) look(w *World) {
 	case t == nil:
 		a.ask(w)
 	case (t.State == txn.StatePending || t.State == txn.StateInquiring || t.State == txn.StateApproved) && t.Escalated():
+		w.showUnknown(a.cur)
+		a.state = appIdle
+	case t.InQuestion(): // as the API says: call
 		w.showUnknown(a.cur)
 		a.state = appIdle
 	case t.State == txn.StatePending, t.State == txn.StateInquiring:
@@ -220,6 +234,9 @@ func (a *app) confirm(w *World) {
 }
 
 func (a *app) cancel(w *World) {
+	if a.switches(w) {
+		return
+	}
 	a.state, a.cancelled = appCancelling, true
 	w.tell("app %d    cancels %s", a.id, a.cur)
 	reasons := [...]txn.CancelReason{txn.CancelCustomer, txn.CancelCardRemoved}
@@ -254,6 +271,7 @@ func (a *app) tellShown(w *World) {
 		delivered = txn.DeliveredUnknown
 	}
 	a.delivered = delivered
+	w.handedOver(a.cur)
 	w.step(txn.Shown{Req: a.request(true), UUID: a.cur.uuid, Delivered: delivered})
 }
 
@@ -269,11 +287,14 @@ func (a *app) refused(w *World) {
 // mayRetry: a sale reference is good for a business day, and this world's
 // applications give a sale up well before it ends.
 func (a *app) mayRetry(w *World) bool {
-	return a.attempts < w.p.MaxAttempts && w.now.Boot-a.since < 5*time.Hour && len(w.txns) < len(uuids)
+	return a.attempts < w.p.MaxAttempts && !a.saw(w, a.job.purchase) && w.now.Boot-a.since < 5*time.Hour && len(w.txns) < len(uuids)
 }
 
 // answered takes an answer of the agent to its application.
 func (w *World) answered(answer txn.Answer) {
+	if answer.UUID == "" {
+		return // about a session
+	}
 	id := int(answer.Req >> 32)
 	switch id {
 	case operatorID:
@@ -310,13 +331,13 @@ func (a *app) hear(w *World, answer txn.Answer) {
 			w.stuck(a.cur)
 			a.state = appWaiting
 		default:
-			w.fail("answer", "confirm of the approved %s was answered %s", a.cur, answer.Code)
+			w.unheard(a, answer, "confirm of the approved")
 		}
 	case appCancelling:
 		a.state = appWaiting
 	case appTelling:
 		if answer.Code != txn.OK {
-			w.fail("answer", "shown of the confirmed %s was answered %s", a.cur, answer.Code)
+			w.unheard(a, answer, "shown of the confirmed")
 		}
 		a.cur.undelivered = a.cur.undelivered || a.delivered != txn.DeliveredYes
 		a.state = appIdle
@@ -345,6 +366,25 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 	case txn.AdviceQueueFull:
 		w.saw(QueueFull)
 		a.state = appIdle
+	case txn.EpochOld:
+		a.outdated(w)
+	case txn.ReplacedUnknown:
+		if o := w.named(a.cur.begin.Replaces); o == nil || !o.gone {
+			w.fail("answer", "%s replaces %s and was answered %s", a.cur, a.cur.begin.Replaces, answer.Code)
+		}
+		a.outdated(w) // what was to be closed is lost: a person has it
+	case txn.OriginalInDoubt:
+		w.saw(InDoubtRefused)
+		a.state = appIdle
+		if !a.cur.original.doubt {
+			w.fail("answer", "%s was answered %s", a.cur.describe(), answer.Code)
+		}
+	case txn.UnknownSession: // it was missed, or another took the terminal
+		w.saw(SessionLost)
+		a.session = ""
+		a.ask(w)
+	case txn.SuspectedDuplicate:
+		a.suspected(w, answer)
 	case txn.OriginalUnknown, txn.OriginalUnfit, txn.OriginalOpen, txn.OriginalOwed, txn.OriginalBusy, txn.OriginalUsed, txn.AboveOriginal:
 		w.unfollowed(a.cur, answer)
 		a.state = appIdle

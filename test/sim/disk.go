@@ -56,6 +56,7 @@ func (w *World) commit() {
 	}
 	d.batch, d.late = d.batch[:0], false
 	w.stats.Batches++
+	w.marked()
 }
 
 // lose forgets the batch.

@@ -12,6 +12,7 @@ type errand struct {
 	typ      iso8583.Type
 	ref      int   // number of the merchant's reference, where the type has one
 	original *Txn  // what it follows
+	purchase int   // that it is for, where that is an earlier one
 	minor    int64 // of what it follows; the price of anything else differs each time
 }
 

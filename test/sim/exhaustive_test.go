@@ -50,7 +50,13 @@ func thorough() []thoroughRun {
 	for i := range runs {
 		runs[i].main = i < 4
 	}
-	return slices.Concat(runs, typed(base), askings(base))
+	runs = slices.Concat(runs, typed(base), askings(base))
+	return append(runs,
+		variant("sessions", func(p *Personality) { p.Sessions, p.Tombstones, p.Unknown = true, false, "00" }),
+		variant("implicit confirmation", func(p *Personality) { p.Sessions, p.Implicit, p.Tombstones = true, true, false }),
+		variant("switches the card", func(p *Personality) { p.Cancels, p.Switches, p.Forgets, p.Tombstones, p.Unknown = 1, 1, 0, false, "00" }),
+		variant("rings it up again", func(p *Personality) { p.Sessions, p.RingsAgain, p.Tombstones = true, 1, false }),
+	)
 }
 
 // typed are the other types, each with what it follows already done: against the

@@ -16,6 +16,7 @@ type Exploration struct {
 	Depth     int     // longest way to a state that was new
 	Stats     Stats
 	Broken    *World // the run that broke a property, with its transcript
+	Crossed   Transitions
 }
 
 // Explore goes through every schedule of the personality with at most so many
@@ -24,6 +25,7 @@ type Exploration struct {
 // follow a state twice. It stops at the first violation.
 func Explore(p Personality, crashes, faults int) *Exploration {
 	e := explorer{p: p, budget: budget{crashes, faults}, seen: map[[2]uint64]float64{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	e.x.Crossed = Transitions{}
 	e.x.Schedules = e.branch(nil, action{op: opStart}, false)
 	return &e.x
 }
@@ -48,6 +50,7 @@ type turn struct {
 func (e *explorer) world(c *Choices, tracing bool) *World {
 	left := e.budget
 	w := newWorld(e.p, Replaying(nil), &e.x.Stats)
+	w.transitions = e.x.Crossed
 	w.unit, w.budget, w.checks, w.tracing = time.Microsecond, &budget{}, true, tracing
 	w.calmly()
 	w.c, w.budget = c, &left
@@ -196,6 +199,7 @@ func (w *World) listAll() (calm bool) {
 			w.acts = append(w.acts, action{opTimer, i, 0})
 		}
 	}
+	w.dying()
 	calm = len(w.acts) == 0
 	w.listFree()
 	w.acts = append(w.acts, delay...)

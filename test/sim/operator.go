@@ -99,6 +99,9 @@ const (
 )
 
 func (w *World) decide(g *Txn, v txn.Verb) {
+	if !w.truthful(g, v) {
+		return
+	}
 	w.tell("operator %s %s", v, g)
 	w.step(txn.Resolve{Req: operatorID << 32, UUID: g.uuid, Verb: v, Who: "clerk", Why: "the acquirer was asked", Ref: "R1"})
 }

@@ -76,8 +76,13 @@ type Personality struct {
 	WalksAway         int // never confirms
 	Retries           int // the same sale again under another UUID
 	ConfirmsTwice     int
-	ShownNo, ShownEtc int // says "no", or "unknown"
-	Pesters           int // weight of asking for what does not fit
+	ShownNo, ShownEtc int  // says "no", or "unknown"
+	Sessions          bool // they are missed when they die
+	Implicit          bool // and cannot confirm
+	Switches          int  // of those who would cancel: another card for the same sale
+	RingsAgain        int  // after a crash that it does not remember: another sale of the same price
+	Insists           int  // that this is another purchase
+	Pesters           int  // weight of asking for what does not fit
 
 	// The agent and its surroundings.
 	AgentCrash   int // weight
@@ -87,6 +92,7 @@ type Personality struct {
 	Keep         int // settled transactions kept in memory; -1: all
 	Reconfigure  int // another profile after a restart
 	Clock        int // weight of wall clock jumps
+	Rollback     int // an older journal is put in the place of the present one, at a start
 	Strict       bool
 	NotReversed  []iso8583.Type
 	Terminals    int
@@ -146,6 +152,9 @@ func draw(seed uint64) Personality {
 	if flag(4) {
 		p.Patience = 9
 	}
+	if flag(6) && p.Keep < 0 {
+		p.Rollback = 300
+	}
 	p.drawTypes(c, rate)
 	p.drawAsking(c, rate)
 	if flag(24) {
@@ -156,6 +165,7 @@ func draw(seed uint64) Personality {
 	// it for nothing else.
 	p.ListsUnknown = p.DoneAgain == "25" && p.Ambiguous == 0 && flag(2)
 	p.Bounded = !p.Tombstones || p.Operator > 0
+	p.drawSessions(c, rate)
 	return p
 }
 
@@ -234,6 +244,9 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 		Gate: iso8583.GateLimit, OwedLimit: 5,
 	}
 	p.asking(&r, d)
+	if p.Sessions {
+		r.OrphanTimeout, r.DuplicateWindow = d(30), d(300)
+	}
 	if p.Strict {
 		r.Gate = iso8583.GateStrict
 	}

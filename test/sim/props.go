@@ -19,6 +19,8 @@ type Txn struct {
 	errand   int  // of the owner
 	ref      int  // number of the sale's reference; 0 none
 	original *Txn // what it follows
+	purchase int  // of the owner, that it is for; 0: none
+	insisted bool // somebody said that it is another purchase
 
 	openAsked bool // that was not durably confirmed when it was asked for last
 
@@ -37,10 +39,13 @@ type Txn struct {
 	intent    *txn.Intent
 	records   []txn.Record
 	j         txn.State
-	confirmed bool // ever
-	escalated bool // ever
-	handled   bool // an operator gave the acquirer's word
-	held      bool // a hold-down ended
+	confirmed bool  // ever
+	committed int64 // when it was, by the wall clock
+	told      bool  // somebody said what became of the screen
+	stale     bool  // it was said to be handed over when it was older than it may be (R10)
+	escalated bool  // ever
+	handled   bool  // an operator gave the acquirer's word
+	held      bool  // a hold-down ended
 
 	// The shell.
 	armed bool
@@ -58,6 +63,8 @@ type Txn struct {
 	dubious bool // its approval was first heard of when its reversal was done
 	misread bool // the host booked something else than was asked for
 	heard   bool // and a late approval is durable
+	doubt   bool // a journal that held it was lost, or replaced by an older one
+	gone    bool // and the journal knows nothing of it
 }
 
 // String is the transaction in a transcript.
@@ -106,7 +113,7 @@ func (w *World) journaled(r txn.Record) {
 	case *txn.Failed:
 		w.failed(t)
 	case *txn.Confirmed:
-		t.j, t.confirmed = txn.StateConfirmed, true
+		t.j, t.confirmed, t.committed = txn.StateConfirmed, true, r.At
 	case *txn.Reversing:
 		t.j = txn.StateReversing
 	case *txn.Reversed:
@@ -144,7 +151,7 @@ func (w *World) journaled(r txn.Record) {
 	if t.j != before && closedNegative(t.j) && t.net != 0 && !t.flipped {
 		w.fail("P1s", "%s is durably %s while the host holds %d", t, t.j, t.net)
 	}
-	if before == txn.StateConfirmed && t.j != before {
+	if before == txn.StateConfirmed && t.j != before && !t.doubt {
 		w.fail("P4", "%s was durably confirmed and is now %s", t, t.j)
 	}
 	if before == txn.StateReversing && t.confirmed && t.j == txn.StateConfirmed && !t.handled {
@@ -311,6 +318,7 @@ func (w *World) showUnknown(t *Txn) {
 
 // shapely judges what every Ready must look like, whoever obeys it.
 func (w *World) shapely(r *txn.Ready) {
+	w.implicitly(r)
 	for i := range r.Messages {
 		o := &r.Messages[i]
 		if !justified(r, o) {
@@ -364,6 +372,10 @@ func (w *World) settle() {
 			}
 			continue
 		}
+		if t.doubt {
+			w.settleDoubt(t)
+			continue
+		}
 		if !t.typ().MovesMoney() {
 			w.settleInquiry(t)
 			continue
@@ -375,6 +387,7 @@ func (w *World) settle() {
 			if t.ref != 0 && o.owner == t.owner && o.ref == t.ref && w.standing(o) != 0 && w.standing(t) != 0 && !o.excused() && !t.excused() {
 				w.fail("P3", "%s and %s both stand for one sale", o, t)
 			}
+			w.boughtTwice(o, t)
 		}
 	}
 	for _, a := range w.apps {
@@ -385,7 +398,7 @@ func (w *World) settle() {
 }
 
 // excused: a person knows, or nobody on this side can.
-func (t *Txn) excused() bool { return t.escalated || t.handled || t.flipped && !t.heard }
+func (t *Txn) excused() bool { return t.doubt || t.escalated || t.handled || t.flipped && !t.heard }
 
 func (w *World) settleOne(t *Txn) {
 	seen := w.agent.view.Get(t.uuid)
@@ -404,6 +417,8 @@ func (w *World) settleOne(t *Txn) {
 		w.fail("P5", "%s is still %s and in front of nobody", t, t.j)
 	case (t.net != 0) != (t.j == txn.StateConfirmed) && !item:
 		w.fail("P6", "%s is durably %s, the host holds %d, and no item is open", t, t.j, t.net)
+	case goods && t.stale && t.j == txn.StateConfirmed && !t.escalated && !t.handled:
+		w.fail("R10", "%s was paid too long before it was shown again, and it is in front of nobody", t)
 	case goods && t.undelivered && t.j == txn.StateConfirmed && !t.escalated && !t.handled:
 		w.fail("R10", "the goods of %s were not handed over, and it is in front of nobody", t)
 	case alive && (goods || t.original != nil && !t.dropped) && t.j == txn.StateConfirmed && t.paid == 0 && !t.escalated && !t.handled:

@@ -7,6 +7,7 @@ func (a *app) die(w *World) {
 	w.stats.AppCrashes++
 	w.tell("app %d    CRASH", a.id)
 	a.state, a.lost, a.late = appDead, false, false
+	w.died(a)
 	a.first = a.last + 1
 	if a.cur != nil {
 		a.cur.dropped = true
@@ -22,6 +23,9 @@ func (a *app) comeBack(w *World) {
 	w.tell("app %d    starts", a.id)
 	a.state, a.recovering = appIdle, true
 	a.knows = !w.chance(w.p.Forgets)
+	if a.ringsAgain(w) {
+		return
+	}
 	a.recover(w)
 }
 
@@ -34,6 +38,9 @@ func (a *app) recover(w *World) {
 			continue
 		}
 		if (t.State == txn.StateConfirmed || t.State == txn.StateAdvising) && t.Shown == "" {
+			if t.InQuestion() {
+				continue // a person has it
+			}
 			a.take(g)
 			w.showPaid(g)
 			a.tellShown(w)

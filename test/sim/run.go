@@ -31,6 +31,7 @@ const (
 	opFlip
 	opPester
 	opClock
+	opGone
 	opDelay // in an exhaustive run
 )
 
@@ -144,6 +145,7 @@ func (w *World) progress() {
 		w.may(opReport, i, 800)
 	}
 	w.arrivals()
+	w.dying()
 	for i, a := range w.apps {
 		if a.ready(w) {
 			weight := 700
@@ -214,6 +216,8 @@ func (w *World) do(a action) {
 		w.apps[a.arg].cancel(w)
 	case opAppCrash:
 		w.apps[a.arg].die(w)
+	case opGone:
+		w.miss(a.arg)
 	case opAgentCrash:
 		w.crash()
 	case opOperator:

@@ -18,6 +18,8 @@ func (w *World) shape(b []byte) []byte {
 			byte(t.j), bit(t.confirmed), bit(t.escalated), bit(w.ticking(t)), bit(t.undelivered), bit(t.dropped), bit(t.key.stan != 0), byte(t.errand), byte(t.inquiries), bit(t.owed))
 		b = append(b, t.begin.Type...)
 		b = append(b, t.begin.Original...)
+		b = append(b, t.begin.Replaces...)
+		b = append(append(b, byte(t.purchase), bit(t.insisted)), t.begin.Session...)
 		b = binary.AppendVarint(b, t.begin.Amount.Minor)
 		b = binary.AppendVarint(b, t.net)
 	}
@@ -38,6 +40,9 @@ func (w *World) shape(b []byte) []byte {
 	}
 	for _, a := range w.apps {
 		b = w.shapeOfApp(b, a)
+	}
+	for _, s := range w.sessions {
+		b = append(append(b, 'S', bit(s.gone)), s.id...)
 	}
 	return b
 }
@@ -91,6 +96,7 @@ func shapeOfPacket(b []byte, p *packet) []byte {
 func (w *World) shapeOfApp(b []byte, a *app) []byte {
 	b = append(b, 'A', byte(a.state), bit(a.lost), bit(a.late), byte(a.errand), byte(a.attempts), bit(a.knows), bit(a.recovering), bit(a.cancelled))
 	b = append(b, a.delivered...)
+	b = append(append(b, byte(a.rung)), a.session...)
 	for _, t := range []*Txn{a.cur, a.left} {
 		if t != nil {
 			b = append(b, t.uuid...)

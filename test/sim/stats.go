@@ -112,6 +112,19 @@ const (
 	AdviceSilenceRaised
 	OwedRefused
 	QueueFull
+	JournalPutBack
+	LostWithTheJournal
+	KeyOfOldEpoch
+	InDoubtRefused
+	MarkWaitedFor
+	TakenOver
+	Missed
+	SessionLost
+	CommittedImplicitly
+	Switched
+	RungAgain
+	Suspected
+	Insisted
 	sometimes
 )
 
@@ -140,6 +153,11 @@ var sometimeNames = [sometimes]string{
 	"an inquiry found the approval", "an inquiry found it when it was too late", "an advice was taken",
 	"an advice was told again, and known", "advice_refused was raised", "advice_unanswered was raised",
 	"original_owed was answered", "advice_queue_full was answered",
+	"an older journal was put back", "a transaction was lost with its journal", "a key of an older epoch was refused",
+	"what may have been given back was not followed", "a transaction waited for the mark",
+	"a session was taken over", "a session's application was missed", "unknown_session was answered",
+	"a sale was committed with its approval", "the card was switched", "a purchase was rung up again",
+	"a repetition was suspected", "somebody insisted on another purchase",
 }
 
 // saw counts one of the things that must happen.

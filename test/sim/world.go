@@ -18,11 +18,15 @@ type World struct {
 
 	agent agent
 	disk  disk
+	rollback
 	store *store // nil: a batch is durable when the world says so
 	net   []packet
 	hosts []*host
 	apps  []*app
 	txns  []*Txn
+
+	sessions []session // that the agent believes in; changed in copies only
+	begins   int       // sessions so far
 
 	unit       time.Duration // what the rules count in
 	healing    bool
@@ -38,6 +42,9 @@ type World struct {
 	hashing bool
 	hash    uint64
 	checks  bool // compare the machine with the fold of its records
+
+	crossed     Transition  // the square just gone through
+	transitions Transitions // of the whole exploration; nil: not asked for
 }
 
 // Violation is a property that did not hold.

@@ -50,11 +50,12 @@ acquirers:
     rules:
       response_timeout: %s
       confirm_timeout: %s
+      orphan_timeout: %s
       reversal_answer_timeout: %s
       reversal_schedule: [0s, 200ms, 500ms, 1s]
       message_lifetime: %s
 terminals:
-`, dialect, host, t.Response, t.Confirm, t.Answer, t.Lifetime)
+`, dialect, host, t.Response, t.Confirm, t.Orphan, t.Answer, t.Lifetime)
 	for _, s := range sales() {
 		_, _ = fmt.Fprintf(&b, "  - {tid: %s, mid: \"%s\", acquirer: demo}\n", s.terminal, merchant)
 	}
@@ -132,6 +133,7 @@ func (t Timers) describe(shop *iso8583.Rules) []timer {
 	return []timer{
 		{"response", t.Response, shop.ResponseTimeout},
 		{"confirmation", t.Confirm, shop.ConfirmTimeout},
+		{"the same, application gone", t.Orphan, shop.OrphanTimeout},
 		{"reversal's answer", t.Answer, shop.Reversal.AnswerTimeout},
 		{"hold-down (message lifetime)", t.Lifetime, shop.Reversal.MessageLifetime},
 	}

@@ -17,6 +17,7 @@ import (
 type application struct {
 	task
 	agent *client.Client
+	held  *client.Session // nil: none yet
 	book  notebook
 	out   io.Writer
 }
@@ -38,6 +39,7 @@ func sellThroughAgent(ctx context.Context, t task, socket string, resume bool, i
 		book: notebook{path: t.notes, terminal: t.terminal, sale: t.ref},
 	}
 	defer a.agent.Close()
+	defer a.goodbye()
 	limit, stop := context.WithTimeout(ctx, undecided)
 	defer stop()
 	err := a.run(limit, resume)
@@ -48,8 +50,15 @@ func sellThroughAgent(ctx context.Context, t task, socket string, resume bool, i
 }
 
 func (a *application) run(ctx context.Context, resume bool) error {
-	if resume {
+	switch {
+	case resume:
 		return a.resume(ctx)
+	case a.again:
+		if s, err := a.takeUp(ctx); err != nil || s == Approved {
+			return err
+		}
+	case a.turn > 0:
+		return a.turnAway(ctx)
 	}
 	for range a.attempts() {
 		if s, err := a.attempt(ctx); err != nil || s == Approved {
@@ -61,17 +70,13 @@ func (a *application) run(ctx context.Context, resume bool) error {
 
 // attempt is one transaction, to the screen.
 func (a *application) attempt(ctx context.Context) (Screen, error) {
-	epoch, err := a.epoch(ctx)
-	if err != nil {
-		return "", err
-	}
-	uuid := client.NewUUID()
-	// The same request under the same UUID, however often: it runs once.
+	return a.sell(ctx, client.NewUUID(), client.Begin{Card: client.Card{PAN: testPAN}})
+}
+
+// sell asks under uuid until there is an outcome, and takes it to the screen.
+func (a *application) sell(ctx context.Context, uuid string, b client.Begin) (Screen, error) {
 	t, err := patiently(ctx, a, func() (*client.Transaction, error) {
-		t, err := a.agent.Begin(ctx, uuid, client.Begin{
-			Type: "sale", Terminal: a.terminal, Epoch: epoch, Amount: a.minor, Currency: currency.Alpha(), Sale: a.ref,
-			Card: client.Card{PAN: testPAN, Expiry: testExpiry, EntryMode: entryMode},
-		}, holdCall)
+		t, err := a.begin(ctx, uuid, b, holdCall)
 		if err == nil && t.Must == client.MustWait {
 			return nil, errStillOpen
 		}
@@ -88,19 +93,97 @@ func (a *application) attempt(ctx context.Context) (Screen, error) {
 	return a.finish(ctx, t)
 }
 
-// epoch says in which epoch of the journal a UUID is minted now.
-func (a *application) epoch(ctx context.Context) (uint64, error) {
-	h, err := patiently(ctx, a, func() (*client.Health, error) {
-		h, err := a.agent.Health(ctx)
-		if err == nil && h.Epoch == 0 {
-			return nil, errStillOpen
+// begin asks for the sale: the same request under the same UUID, however often
+// and under whatever session, runs once.
+func (a *application) begin(ctx context.Context, uuid string, b client.Begin, hold time.Duration) (*client.Transaction, error) {
+	s, err := a.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.Type, b.Terminal, b.Epoch, b.Session = "sale", a.terminal, s.Epoch, s.Session
+	b.Amount, b.Currency, b.Sale = a.minor, currency.Alpha(), a.ref
+	b.Card.Expiry, b.Card.EntryMode = testExpiry, entryMode
+	return a.agent.Begin(ctx, uuid, b, hold)
+}
+
+// session is the application's: another one where the agent ended the one
+// before, or died.
+func (a *application) session(ctx context.Context) (*client.Session, error) {
+	if a.held != nil {
+		select {
+		case <-a.held.Over():
+		default:
+			return a.held, nil
 		}
-		return h, err
+	}
+	s, err := a.agent.BeginSession(ctx, client.NewSession{Terminal: a.terminal, Application: "demo"})
+	if err == nil {
+		a.held = s
+	}
+	return s, err
+}
+
+// goodbye ends the session, where the process ends by itself.
+func (a *application) goodbye() {
+	if a.held != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = a.held.Close(ctx) // else its end says so
+	}
+}
+
+// takeUp is an application that starts again while the customer stands there: it
+// does what the agent says about its terminal before anything else. What was
+// approved and never shown it confirms and shows, since the customer waits for
+// just that.
+func (a *application) takeUp(ctx context.Context) (Screen, error) {
+	s, err := patiently(ctx, a, func() (*client.Session, error) { return a.session(ctx) })
+	if err != nil {
+		return "", err
+	}
+	screen := Screen("")
+	for _, terminal := range s.Recovery.Terminals {
+		for _, step := range terminal.Steps {
+			t, err := patiently(ctx, a, func() (*client.Transaction, error) {
+				t, err := a.agent.Get(ctx, step.UUID, holdCall)
+				if err == nil && t.Must == client.MustWait {
+					return nil, errStillOpen
+				}
+				return t, err
+			})
+			if err == nil && t.Must == client.MustConfirm {
+				t, err = a.confirm(ctx, step.UUID)
+			}
+			if err != nil {
+				return "", err
+			}
+			if screen, err = a.finish(ctx, t); err != nil || screen == Approved {
+				return screen, err
+			}
+		}
+	}
+	return screen, nil
+}
+
+// turnAway: the customer does not wait for the first card's answer. The second
+// request says what it replaces, and the agent closes that one first.
+func (a *application) turnAway(ctx context.Context) error {
+	first := client.NewUUID()
+	_, err := patiently(ctx, a, func() (*client.Transaction, error) {
+		t, err := a.begin(ctx, first, client.Begin{Card: client.Card{PAN: testPAN}}, a.turn)
+		if err == nil && t.Must != client.MustWait {
+			return nil, errTooFast
+		}
+		return t, err
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return h.Epoch, nil
+	if err := say(a.out, word{Trouble: "the customer turns to another card"}); err != nil {
+		return err
+	}
+	_, err = a.sell(ctx, client.NewUUID(), client.Begin{Replaces: first, Card: client.Card{PAN: otherPAN}})
+	return err
 }
 
 // confirm is the commit point. Too late is an outcome as well: then the sale
@@ -190,6 +273,8 @@ func patiently[T any](ctx context.Context, a *application, call func() (*T, erro
 		}
 		p := client.AsProblem(err)
 		switch {
+		case errors.Is(err, errTooFast):
+			return nil, err
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		case p != nil && p.Retry != client.RetrySameID && p.Retry != client.RetryPoll:

@@ -105,12 +105,12 @@ func (c *column) play(ctx context.Context, i int) error {
 
 func (c *column) act(ctx context.Context, i int) error {
 	approved := make(chan struct{}, 1)
-	seller, err := c.seller(ctx, i, false, approved)
+	seller, err := c.seller(ctx, i, asNew, approved)
 	if err != nil {
 		return err
 	}
 	switch scenarios[i].kill {
-	case theApp:
+	case theApp, theAppAgain:
 		return c.killSeller(ctx, i, seller, approved)
 	case theMachine:
 		return c.killMachine(ctx, i, seller)
@@ -119,21 +119,34 @@ func (c *column) act(ctx context.Context, i int) error {
 	}
 }
 
+// begins says how a seller starts.
+type begins uint8
+
+const (
+	asNew  begins = iota
+	later         // after it was killed and the sale was undone
+	atOnce        // after it was killed; the customer still stands there
+)
+
 // seller starts the process that sells: the payment application or the plain
 // client. On approved it is told when a seller that is to be killed there
 // holds an approval.
-func (c *column) seller(ctx context.Context, i int, resume bool, approved chan<- struct{}) (*child, error) {
+func (c *column) seller(ctx context.Context, i int, how begins, approved chan<- struct{}) (*child, error) {
 	s := saleOf(i)
 	args := []string{
 		"internal", "plain", "--terminal", string(s.terminal), "--sale", s.ref,
 		"--amount", fmt.Sprint(s.minor), "--notes", c.path("notes.jsonl"),
-		fmt.Sprintf("--retry=%t", scenarios[i].retry), fmt.Sprintf("--hold=%t", scenarios[i].kill == theApp),
+		fmt.Sprintf("--retry=%t", scenarios[i].retry), fmt.Sprintf("--hold=%t", how == asNew && (scenarios[i].kill == theApp || scenarios[i].kill == theAppAgain)),
+		fmt.Sprintf("--again=%t", how == atOnce),
+	}
+	if scenarios[i].turn {
+		args = append(args, "--turn", c.timers.Patience.String())
 	}
 	name := "plain client"
 	if c.side == agentSide {
 		name = "payment application"
 		args[1] = "app"
-		args = append(args, "--socket", c.agent.socket(), fmt.Sprintf("--resume=%t", resume))
+		args = append(args, "--socket", c.agent.socket(), fmt.Sprintf("--resume=%t", how == later))
 	} else {
 		args = append(args, "--host", c.host.Listen, "--timeout", c.timers.Response.String())
 	}
@@ -175,6 +188,14 @@ func (c *column) killSeller(ctx context.Context, i int, seller *child, approved 
 		return err
 	}
 	c.struck(i)
+	if scenarios[i].kill == theAppAgain {
+		c.log.event(c.side, scenarios[i].id, "it starts again; the customer still stands there")
+		again, err := c.seller(ctx, i, atOnce, nil)
+		if err != nil {
+			return err
+		}
+		return again.wait(ctx)
+	}
 	if c.side == plainSide {
 		return nil
 	}
@@ -182,7 +203,7 @@ func (c *column) killSeller(ctx context.Context, i int, seller *child, approved 
 		return err
 	}
 	c.log.event(c.side, scenarios[i].id, "nobody confirmed: the debit is undone; the application starts again")
-	again, err := c.seller(ctx, i, true, nil)
+	again, err := c.seller(ctx, i, later, nil)
 	if err != nil {
 		return err
 	}

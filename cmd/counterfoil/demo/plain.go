@@ -28,6 +28,7 @@ type plainClient struct {
 	book    notebook
 	out     io.Writer
 	stan    iso8583.STAN
+	pan     string // of the customer's card
 }
 
 // errNotAnAnswer says that the host sent something else.
@@ -43,7 +44,13 @@ func sellPlainly(ctx context.Context, t task, host string, timeout time.Duration
 	}
 	c := &plainClient{
 		task: t, host: host, timeout: timeout, profile: p, out: out,
-		book: notebook{path: t.notes, terminal: t.terminal, sale: t.ref},
+		book: notebook{path: t.notes, terminal: t.terminal, sale: t.ref}, pan: testPAN,
+	}
+	if t.again {
+		c.stan = restartedSTAN
+	}
+	if t.turn > 0 {
+		return c.turnAway(ctx)
 	}
 	for range t.attempts() {
 		if s, err := c.attempt(ctx); err != nil || s == Approved {
@@ -52,6 +59,27 @@ func sellPlainly(ctx context.Context, t task, host string, timeout time.Duration
 	}
 	return nil
 }
+
+// restartedSTAN is the STAN that the process before it used last: it was kept,
+// as good clients do, though nothing else was.
+const restartedSTAN = 1
+
+// turnAway: the customer does not wait for the first card's answer. The client
+// hangs up, which tells the host nothing, and sells with the other card.
+func (c *plainClient) turnAway(ctx context.Context) error {
+	patience, cancel := context.WithTimeout(ctx, c.turn)
+	_, err := c.exchange(patience)
+	cancel()
+	if err == nil {
+		return errTooFast
+	}
+	c.pan = otherPAN
+	_, err = c.attempt(ctx)
+	return err
+}
+
+// errTooFast says that the customer had no time to turn away.
+var errTooFast = errors.New("the host answered before the customer turned to another card")
 
 // attempt is one sale, to the screen.
 func (c *plainClient) attempt(ctx context.Context) (Screen, error) {
@@ -114,7 +142,7 @@ func (c *plainClient) exchange(ctx context.Context) (string, error) {
 
 // request builds the 0200, each with a STAN of its own.
 func (c *plainClient) request() ([]byte, error) {
-	pan, err := iso8583.ParsePAN(testPAN)
+	pan, err := iso8583.ParsePAN(c.pan)
 	if err != nil {
 		return nil, err
 	}

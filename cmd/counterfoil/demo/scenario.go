@@ -20,9 +20,10 @@ const (
 type victim uint8
 
 const (
-	nobody     victim = iota
-	theApp            // the payment application, after the approval and before it shows it
-	theMachine        // the agent, between request and response; the plain client is its own machine
+	nobody      victim = iota
+	theApp             // the payment application, after the approval and before it shows it
+	theMachine         // the agent, between request and response; the plain client is its own machine
+	theAppAgain        // as theApp; and it starts again at once, while the customer stands there
 )
 
 // overtaking is what must arrive after the terminal gave up, for the scenario
@@ -47,6 +48,7 @@ type scenario struct {
 	kill   victim
 	late   overtaking
 	retry  bool   // shown "not approved", the cashier tries once more
+	turn   bool   // while the host is silent, the customer turns to another card
 	expect Screen // what both screens must say, for the controls; "" elsewhere
 }
 
@@ -54,6 +56,8 @@ type scenario struct {
 type Timers struct {
 	Response time.Duration // for the host's answer, and the plain client's too
 	Confirm  time.Duration // for the application to confirm an approval
+	Orphan   time.Duration // the same, once the application is gone
+	Patience time.Duration // of a customer, before he turns to another card
 	Lifetime time.Duration // hold-down: the longest that a message may be under way
 	Answer   time.Duration // for the answer to a reversal
 	Down     time.Duration // how long a restarting host does not listen
@@ -62,7 +66,9 @@ type Timers struct {
 func demoTimers() Timers {
 	return Timers{
 		Response: 1500 * time.Millisecond,
-		Confirm:  3 * time.Second,
+		Confirm:  5 * time.Second,
+		Orphan:   3 * time.Second,
+		Patience: 400 * time.Millisecond,
 		Lifetime: 1500 * time.Millisecond,
 		Answer:   time.Second,
 		Down:     500 * time.Millisecond,
@@ -129,6 +135,17 @@ var scenarios = []scenario{
 		about: "The host restarts between the debit and its answer.",
 		fault: func(_ side, t Timers) hostsim.Fault {
 			return hostsim.Fault{Action: hostsim.Restart, After: iso8583.Duration(t.Down)}
+		},
+	},
+	{
+		id: "8", name: "flash exit, tried again", wave: 1, kill: theAppAgain,
+		about: "The application dies with the approval and starts again at once.",
+	},
+	{
+		id: "9", name: "card switched", wave: 1, turn: true,
+		about: "The host debits and is slow to say so; the customer turns to another card.",
+		fault: func(_ side, t Timers) hostsim.Fault {
+			return hostsim.Fault{Action: hostsim.Late, After: iso8583.Duration(2 * t.Patience)}
 		},
 	},
 }

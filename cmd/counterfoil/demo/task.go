@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
@@ -11,9 +12,11 @@ import (
 // task is what a child that sells is told to do.
 type task struct {
 	sale
-	notes string // the column's file
-	retry bool   // shown "not approved", the cashier tries once more
-	hold  bool   // stop at the approval, before it is shown: the demo kills it there
+	notes string        // the column's file
+	retry bool          // shown "not approved", the cashier tries once more
+	hold  bool          // stop at the approval, before it is shown: the demo kills it there
+	turn  time.Duration // after that, without an outcome, the customer turns to another card; 0: never
+	again bool          // started again after a kill, while the customer stands there
 }
 
 // attempts is how often the cashier tries.
@@ -43,6 +46,7 @@ func say(out io.Writer, w word) error {
 // The card of every sale here: a test number, of nobody.
 const (
 	testPAN    = "4111111111111111"
+	otherPAN   = "5555555555554444" // the card that a customer turns to
 	testExpiry = "3012"
 	entryMode  = "012"
 	currency   = iso8583.Currency(156)

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// gate is one row of the table: a demand of the safety rules, and the pieces
+// that measure it.
+type gate struct {
+	name     string
+	demanded string
+	change   []piece // on each change
+	nightly  []piece // before a release, beside nothing: they include the change's
+	lacks    string  // what of the demand nothing here measures; then a pass is only "in part"
+}
+
+// piece is one command, at most two hours long. It has passed when it ends
+// with 0, skipped nothing, and what it measured reaches the demand.
+type piece struct {
+	cmd     []string
+	limit   time.Duration // 0: shortLimit
+	measure []measure
+}
+
+// measure finds a figure in a piece's output.
+type measure struct {
+	what  string
+	find  *regexp.Regexp // its first group is the figure; without a group, its matches are counted
+	least float64        // below it, the demand is not met
+}
+
+const (
+	shortLimit = 15 * time.Minute
+	pieceLimit = 2 * time.Hour
+)
+
+func goTest(pkg, run string, args ...string) []string {
+	return append([]string{"go", "test", "-count=1", "-v", "-timeout", "2h", pkg, "-run", run}, args...)
+}
+
+func figure(what, find string, least float64) measure {
+	return measure{what, regexp.MustCompile(find), least}
+}
+
+var (
+	passed = figure("tests passed", `(?m)^--- PASS`, 1)
+
+	model      = figure("runs", `(\d+) runs, 0 not as expected`, 1)
+	schedules  = figure("schedules", `in all (\S+) schedules`, 1)
+	states     = figure("states", `in all \S+ schedules through (\d+) states`, 1)
+	violations = figure("violations", `violations: (\d+)`, 0)
+	kills      = func(least float64) measure { return figure("kills", `(\d+) kills during`, least) }
+)
+
+func seeded(seed uint64, transactions int64) piece {
+	return piece{
+		cmd: goTest("./test/sim", "^TestSeeded$", fmt.Sprintf("-sim.seed=%d", seed), fmt.Sprintf("-sim.transactions=%d", transactions)), limit: pieceLimit,
+		measure: []measure{
+			figure("transactions", `(\d+) transactions in`, float64(transactions)),
+			figure("faults", `(\d+) faults`, float64(transactions)/2), figure("agent crashes", `(\d+) agent crashes`, float64(transactions)/10), violations,
+		},
+	}
+}
+
+// fuzzTargets are gone through with the same time each.
+var fuzzTargets = [][2]string{
+	{"./iso8583/frame", "FuzzRead"}, {"./iso8583/profile", "FuzzUnpack"}, {"./iso8583/mac", "FuzzUnpack"},
+	{"./agent", "FuzzBody"}, {"./agent/config", "FuzzParse"}, {"./agent/txn", "FuzzDecode"},
+	{"./journal", "FuzzSegment"}, {"./journal", "FuzzRecord"}, {"./journal", "FuzzSmallFiles"}, {"./journal", "FuzzIndexFile"},
+}
+
+func fuzz(each string) (all []piece) {
+	for _, t := range fuzzTargets {
+		all = append(all, piece{
+			cmd:     []string{"go", "test", t[0], "-run", "^$", "-fuzz", "^" + t[1] + "$", "-fuzztime", each},
+			limit:   pieceLimit,
+			measure: []measure{figure("executions of "+t[1], `execs: (\d+) [^\n]*\n(?:PASS|ok)`, 1)},
+		})
+	}
+	return all
+}
+
+func seededNight() (all []piece) {
+	for n := range uint64(10) {
+		all = append(all, seeded(1+n*1_000_000_000, 50_000_000))
+	}
+	return all
+}
+
+func one(cmd []string, m ...measure) []piece {
+	return []piece{{cmd: cmd, limit: pieceLimit, measure: m}}
+}
+
+// gates is the gate table of the safety rules, in its order, and what else the
+// proof has. A gate without pieces is missing, and is shown so.
+func gates() []gate {
+	return []gate{
+		{
+			name: "Model", demanded: "base protocol holds; before a release each unsafe variant fails",
+			change: one([]string{"bash", "test/model/run", "short"}, model), nightly: one([]string{"bash", "test/model/run", "long"}, model),
+		},
+		{
+			name: "Model and code", demanded: "the same transitions, or a listed reason",
+			change: one(goTest("./test/sim", "^TestTransitionsOfTheModel$"), figure("in both", `transitions: (\d+) in both`, 30)),
+		},
+		{
+			name: "Pure core, exhaustive", demanded: "each type, 2 crashes and 2 faults; nightly 3/3 for sale and void",
+			change:  one(goTest("./test/sim", "^TestExhaustive$"), schedules, states),
+			nightly: one(goTest("./test/sim", "^TestExhaustive$", "-sim.deeper"), schedules, states),
+			lacks:   "2/2 for the main hosts and types; 2/1, 1/2 and 1/1 for the others",
+		},
+		{
+			name: "Pure core, seeded", demanded: "2 M transactions, 1 M faults, 200 k crashes, 0 violations; nightly 500 M",
+			change: []piece{seeded(1, 2_000_000)}, nightly: seededNight(),
+		},
+		{name: "Pure core, codec and sealing", demanded: "50 k transactions with codec and sealing"},
+		{
+			name: "Determinism", demanded: "1,000 seeds, twice, in separate processes",
+			change: one(goTest("./test/sim", "^TestDeterminism$"), passed),
+		},
+		{
+			name: "Mutants", demanded: "25 or more, each rule of the terminal's, killed within 1 M transactions",
+			change: one(goTest("./test/mutants", "^TestMutants$"), figure("killed", `(?m)^\S.{49} .{24} [PRi]\S* +\d+ `, 25)),
+		},
+		{
+			name: "Mutants of the journal", demanded: "all killed",
+			nightly: one(goTest("./journal", "^TestMutants$"), figure("killed", `caught by`, 1)),
+			change:  one(goTest("./journal", "^TestMutants$"), figure("killed", `caught by`, 1)),
+		},
+		{
+			name: "Coverage", demanded: "every reachable state × event; every \"sometimes\"",
+			change: []piece{{cmd: seeded(1, 2_000_000).cmd, limit: pieceLimit, measure: []measure{figure("sometimes", `sometimes +[1-9]\d* `, 30), passed}}},
+		},
+		{
+			name: "Shell in a bubble", demanded: "20 k transactions; 2 k with -race",
+			change: append(one(goTest("./agent", "^TestStorm$", "-agent.storm=51"), figure("sales", `(\d+) sales:`, 20_000)),
+				one(goTest("./agent", "^TestStorm$", "-race", "-short", "-agent.storm=13"), figure("sales, -race", `(\d+) sales:`, 2_000))...),
+		},
+		{
+			name: "Real processes, kills", demanded: "before, after and inside every call of every scenario; nightly 5,000",
+			change:  one(goTest("./test/crash", "^TestKillDuringSale$"), kills(500)),
+			nightly: one(goTest("./test/crash", "^TestKillDuringSale$", "-crash.kills=5000"), kills(5000)),
+			lacks:   "drawn instants from known moments of sales, not each call one by one",
+		},
+		{
+			name: "Real processes, frames", demanded: "each frame dropped, held, doubled, cut, stalled",
+			change: one(goTest("./test/crash", "^TestEveryFrame$"), figure("struck", `in (\d+) of them the frame`, 100), figure("violations", `(\d+) violations`, 0)),
+			lacks:  "sales only",
+		},
+		{
+			name: "I/O errors", demanded: "EIO, ENOSPC, short writes at each I/O; a reversal can still be recorded",
+			change: append(one(goTest("./journal", "^(TestEveryOperationFails|TestFullDiskTakesOutcomes)$"), figure("faults", `(\d+) faults:`, 1), passed),
+				one(goTest("./test/crash", "^(TestDiskFailsAtEachWrite|TestDiskFull|TestFullFileSystem)$"), passed)...),
+		},
+		{
+			name: "Power cuts", demanded: "crash images of the journal: nothing acknowledged is lost",
+			change: one(goTest("./journal", "^TestPowerCut"), figure("states", `(\d+) states in all`, 1)),
+		},
+		{
+			name: "Fuzzing", demanded: "90 s in sum; 2 CPU-hours each before 1.0",
+			change: fuzz("9s"), nightly: fuzz("720s"),
+			lacks: "a night has 12 minutes each",
+		},
+		{
+			name: "Rollback", demanded: "every journal prefix below the mark: no automatic reversal of a confirmed sale",
+			change: one(goTest("./agent", "^(TestJournalLost|TestJournalPutBack|TestJournalLostAndNothingShowsTheEpoch|TestUnreadableMark|TestMarkFallsBehind)$"), passed),
+			lacks:  "a journal lost and an old one put back, not every prefix",
+		},
+		{
+			name: "Bit flips", demanded: "every bit of 20 records and the headers; all detected",
+			change: one(goTest("./journal", "^(TestEveryBit|TestAnyBit|TestZeroed)$"), passed),
+		},
+		{
+			name: "Secrets", demanded: "everything written is searched; the search finds what is planted",
+			change: append(one(goTest("./test/crash", "^(TestSecretsNowhere|TestSearchFindsWhatIsPlanted)$"), figure("files", `(\d+) files,`, 10), passed),
+				one(goTest("./agent", "^(TestTheSearchFindsCardData|TestCardDataStaysWhereItBelongs|TestWhatIsSealed)$"), passed)...),
+		},
+	}
+}

@@ -1,0 +1,65 @@
+// Proof runs the gates of the safety rules and ends with one table: gate,
+// demanded, measured, verdict. It decides nothing about money; it counts what
+// the tests say.
+//
+//	go run ./test/proof               the short gates
+//	go run ./test/proof -nightly      the long ones, in pieces of two hours at the most
+//
+// What has passed at this commit is kept in .proof and not run again, so a
+// night that was cut short goes on where it stopped; -fresh forgets it. A gate
+// that nothing measures is "missing", a test that was skipped is "skipped", and
+// neither counts as passed. Exit code 0: every gate has passed, at least in part.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+func main() {
+	nightly := flag.Bool("nightly", false, "the long gates")
+	fresh := flag.Bool("fresh", false, "run everything again")
+	only := flag.String("only", "", "the gates whose name contains this")
+	dir := flag.String("dir", ".proof", "where the pieces' outputs and results are kept")
+	flag.Parse()
+	r := &runner{nightly: *nightly, dir: *dir, commit: commit(), done: map[string]result{}}
+	if err := r.open(*fresh); err != nil {
+		fmt.Fprintln(os.Stderr, "proof:", err)
+		os.Exit(2)
+	}
+	began := time.Now()
+	var rows []row
+	for _, g := range gates() {
+		if strings.Contains(strings.ToLower(g.name), strings.ToLower(*only)) {
+			rows = append(rows, r.gate(g))
+		}
+	}
+	set := "short"
+	if *nightly {
+		set = "nightly"
+	}
+	fmt.Printf("\n%s gates, commit %s, %s, %s/%s, %d CPUs, %s, %s\n\n%s", set, r.commit, began.UTC().Format(time.DateOnly),
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), time.Since(began).Round(time.Second), table(rows))
+	if !good(rows) {
+		os.Exit(1)
+	}
+}
+
+// commit names the tree that is proven; what is not committed is said.
+func commit() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return string(bytes.TrimSpace(out))
+}
+
+// path is a file of the results' directory.
+func (r *runner) path(name string) string { return filepath.Join(r.dir, name) }

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// verdict is what became of a gate.
+type verdict string
+
+const (
+	met     verdict = "passed"
+	inPart  verdict = "passed in part"
+	failed  verdict = "FAILED"
+	below   verdict = "BELOW"
+	skipped verdict = "skipped"
+	missing verdict = "missing"
+)
+
+// worse orders verdicts: of several pieces the worst counts.
+var worse = []verdict{met, inPart, skipped, below, failed}
+
+// row is one line of the table.
+type row struct {
+	gate     string
+	demanded string
+	measured string
+	verdict  verdict
+	seconds  float64
+}
+
+// gate runs a gate's pieces and sums up what they measured.
+func (r *runner) gate(g gate) row {
+	out := row{gate: g.name, demanded: g.demanded, verdict: met}
+	pieces := g.change
+	if r.nightly && len(g.nightly) > 0 {
+		pieces = g.nightly
+	}
+	fmt.Printf("%s\n", g.name)
+	if len(pieces) == 0 {
+		out.verdict, out.measured = missing, "nothing measures it"
+		return out
+	}
+	if g.lacks != "" {
+		out.verdict = inPart
+	}
+	sums, order := map[string]float64{}, []string(nil)
+	var notes []string
+	worsen := func(v verdict, format string, args ...any) {
+		if slices.Index(worse, v) > slices.Index(worse, out.verdict) {
+			out.verdict = v
+		}
+		notes = append(notes, fmt.Sprintf(format, args...))
+	}
+	for _, p := range pieces {
+		res, err := r.run(p)
+		if err != nil {
+			worsen(failed, "%v", err)
+		}
+		out.seconds += res.Seconds
+		switch {
+		case res.Skipped:
+			worsen(skipped, "%s", res.Why)
+			continue
+		case !res.OK:
+			worsen(failed, "%s: %s", res.Why, strings.Join(p.cmd, " "))
+		}
+		for _, m := range p.measure {
+			got, ok := m.in(res.text)
+			if !ok {
+				worsen(failed, "no %s in the output", m.what)
+				continue
+			}
+			if _, known := sums[m.what]; !known {
+				order = append(order, m.what)
+			}
+			sums[m.what] += got
+			if got < m.least {
+				worsen(below, "%s %s of %s", m.what, number(got), number(m.least))
+			}
+		}
+	}
+	var parts []string
+	for _, what := range order {
+		parts = append(parts, number(sums[what])+" "+what)
+	}
+	if g.lacks != "" {
+		notes = append(notes, "lacks: "+g.lacks)
+	}
+	out.measured = strings.Join(append(parts, notes...), "; ")
+	fmt.Printf("      %s: %s (%.0f s)\n", out.verdict, out.measured, out.seconds)
+	return out
+}
+
+// in is the sum of the figure over the output.
+func (m *measure) in(text []byte) (sum float64, ok bool) {
+	for _, found := range m.find.FindAllSubmatch(text, -1) {
+		if ok = true; len(found) == 1 {
+			sum++
+			continue
+		}
+		f, err := strconv.ParseFloat(string(found[1]), 64)
+		if err != nil {
+			return 0, false
+		}
+		sum += f
+	}
+	return sum, ok
+}
+
+func number(f float64) string {
+	if f >= 1e9 || f != float64(int64(f)) {
+		return strconv.FormatFloat(f, 'g', 3, 64)
+	}
+	s := strconv.FormatInt(int64(f), 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// table is the proof's last word, in Markdown.
+func table(rows []row) string {
+	var b strings.Builder
+	b.WriteString("| Gate | Demanded | Measured | Verdict | s |\n|---|---|---|---|---|\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %.0f |\n", r.gate, r.demanded, r.measured, r.verdict, r.seconds)
+	}
+	return b.String()
+}
+
+// good says that nothing failed, stayed below its demand, was skipped, or is
+// missing.
+func good(rows []row) bool {
+	return !slices.ContainsFunc(rows, func(r row) bool { return r.verdict != met && r.verdict != inPart })
+}

@@ -1,0 +1,44 @@
+package sim
+
+import (
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
+
+// Transition is one way through the state table that a run took: the state,
+// the input, where it led, and what was sent by it.
+type Transition struct {
+	From  txn.State
+	Input string // as in STATES.md; "begin" of a new transaction
+	To    txn.State
+	Sends string // "", "request" or "reversal"
+}
+
+// Transitions counts them.
+type Transitions map[Transition]int64
+
+// transition is told of each Ready, after the core has made it. A Step goes
+// through one square at the most, but for the one that begins a transaction.
+func (w *World) transition(ev txn.Event, r *txn.Ready) {
+	if w.transitions == nil {
+		return
+	}
+	t := w.crossed
+	w.crossed = Transition{}
+	if b, ok := ev.(txn.Begin); ok {
+		m := w.agent.m.Get(b.UUID)
+		if m == nil || len(r.Messages) == 0 {
+			return // refused, or asked for again
+		}
+		t = Transition{From: txn.StateNone, Input: "begin", To: m.State}
+	}
+	if t.To == txn.StateNone {
+		return
+	}
+	for i := range r.Messages {
+		t.Sends = "request"
+		if r.Messages[i].Reversal() {
+			t.Sends = "reversal"
+		}
+	}
+	w.transitions[t]++
+}
