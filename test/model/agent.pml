@@ -5,7 +5,15 @@
 #ifdef COMMITS_WITH_APPROVAL /* void, refund, completion: the durable approval is the commit point */
 #define APPROVAL(from, input) STEP(from, input, confirmed, ""); ever_confirmed[t] = 1
 #else
+#ifdef IMPLICIT /* for an application that cannot confirm: commits while its session lives, else undone */
+#define APPROVAL(from, input) \
+	if \
+	:: ap != dead && ap != gone && cur == t -> STEP(from, input, confirmed, ""); ever_confirmed[t] = 1 \
+	:: else -> answered[t] = 1; UNDO(from, input) \
+	fi
+#else
 #define APPROVAL(from, input) STEP(from, input, approved, "")
+#endif
 #endif
 /* A pending request in doubt: ask, where the profile can, else undo (R2). */
 #ifdef INQUIRY
@@ -76,13 +84,17 @@ end:
 #endif
 
 	/* Inquiring: only a positive answer, or a decline, decides (R2). */
-	:: atomic { (n_inq_approved[t] || n_approved[t]) && NOW(inquiring) -> APPROVAL(inquiring, "answer: approved") }
-	:: atomic { (n_inq_declined[t] || n_declined[t]) && NOW(inquiring) -> STEP(inquiring, "answer: declined", declined, ""); always(t) }
+	:: atomic { n_approved[t] && NOW(inquiring) -> APPROVAL(inquiring, "answer: approved") }
+	:: atomic { n_declined[t] && NOW(inquiring) -> STEP(inquiring, "answer: declined", declined, ""); always(t) }
+	:: atomic { n_inq_approved[t] && NOW(inquiring) -> APPROVAL(inquiring, "inquiry: approved") }
+	:: atomic { n_inq_declined[t] && NOW(inquiring) -> STEP(inquiring, "inquiry: declined, where that is final", declined, ""); always(t) }
 #ifdef NO_R2
-	:: atomic { n_inq_not_found[t] && NOW(inquiring) -> STEP(inquiring, "inquiry: not found", declined, ""); always(t) }
+	:: atomic { n_inq_not_found[t] && NOW(inquiring) -> STEP(inquiring, "inquiry: anything else", declined, ""); always(t) }
 #else
-	:: atomic { n_inq_not_found[t] && NOW(inquiring) -> UNDO(inquiring, "inquiry: not found") }
+	:: atomic { n_inq_not_found[t] && NOW(inquiring) -> UNDO(inquiring, "inquiry: anything else") }
+	:: atomic { n_inq_not_found[t] && NOW(inquiring) && trouble -> n_inq_not_found[t] = 0; STEP(inquiring, "inquiry: anything else", inquiring, "inquiry") }
 #endif
+	:: atomic { out_request[t] && NOW(inquiring) -> out_request[t] = 0; STEP(inquiring, "request certainly not sent", not_sent, ""); always(t) }
 	:: atomic { NOW(inquiring) -> UNDO(inquiring, "time is up") }
 	:: atomic { ASKED(cancel) && NOW(inquiring) -> HEARD; UNDO(inquiring, "cancel") }
 

@@ -336,7 +336,8 @@ func (w *World) compare() {
 	}
 }
 
-// load does what Needs asks for: it looks groups up among the durable records.
+// load does what Needs asks for: it looks whole groups up among the durable
+// records, by their names and the keys of their records.
 func (w *World) load(ev txn.Event) {
 	if w.store != nil {
 		w.lookUp(ev)
@@ -344,7 +345,7 @@ func (w *World) load(ev txn.Event) {
 	}
 	for _, key := range w.agent.m.Needs(ev) {
 		for _, t := range w.txns {
-			if t.intent != nil && (key == t.uuid || t.hasKey(key)) {
+			if key == t.uuid || slices.ContainsFunc(t.records, func(r txn.Record) bool { return slices.Contains(txn.Keys(r), key) }) {
 				if w.agent.m.Get(t.uuid) == nil {
 					w.saw(LoadedAgain)
 				}
@@ -368,6 +369,8 @@ func (w *World) observe(from txn.State, in txn.Input, to txn.State) {
 		w.saw(LateApproval)
 	case in == txn.AnswerApproved && from == txn.StateReversed:
 		w.saw(ApprovalAfterReversed)
+	case in == txn.AnswerApproved && from == txn.StatePending && to == txn.StateReversing:
+		w.saw(ChipUnread)
 	case in == txn.AnswerPartial && to == txn.StateReversing:
 		w.saw(PartialRefused)
 	case in == txn.RequestUnsent && from == txn.StateReversing && to == txn.StateNotSent:

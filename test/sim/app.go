@@ -33,6 +33,7 @@ type app struct {
 	late       bool          // in an exhaustive run: it acts at any moment
 	cancelled  bool          // it tried to, once for each transaction
 	left       *Txn          // approved, and never to be confirmed
+	said       txn.Confirm   // its latest
 	session    string        // "": none that it knows of
 	replaces   string        // what the next attempt closes
 	rung       int           // purchases that were rung up again
@@ -137,6 +138,7 @@ func (a *app) attempt(w *World) {
 	if j.original != nil {
 		t.begin.Original = j.original.uuid
 	}
+	w.readCard(t)
 	w.txns = append(w.txns, t)
 	a.take(t)
 	a.ask(w)
@@ -155,7 +157,7 @@ func (a *app) ask(w *World) {
 		w.tell("app %d    begins %s", a.id, a.cur.describe())
 	}
 	if o := a.cur.original; o != nil {
-		a.cur.openAsked = o.j != txn.StateConfirmed
+		a.cur.found = o.j
 	}
 	e := a.cur.begin
 	e.Req = a.request(true)
@@ -218,11 +220,15 @@ func (a *app) decide(w *World) {
 		a.state = appIdle
 	case !a.cancelled && w.chance(w.p.Cancels):
 		a.cancel(w)
+	case a.balks(w):
+		a.refusePart(w)
 	default:
 		a.confirm(w)
 		if a.state == appConfirming && w.agent.up && w.chance(w.p.ConfirmsTwice) {
 			w.saw(ConfirmedTwice)
-			w.step(txn.Confirm{Req: a.request(false), UUID: a.cur.uuid})
+			again := a.said
+			again.Req = a.request(false)
+			w.step(again)
 		}
 	}
 }
@@ -230,7 +236,8 @@ func (a *app) decide(w *World) {
 func (a *app) confirm(w *World) {
 	a.state = appConfirming
 	w.tell("app %d    confirms %s", a.id, a.cur)
-	w.step(txn.Confirm{Req: a.request(true), UUID: a.cur.uuid})
+	a.said = a.confirmation(w)
+	w.step(a.said)
 }
 
 func (a *app) cancel(w *World) {
@@ -239,10 +246,10 @@ func (a *app) cancel(w *World) {
 	}
 	a.state, a.cancelled = appCancelling, true
 	w.tell("app %d    cancels %s", a.id, a.cur)
-	reasons := [...]txn.CancelReason{txn.CancelCustomer, txn.CancelCardRemoved}
+	reasons := [...]txn.CancelReason{txn.CancelCustomer, txn.CancelCardRemoved, txn.CancelPartialRefused}
 	reason := reasons[0]
 	if w.budget == nil {
-		reason = reasons[w.c.Intn(2)]
+		reason = reasons[w.c.Intn(len(reasons))]
 	}
 	w.step(txn.Cancel{Req: a.request(true), UUID: a.cur.uuid, Reason: reason})
 }
@@ -322,6 +329,7 @@ func (a *app) hear(w *World, answer txn.Answer) {
 	case appConfirming:
 		switch answer.Code {
 		case txn.OK:
+			w.agreedTo(a.cur)
 			w.showPaid(a.cur)
 			a.state, a.lost = appTelling, true // shown follows as its next act
 		case txn.BeingReversed, txn.NotApproved:
@@ -331,7 +339,9 @@ func (a *app) hear(w *World, answer txn.Answer) {
 			w.stuck(a.cur)
 			a.state = appWaiting
 		default:
-			w.unheard(a, answer, "confirm of the approved")
+			if !a.cardAnswer(w, answer.Code) {
+				w.unheard(a, answer, "confirm of the approved")
+			}
 		}
 	case appCancelling:
 		a.state = appWaiting
@@ -363,9 +373,6 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 	case txn.ReversalOwed:
 		w.saw(GateClosed)
 		a.state = appIdle
-	case txn.AdviceQueueFull:
-		w.saw(QueueFull)
-		a.state = appIdle
 	case txn.EpochOld:
 		a.outdated(w)
 	case txn.ReplacedUnknown:
@@ -385,6 +392,9 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 		a.ask(w)
 	case txn.SuspectedDuplicate:
 		a.suspected(w, answer)
+	case txn.AdviceQueueFull:
+		w.saw(QueueFull)
+		a.state = appIdle
 	case txn.OriginalUnknown, txn.OriginalUnfit, txn.OriginalOpen, txn.OriginalOwed, txn.OriginalBusy, txn.OriginalUsed, txn.AboveOriginal:
 		w.unfollowed(a.cur, answer)
 		a.state = appIdle

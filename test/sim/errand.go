@@ -86,7 +86,7 @@ func (a *app) planned(w *World, p plan) errand {
 			e.original = t
 		}
 	}
-	e.minor = p.share.of(e.original.begin.Amount.Minor)
+	e.minor = p.share.of(e.original.worth())
 	return e
 }
 
@@ -101,7 +101,7 @@ func (a *app) followUp(w *World) (errand, bool) {
 	if odd || types == nil {
 		types = following
 	}
-	e := errand{typ: types[w.c.Intn(len(types))], original: o, minor: o.begin.Amount.Minor}
+	e := errand{typ: types[w.c.Intn(len(types))], original: o, minor: o.worth()}
 	parts := e.typ == iso8583.Refund || e.typ == iso8583.Completion
 	switch {
 	case parts && w.chance(w.p.InParts):

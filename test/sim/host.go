@@ -153,6 +153,7 @@ func (h *host) authorise(w *World, a *account, f *iso8583.Facts) {
 			return
 		}
 	}
+	w.spoil(a.t)
 	a.answer.auth = "A" + strconv.Itoa(len(h.ledger.accounts))
 	a.state = accountBooked
 	a.hidden = w.fault(Hidden, w.p.Ambiguous)
@@ -272,7 +273,7 @@ func (h *host) flip(w *World, a *account, route int) {
 func (w *World) reply(p *packet, route int, mti iso8583.MTI, a iso8583Answer) {
 	left := w.now.Boot
 	if w.p.Silent {
-		left = p.left
+		left = min(p.left, left) // it is here
 	}
 	w.enter(packet{t: p.t, left: left, route: route, in: w.response(p, route, mti, a)})
 }
@@ -283,6 +284,11 @@ func (w *World) response(p *packet, route int, mti iso8583.MTI, a iso8583Answer)
 	r := &txn.Response{
 		Route: route, MTI: mti, TID: f.TID, STAN: f.STAN, Code: a.code, Amount: a.amount, Currency: a.currency,
 		RRN: iso8583.RRN(a.rrn), AuthCode: a.auth,
+	}
+	if p.t.story.chip != "" && !p.out.Reversal() {
+		if r.BadChip = p.t.story.spoiled; !r.BadChip {
+			r.ChipData = "8A023030"
+		}
 	}
 	if !w.p.Silent {
 		r.Transmission, r.LocalTime, r.LocalDate = f.Transmission, f.LocalTime, f.LocalDate

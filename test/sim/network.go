@@ -79,6 +79,7 @@ func (w *World) deliver(i int) {
 	}
 	if w.fault(Duplicated, w.p.Duplicate) {
 		w.net[i].late = true
+		w.net[i].left = min(w.net[i].left, w.now.Boot) // it is here
 	} else {
 		w.drop(i)
 	}

@@ -16,13 +16,12 @@ type Txn struct {
 	owner *app
 	begin txn.Begin // to be asked again with
 
-	errand   int  // of the owner
-	ref      int  // number of the sale's reference; 0 none
-	original *Txn // what it follows
-	purchase int  // of the owner, that it is for; 0: none
-	insisted bool // somebody said that it is another purchase
-
-	openAsked bool // that was not durably confirmed when it was asked for last
+	errand   int       // of the owner
+	ref      int       // number of the sale's reference; 0 none
+	original *Txn      // what it follows
+	found    txn.State // durable, of the original when it was asked for
+	purchase int       // of the owner, that it is for; 0: none
+	insisted bool      // somebody said that it is another purchase
 
 	// The wire.
 	key  hostKey // of its request, once one was released
@@ -46,6 +45,11 @@ type Txn struct {
 	escalated bool  // ever
 	handled   bool  // an operator gave the acquirer's word
 	held      bool  // a hold-down ended
+	story     cardStory
+
+	// Liveness.
+	open  bool // durably undecided, and in front of nobody
+	since time.Duration
 
 	// The shell.
 	armed bool
@@ -106,6 +110,7 @@ func (w *World) journaled(r txn.Record) {
 		w.begun(t, r)
 	case *txn.Approved:
 		t.j = txn.StateApproved
+		t.story.part = r.Minor
 	case *txn.Declined:
 		t.j = txn.StateDeclined
 	case *txn.NotSent:
@@ -113,6 +118,7 @@ func (w *World) journaled(r txn.Record) {
 	case *txn.Failed:
 		w.failed(t)
 	case *txn.Confirmed:
+		w.committed(t)
 		t.j, t.confirmed, t.committed = txn.StateConfirmed, true, r.At
 	case *txn.Reversing:
 		t.j = txn.StateReversing
@@ -148,6 +154,7 @@ func (w *World) journaled(r txn.Record) {
 	default:
 		w.journaledAdvice(t, r)
 	}
+	w.progress(t)
 	if t.j != before && closedNegative(t.j) && t.net != 0 && !t.flipped {
 		w.fail("P1s", "%s is durably %s while the host holds %d", t, t.j, t.net)
 	}
@@ -260,13 +267,14 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 	case t.key.stan != 0 && t.key != key:
 		w.fail("identity", "the reversal of %s names another original", t)
 	}
+	w.sameChip(t, f)
 }
 
 // booked and unbooked are the host's ledger: P1s, P2, P3.
 func (w *World) booked(t *Txn, amount int64, ledger int) {
 	t.booked++
 	t.ledger = ledger
-	t.misread = t.misread || amount != t.begin.Amount.Minor
+	t.misread = t.misread || amount != t.begin.Amount.Minor && (!t.begin.Partial || amount > t.begin.Amount.Minor)
 	if t.original != nil {
 		w.covered(t, amount)
 	}
@@ -294,6 +302,7 @@ func (w *World) unbooked(t *Txn, amount int64) {
 
 // showPaid is the approval on the screen: goods leave.
 func (w *World) showPaid(t *Txn) {
+	w.onScreen(t)
 	if t.paid++; t.paid > 1 {
 		w.saw(ShownAgain)
 	}
@@ -301,7 +310,7 @@ func (w *World) showPaid(t *Txn) {
 		w.saw(BalanceAnswered)
 	}
 	w.tell("app %d    shows APPROVED %s", t.owner.id, t)
-	if t.typ().MovesMoney() && t.net != t.begin.Amount.Minor && !t.owed { // an advice's is not the host's
+	if t.typ().MovesMoney() && t.net != t.due() && !t.owed { // an advice's is not the host's
 		w.fail("P2", "the approval of %s is shown while the host holds %d", t, t.net)
 	}
 }
@@ -411,7 +420,7 @@ func (w *World) settleOne(t *Txn) {
 	switch {
 	case goods && t.paid == 0 && !t.escalated && !t.handled:
 		w.fail("P1", "%s is debited (durably %s), was never shown as approved and is in front of nobody", t, t.j)
-	case t.paid > 0 && t.net != t.begin.Amount.Minor && !(t.owed && (item || t.handled)):
+	case t.paid > 0 && t.net != t.due() && !(t.owed && (item || t.handled)):
 		w.fail("P2", "%s was shown as approved and the host holds %d", t, t.net)
 	case t.j.Open() && !item:
 		w.fail("P5", "%s is still %s and in front of nobody", t, t.j)

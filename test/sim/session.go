@@ -3,6 +3,7 @@ package sim
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -92,6 +93,16 @@ func (w *World) implicitly(r *txn.Ready) {
 		if !slices.ContainsFunc(w.sessions, func(s session) bool { return s.id == t.intent.Session }) {
 			w.fail("implicit", "%s is committed with its approval, and nobody is there to show it", t)
 		}
+	}
+}
+
+// startsSlowly: time goes by while the application starts, and timers that come
+// due meanwhile may fire late.
+func (w *World) startsSlowly() {
+	if w.budget == nil && w.chance(w.p.SlowStart) {
+		w.settleDisk()
+		w.now.Boot += 45 * time.Second
+		w.setWall()
 	}
 }
 
@@ -197,4 +208,5 @@ func (p *Personality) drawSessions(c *Choices, rate func(...int) int) {
 	}
 	p.Sessions, p.Implicit = true, c.Intn(3) == 0
 	p.Switches, p.RingsAgain, p.Insists = rate(300, 800), rate(500, 1000), rate(300)
+	p.SlowStart = rate(300, 800)
 }

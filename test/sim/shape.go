@@ -22,6 +22,7 @@ func (w *World) shape(b []byte) []byte {
 		b = append(append(b, byte(t.purchase), bit(t.insisted)), t.begin.Session...)
 		b = binary.AppendVarint(b, t.begin.Amount.Minor)
 		b = binary.AppendVarint(b, t.net)
+		b = t.story.shape(b)
 	}
 	for i := range w.net {
 		b = shapeOfPacket(b, &w.net[i])

@@ -63,7 +63,7 @@ func (w *World) echo(t *Txn) {
 		i, answer := t.intent, a.answer
 		r := txn.Response{
 			Route: route, MTI: mtis[t.typ().Kind()].Response(), TID: i.TID, STAN: i.STAN, RRN: iso8583.RRN(answer.rrn),
-			Transmission: i.Transmission, LocalTime: i.LocalTime, LocalDate: i.LocalDate,
+			Transmission: i.Transmission, LocalTime: i.LocalTime, LocalDate: i.LocalDate, BadChip: t.story.spoiled,
 		}
 		switch w.c.Intn(3) {
 		case 1:
@@ -84,14 +84,15 @@ func (w *World) echo(t *Txn) {
 }
 
 // garble makes an answer nonsense, but never a no: a host that says no and
-// keeps the debit lies, which only reconciliation finds.
+// keeps the debit lies, which only reconciliation finds. So does one that says a
+// part and holds the whole, where a part is believed.
 func (w *World) garble(a iso8583Answer, t *Txn) iso8583Answer {
-	switch w.c.Intn(3) {
-	case 0:
+	switch kind := w.c.Intn(3); {
+	case kind == 0 && !t.begin.Partial:
 		a.code, a.amount = "10", iso8583.Amount{Minor: t.begin.Amount.Minor / 2}.DE4()
-	case 1:
+	case kind < 2:
 		a.code = "96"
-	case 2:
+	default:
 		if a.code != "05" {
 			a.amount = ""
 		}
