@@ -18,10 +18,12 @@ type mutant struct {
 const (
 	fence    = "agent/txn/fence.go"
 	table    = "agent/txn/table.go"
+	advice   = "agent/txn/advice.go"
 	apply    = "agent/txn/apply.go"
 	ask      = "agent/txn/ask.go"
 	begin    = "agent/txn/begin.go"
 	chip     = "agent/txn/chip.go"
+	inquiry  = "agent/txn/inquiry.go"
 	machine  = "agent/txn/machine.go"
 	reversal = "agent/txn/reversal.go"
 	response = "agent/txn/response.go"
@@ -30,7 +32,7 @@ const (
 	state    = "agent/txn/state.go"
 )
 
-var mutants = slices.Concat(sales, follows, applications, losses)
+var mutants = slices.Concat(sales, follows, applications, losses, asking)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{

@@ -32,6 +32,7 @@ type report struct {
 	t       *Txn
 	route   int
 	attempt int
+	inquiry int
 	card    *iso8583.Card
 	after   time.Duration // it is not known before
 }
@@ -277,11 +278,11 @@ func (w *World) report(i int) {
 	a.reports = slices.Delete(a.reports, i, i+1)
 	switch r.kind {
 	case reportSent:
-		w.step(txn.Sent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt})
+		w.step(txn.Sent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry})
 	case reportUnsent:
-		w.step(txn.Unsent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Card: r.card})
+		w.step(txn.Unsent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry, Card: r.card})
 	case reportInDoubt:
-		w.step(txn.InDoubt{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt})
+		w.step(txn.InDoubt{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry})
 	}
 }
 
@@ -335,7 +336,8 @@ func (w *World) compare() {
 	}
 }
 
-// load does what Needs asks for: it looks groups up among the durable records.
+// load does what Needs asks for: it looks whole groups up among the durable
+// records, by their names and the keys of their records.
 func (w *World) load(ev txn.Event) {
 	if w.store != nil {
 		w.lookUp(ev)
@@ -343,7 +345,7 @@ func (w *World) load(ev txn.Event) {
 	}
 	for _, key := range w.agent.m.Needs(ev) {
 		for _, t := range w.txns {
-			if t.intent != nil && (key == t.uuid || slices.Contains(txn.Keys(t.intent), key)) {
+			if key == t.uuid || slices.ContainsFunc(t.records, func(r txn.Record) bool { return slices.Contains(txn.Keys(r), key) }) {
 				if w.agent.m.Get(t.uuid) == nil {
 					w.saw(LoadedAgain)
 				}
@@ -351,6 +353,11 @@ func (w *World) load(ev txn.Event) {
 			}
 		}
 	}
+}
+
+// hasKey says whether one of the records of t is found under key.
+func (t *Txn) hasKey(key string) bool {
+	return slices.ContainsFunc(t.records, func(r txn.Record) bool { return r.Group() == t.uuid && slices.Contains(txn.Keys(r), key) })
 }
 
 // observe counts the squares of the state table that were passed through.

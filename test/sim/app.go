@@ -80,7 +80,7 @@ func (a *app) ready(w *World) bool {
 		return a.lost
 	}
 	t := w.agent.view.Get(a.cur.uuid)
-	return a.lost || t == nil || t.State != txn.StatePending || t.Escalated()
+	return a.lost || t == nil || t.State != txn.StatePending && t.State != txn.StateInquiring || t.Escalated()
 }
 
 // act does the next thing.
@@ -156,6 +156,9 @@ func (a *app) ask(w *World) {
 	if w.tracing {
 		w.tell("app %d    begins %s", a.id, a.cur.describe())
 	}
+	if o := a.cur.original; o != nil {
+		a.cur.found = o.j
+	}
 	e := a.cur.begin
 	e.Req = a.request(true)
 	w.step(e)
@@ -187,20 +190,20 @@ func (a *app) look(w *World) {
 	switch {
 	case t == nil:
 		a.ask(w)
-	case (t.State == txn.StatePending || t.State == txn.StateApproved) && t.Escalated():
+	case (t.State == txn.StatePending || t.State == txn.StateInquiring || t.State == txn.StateApproved) && t.Escalated():
 		w.showUnknown(a.cur)
 		a.state = appIdle
 	case t.InQuestion(): // as the API says: call
 		w.showUnknown(a.cur)
 		a.state = appIdle
-	case t.State == txn.StatePending:
+	case t.State == txn.StatePending, t.State == txn.StateInquiring:
 		// the connection broke; it goes on waiting
 	case t.State == txn.StateApproved && t.Kind.NeedsConfirmation():
 		a.decide(w)
 	case t.State == txn.StateApproved: // of a type that is not confirmed, it is all that the customer waits for
 		w.showPaid(a.cur)
 		a.state = appIdle
-	case t.State == txn.StateConfirmed:
+	case t.State == txn.StateConfirmed, t.State == txn.StateAdvising:
 		w.showPaid(a.cur)
 		a.done(w)
 	default:
@@ -258,7 +261,7 @@ func (a *app) done(w *World) {
 	if t.begin.Type == iso8583.Void && t.original.ref > 0 && t.original.owner == a {
 		a.freed = t.original.ref
 	}
-	if t.begin.Type.NeedsConfirmation() || w.budget == nil && w.c.Intn(4) == 0 {
+	if t.begin.Type.HandsOver() || w.budget == nil && w.c.Intn(4) == 0 {
 		a.tellShown(w)
 	} else {
 		a.state = appIdle
@@ -389,7 +392,10 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 		a.ask(w)
 	case txn.SuspectedDuplicate:
 		a.suspected(w, answer)
-	case txn.OriginalUnknown, txn.OriginalUnfit, txn.OriginalOpen, txn.OriginalBusy, txn.OriginalUsed, txn.AboveOriginal:
+	case txn.AdviceQueueFull:
+		w.saw(QueueFull)
+		a.state = appIdle
+	case txn.OriginalUnknown, txn.OriginalUnfit, txn.OriginalOpen, txn.OriginalOwed, txn.OriginalBusy, txn.OriginalUsed, txn.AboveOriginal:
 		w.unfollowed(a.cur, answer)
 		a.state = appIdle
 		if busy := w.named(answer.Other); answer.Code == txn.OriginalBusy && busy != nil && busy.owner == a {

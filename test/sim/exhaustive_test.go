@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,7 +59,7 @@ func thorough() []thoroughRun {
 	for i := range runs {
 		runs[i].main = i < 4
 	}
-	runs = append(runs, typed(base)...)
+	runs = slices.Concat(runs, typed(base), askings(base))
 	return append(runs,
 		variant("sessions", func(p *Personality) { p.Sessions, p.Tombstones, p.Unknown = true, false, "00" }),
 		variant("implicit confirmation", func(p *Personality) { p.Sessions, p.Implicit, p.Tombstones = true, true, false }),

@@ -79,10 +79,15 @@ func (w *World) atHost(p *packet) {
 	if w.tracing {
 		w.tell("host %d   receives %s", route, p)
 	}
-	if p.out.Reversal() {
-		w.hosts[route].reversal(w, p, route)
-	} else {
-		w.hosts[route].request(w, p, route)
+	switch h := w.hosts[route]; {
+	case p.out.Reversal():
+		h.reversal(w, p, route)
+	case p.out.Inquiry > 0:
+		h.status(w, p, route)
+	case p.out.Attempt > 0:
+		h.advice(w, p, route)
+	default:
+		h.request(w, p, route)
 	}
 }
 
@@ -266,6 +271,15 @@ func (h *host) flip(w *World, a *account, route int) {
 
 // reply sends an answer back on the connection it came by.
 func (w *World) reply(p *packet, route int, mti iso8583.MTI, a iso8583Answer) {
+	left := w.now.Boot
+	if w.p.Silent {
+		left = min(p.left, left) // it is here
+	}
+	w.enter(packet{t: p.t, left: left, route: route, in: w.response(p, route, mti, a)})
+}
+
+// response is an answer as this host writes it.
+func (w *World) response(p *packet, route int, mti iso8583.MTI, a iso8583Answer) *txn.Response {
 	f := &p.out.Facts
 	r := &txn.Response{
 		Route: route, MTI: mti, TID: f.TID, STAN: f.STAN, Code: a.code, Amount: a.amount, Currency: a.currency,
@@ -276,14 +290,11 @@ func (w *World) reply(p *packet, route int, mti iso8583.MTI, a iso8583Answer) {
 			r.ChipData = "8A023030"
 		}
 	}
-	left := w.now.Boot
-	if w.p.Silent {
-		left = p.left
-	} else {
+	if !w.p.Silent {
 		r.Transmission, r.LocalTime, r.LocalDate = f.Transmission, f.LocalTime, f.LocalDate
 	}
 	if w.tracing {
 		w.tell("host %d   answers %s %s %s", route, mti, p.t, a.code)
 	}
-	w.enter(packet{t: p.t, left: left, route: route, in: r})
+	return r
 }

@@ -16,11 +16,12 @@ type Txn struct {
 	owner *app
 	begin txn.Begin // to be asked again with
 
-	errand   int  // of the owner
-	ref      int  // number of the sale's reference; 0 none
-	original *Txn // what it follows
-	purchase int  // of the owner, that it is for; 0: none
-	insisted bool // somebody said that it is another purchase
+	errand   int       // of the owner
+	ref      int       // number of the sale's reference; 0 none
+	original *Txn      // what it follows
+	found    txn.State // durable, of the original when it was asked for
+	purchase int       // of the owner, that it is for; 0: none
+	insisted bool      // somebody said that it is another purchase
 
 	// The wire.
 	key  hostKey // of its request, once one was released
@@ -46,9 +47,19 @@ type Txn struct {
 	held      bool  // a hold-down ended
 	story     cardStory
 
+	// Liveness.
+	open  bool // durably undecided, and in front of nobody
+	since time.Duration
+
 	// The shell.
 	armed bool
 	timer time.Duration
+
+	// Of inquiries and advices.
+	inquiries int            // durable
+	asks      []iso8583.STAN // that they were given
+	question  iso8583.Facts  // the latest
+	owed      bool           // an advice, durably
 
 	booked  int
 	ledger  int  // that it was booked in
@@ -140,7 +151,10 @@ func (w *World) journaled(r txn.Record) {
 		}
 	case *txn.Resolved:
 		w.decided(t, r.Verb)
+	default:
+		w.journaledAdvice(t, r)
 	}
+	w.progress(t)
 	if t.j != before && closedNegative(t.j) && t.net != 0 && !t.flipped {
 		w.fail("P1s", "%s is durably %s while the host holds %d", t, t.j, t.net)
 	}
@@ -161,7 +175,7 @@ func (w *World) begun(t *Txn, r *txn.Intent) {
 	t.intent, t.j = r, txn.StatePending
 	w.locked(t)
 	for _, other := range w.txns {
-		if o := other.intent; other != t && o != nil && o.STAN == r.STAN && o.TID == r.TID {
+		if o := other.intent; other != t && o != nil && o.TID == r.TID && (o.STAN == r.STAN || slices.Contains(other.asks, r.STAN)) {
 			w.fail("identity", "%s has the STAN %s of %s", t, r.STAN, other)
 		}
 	}
@@ -183,7 +197,7 @@ func (w *World) raised(t *Txn, c txn.Cause) {
 	if !t.typ().MovesMoney() {
 		w.fail("balance", "a person is asked about %s, which moves no money (%s)", t, c)
 	}
-	if (c == txn.CauseNotShown || c == txn.CauseNotDelivered) && !t.typ().NeedsConfirmation() {
+	if (c == txn.CauseNotShown || c == txn.CauseNotDelivered) && !t.typ().HandsOver() {
 		w.fail("R10", "a person is asked about goods, and none depend on the %s %s", t.typ(), t)
 	}
 	switch c {
@@ -203,6 +217,10 @@ func (w *World) raised(t *Txn, c txn.Cause) {
 		w.saw(Disbelieved)
 	case txn.CauseAfterDecision:
 		w.saw(Reopened)
+	case txn.CauseAdviceRefused:
+		w.saw(AdviceRefusedRaised)
+	case txn.CauseAdviceSilence:
+		w.saw(AdviceSilenceRaised)
 	}
 }
 
@@ -215,6 +233,15 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 	}
 	if t.intent == nil {
 		w.fail("R1", "a %s of %s leaves before its intent is durable", f.Kind, t)
+		return
+	}
+	switch {
+	case o.Inquiry > 0:
+		w.asked(t, o)
+		return
+	case o.Attempt > 0 && !o.Reversal():
+		w.told(t, o)
+		return
 	}
 	if o.Attempt == 0 {
 		if t.left > 0 {
@@ -231,7 +258,7 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 		return
 	}
 	switch {
-	case !t.typ().MovesMoney() || slices.Contains(w.p.NotReversed, t.typ()):
+	case !t.typ().MovesMoney() || slices.Contains(w.p.NotReversed, t.typ()) || t.owed:
 		w.fail("R6", "a reversal of %s leaves, and a %s is not reversed", t, t.typ())
 	case t.confirmed:
 		w.fail("P4", "a reversal of %s leaves after its durable confirmation", t)
@@ -283,7 +310,7 @@ func (w *World) showPaid(t *Txn) {
 		w.saw(BalanceAnswered)
 	}
 	w.tell("app %d    shows APPROVED %s", t.owner.id, t)
-	if t.typ().MovesMoney() && t.net != t.due() {
+	if t.typ().MovesMoney() && t.net != t.due() && !t.owed { // an advice's is not the host's
 		w.fail("P2", "the approval of %s is shown while the host holds %d", t, t.net)
 	}
 }
@@ -306,7 +333,7 @@ func (w *World) shapely(r *txn.Ready) {
 		if !justified(r, o) {
 			w.fail("ready", "a %s of %s without its record in the same Ready", o.Facts.Kind, o.UUID)
 		}
-		if o.Reversal() == (o.Facts.Card != nil) {
+		if o.Request() != (o.Facts.Card != nil) {
 			w.fail("ready", "a %s of %s with the wrong card data", o.Facts.Kind, o.UUID)
 		}
 	}
@@ -321,15 +348,23 @@ func justified(r *txn.Ready, o *txn.Outbound) bool {
 		}
 		switch rec := rec.(type) {
 		case *txn.Intent:
-			if !o.Reversal() && o.Facts.Kind == rec.Kind.Kind() {
+			if o.Request() && o.Facts.Kind == rec.Kind.Kind() {
 				return true
 			}
 		case *txn.Rerouted:
-			if !o.Reversal() && rec.Route == o.Route {
+			if o.Request() && rec.Route == o.Route {
 				return true
 			}
 		case *txn.Attempt:
 			if o.Reversal() && rec.N == o.Attempt {
+				return true
+			}
+		case *txn.Inquiry:
+			if rec.N == o.Inquiry && rec.STAN == o.Facts.STAN {
+				return true
+			}
+		case *txn.AdviceAttempt:
+			if !o.Reversal() && rec.N == o.Attempt {
 				return true
 			}
 		}
@@ -381,11 +416,11 @@ func (w *World) settleOne(t *Txn) {
 	if t.flipped && !t.heard {
 		return // only reconciliation can tell
 	}
-	goods := t.typ().NeedsConfirmation() && w.standing(t) != 0
+	goods := t.typ().HandsOver() && w.standing(t) != 0
 	switch {
 	case goods && t.paid == 0 && !t.escalated && !t.handled:
 		w.fail("P1", "%s is debited (durably %s), was never shown as approved and is in front of nobody", t, t.j)
-	case t.paid > 0 && t.net != t.due():
+	case t.paid > 0 && t.net != t.due() && !(t.owed && (item || t.handled)):
 		w.fail("P2", "%s was shown as approved and the host holds %d", t, t.net)
 	case t.j.Open() && !item:
 		w.fail("P5", "%s is still %s and in front of nobody", t, t.j)

@@ -18,6 +18,10 @@ func (w *World) stray() {
 		w.echo(t)
 		return
 	}
+	if t.question.STAN != 0 && !w.p.Silent && w.c.Intn(2) == 0 {
+		w.forged(t)
+		return
+	}
 	i := t.intent
 	own := mtis[t.typ().Kind()].Response()
 	mti := [...]iso8583.MTI{own, "0410"}[w.c.Intn(2)]

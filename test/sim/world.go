@@ -30,7 +30,8 @@ type World struct {
 
 	unit       time.Duration // what the rules count in
 	healing    bool
-	budget     *budget // of an exhaustive run
+	healed     time.Duration // when that began
+	budget     *budget       // of an exhaustive run
 	configured *txn.Configure
 	skew       int64 // of the wall clock, milliseconds
 	deadClock  bool
