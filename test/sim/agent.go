@@ -377,11 +377,6 @@ func (w *World) load(ev txn.Event) {
 	}
 }
 
-// hasKey says whether one of the records of t is found under key.
-func (t *Txn) hasKey(key string) bool {
-	return slices.ContainsFunc(t.records, func(r txn.Record) bool { return r.Group() == t.uuid && slices.Contains(txn.Keys(r), key) })
-}
-
 // observe counts the squares of the state table that were passed through.
 func (w *World) observe(from txn.State, in txn.Input, to txn.State) {
 	w.stats.Cells[from][in]++
