@@ -23,7 +23,8 @@ func (p *Personality) deadline(unit time.Duration) time.Duration {
 	if p.Refusals > 0 && slices.Contains(v.Retry, p.RefusalCode) {
 		attempts += v.EscalateAfter
 	}
-	return d(r.SendTimeout) + d(r.ResponseTimeout) + d(r.ConfirmTimeout) +
+	inquiries := time.Duration(r.Inquiry.Attempts) * (d(r.Inquiry.After) + d(r.Inquiry.Every) + d(r.SendTimeout) + d(r.Inquiry.AnswerTimeout))
+	return inquiries + d(r.SendTimeout) + d(r.ResponseTimeout) + d(r.ConfirmTimeout) +
 		time.Duration(attempts)*(attempt+v.Slowest()) + d(r.SendTimeout) + d(v.MessageLifetime)
 }
 
@@ -33,7 +34,7 @@ func (w *World) progress(t *Txn) {
 	if w.budget != nil {
 		return
 	}
-	open := t.j.Open() && !t.escalated
+	open := t.j.Open() && !t.escalated && !t.owed // an advice is decided: the host is to be told, for as long as it takes
 	switch {
 	case open && !t.open:
 		t.since = w.now.Boot
