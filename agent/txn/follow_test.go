@@ -39,9 +39,9 @@ func (c *chaos) follows(m *Machine) {
 	}
 }
 
-// voided says that a void of t took effect: a completion gives its hold back.
+// voided: a completion that was given back lets its pre-authorisation go.
 func (t *Transaction) voided() bool {
-	return slices.ContainsFunc(t.Follows, func(f Follow) bool { return f.Kind == iso8583.Void && f.Done })
+	return t.Kind == iso8583.Completion && slices.ContainsFunc(t.Follows, func(f Follow) bool { return f.Done && f.Kind == iso8583.Void })
 }
 
 // follow is what t's original says of t.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,9 +23,11 @@ func TestChipSale(t *testing.T) {
 		t.Fatal(err)
 	}
 	chip := []string{"--test-card", "1", "--emv", emv, "--entry-mode", "051", "--confirm"}
+	sold := 0
 	sell := func(name string, code int, args ...string) result {
 		t.Helper()
-		r := b.sale("", "1.00", name, append(chip, args...)...)
+		sold++ // an amount of its own: the same one twice is a suspected duplicate
+		r := b.sale("", fmt.Sprintf("1.%02d", sold), name, append(chip, args...)...)
 		if r.code != code {
 			t.Errorf("%s: exit code %d, want %d\n%s", name, r.code, code, r)
 		}
@@ -61,7 +64,7 @@ func TestPartialSale(t *testing.T) {
 		t.Error(r)
 	}
 	uuid := client.NewUUID()
-	b.sale("", "1.00", "P3", "--test-card", "1", "--confirm", "leave", "--partial", "accept", "--uuid", uuid)
+	b.sale("", "2.00", "P3", "--test-card", "1", "--confirm", "leave", "--partial", "accept", "--uuid", uuid)
 	if r := command(t, "confirm", "--socket", b.socket, uuid, "--amount", "1.00"); r.code == exitOK {
 		t.Error(r)
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
@@ -39,11 +40,23 @@ func (w *World) progress(t *Txn) {
 	case open && !t.open:
 		t.since = w.now.Boot
 	case !open && t.open && w.healing:
-		took, allowed := w.now.Boot-max(t.since, w.healed), w.p.deadline(w.unit)
+		took, allowed := w.now.Boot-max(t.since, w.healed), w.p.deadline(w.unit)*w.queue(t)
 		w.stats.Longest = max(w.stats.Longest, took)
 		if took > allowed {
 			w.fail("P5", "%s took %s to its end although nothing went wrong any more; %s is allowed", t, took, allowed)
 		}
 	}
-	t.open = open
+	t.open, t.advice = open, t.advice || t.j == txn.StateAdvising
+}
+
+// queue is how many have to end before t can, and t itself: advices of one
+// terminal may have to be told in their order.
+func (w *World) queue(t *Txn) time.Duration {
+	n := time.Duration(1)
+	for _, o := range w.txns {
+		if t.advice && o.advice && o != t && o.begin.TID == t.begin.TID {
+			n++
+		}
+	}
+	return n
 }

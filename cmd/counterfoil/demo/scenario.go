@@ -151,7 +151,7 @@ var scenarios = []scenario{
 	},
 	{
 		id: "10", name: "chip declines", wave: 1, chip: true,
-		about: "The host approves and debits; then the card's chip declines (second GENERATE AC).",
+		about: "The host debits; then the card's chip declines the sale.",
 	},
 }
 
