@@ -248,9 +248,7 @@ func (s *step) judgeAdvice(t *Transaction, e *Response) Verdict {
 		return VerdictRetry
 	case slices.Contains(r.Advice.Duplicate, e.Code) && !t.Repeat:
 		return VerdictDuplicate // the STAN is another's: it has not taken this one
-	case slices.Contains(r.Advice.Duplicate, e.Code):
-		return VerdictDone
-	case slices.Contains(r.Advice.Done, e.Code) && !other:
+	case slices.Contains(slices.Concat(r.Advice.Done, r.Advice.Duplicate), e.Code) && !other:
 		return VerdictDone
 	default:
 		return VerdictRefused

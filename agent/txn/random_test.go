@@ -59,6 +59,7 @@ func TestRandomEvents(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"begin":    c.begin,
 			"commit":   c.commit,
+			"word":     c.word,
 			"delivery": c.delivery,
 			"answer":   c.answer,
 			"answer 2": c.answer, // more often than the rest
@@ -127,6 +128,7 @@ func (c *chaos) step(ev Event) Ready {
 			c.t.Fatalf("%T: %s is not the fold of its records\n got %s\nwant %s", ev, u, t.append(nil), fold.Get(u).append(nil))
 		}
 	}
+	c.committed(ev, &r)
 	c.answered(ev, &r)
 	c.oneLive()
 	c.follows(fold)
@@ -250,7 +252,7 @@ func (c *chaos) begin(t *rapid.T) {
 func (c *chaos) commit(t *rapid.T) {
 	for _, o := range c.step(c.request(t)).Messages {
 		c.step(answerTo(o, c.rules.MTI[o.Facts.Kind].Response(), "00"))
-		c.step(Confirm{Req: 2, UUID: o.UUID})
+		c.step(c.fits(Confirm{Req: 2, UUID: o.UUID}))
 		c.step(Shown{Req: 2, UUID: o.UUID, Delivered: DeliveredYes})
 	}
 	c.waiting()
@@ -292,6 +294,7 @@ func (c *chaos) request(t *rapid.T) Begin {
 	if !b.Type.MovesMoney() {
 		b.Amount.Minor = 0
 	}
+	c.readCard(t, &b)
 	if rapid.Bool().Draw(t, "under a session") {
 		b.Session = c.anySession(t)
 	}
@@ -332,6 +335,9 @@ func (c *chaos) answer(t *rapid.T) {
 	if o.Inquiry > 0 {
 		a.Original = o.Facts.Original.DE90()
 	}
+	if a.BadChip = rapid.IntRange(0, 7).Draw(t, "bad chip") == 0; !a.BadChip {
+		a.ChipData = "8A023030"
+	}
 	switch rapid.IntRange(0, 12).Draw(t, "twist") {
 	case 0:
 		a.Amount = iso8583.Amount{Minor: 100}.DE4()
@@ -362,9 +368,13 @@ func (c *chaos) ask(t *rapid.T) {
 	u := c.uuid(t)
 	switch rapid.IntRange(0, 3).Draw(t, "verb") {
 	case 0, 1:
-		c.step(Confirm{Req: 2, UUID: u})
+		e := c.confirmation(t, u)
+		if rapid.Bool().Draw(t, "fitting") {
+			e = c.fits(e)
+		}
+		c.step(e)
 	case 2:
-		c.step(Cancel{Req: 2, UUID: u, Reason: CancelPrinter})
+		c.step(Cancel{Req: 2, UUID: u, Reason: rapid.SampledFrom([]CancelReason{CancelPrinter, CancelCardRemoved, CancelPartialRefused}).Draw(t, "reason")})
 	case 3:
 		c.step(Shown{Req: 2, UUID: u, Delivered: rapid.SampledFrom([]Delivered{DeliveredYes, DeliveredNo, DeliveredUnknown, "x"}).Draw(t, "delivered")})
 	}

@@ -64,6 +64,13 @@ func ParseState(name string) (State, error) {
 	return StateNone, fmt.Errorf("state: %.20q is none of %v", name, stateNames[1:])
 }
 
+// Heeds says whether the state table has a square for in. Where it has none, in
+// changes nothing.
+func (s State) Heeds(in Input) bool {
+	_, ok := table[s][in]
+	return ok
+}
+
 // Open says that the machine still has something to do or to wait for.
 func (s State) Open() bool { return StatePending <= s && s <= StateAdvising }
 

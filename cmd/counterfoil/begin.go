@@ -22,6 +22,7 @@ type beginOptions struct {
 	session, replaces, notDuplicateOf  string
 	testCard                           int
 	confirm                            string
+	emv, entryMode, chip, partial      string
 	timeout                            time.Duration
 }
 
@@ -62,7 +63,7 @@ func beginCommand(a *app, c *typeCommand) *cobra.Command {
 		long += cardHelp()
 	}
 	if c.NeedsConfirmation() {
-		long += confirmHelp
+		long += confirmHelp + chipHelp
 	}
 	cmd := &cobra.Command{
 		Use: c.use, Short: c.short, Long: long, Example: c.example, Args: args,
@@ -75,6 +76,9 @@ func beginCommand(a *app, c *typeCommand) *cobra.Command {
 				return err
 			}
 			t := &teller{app: a, kind: c, socket: o.socket, uuid: o.uuid, confirm: o.confirm, timeout: o.timeout, begin: b}
+			if t.chip, err = a.readChip(o.chip); err != nil {
+				return err
+			}
 			return t.run(cmd.Context())
 		},
 	}
@@ -88,6 +92,8 @@ func (o *beginOptions) flags(a *app, cmd *cobra.Command, c *typeCommand) {
 	f.StringVar(&o.uuid, "uuid", "", "UUID of an earlier try, to ask again; a new one if absent")
 	f.StringVar(&o.cardFile, "card-file", "", `file with the card; "-" is standard input`)
 	f.IntVar(&o.testCard, "test-card", 0, "a published test number, for the simulated acquirer")
+	f.StringVar(&o.entryMode, "entry-mode", "", "how the card was read, DE 22: 012 keyed, 021 swiped, 051 inserted, 071 tapped")
+	f.StringVar(&o.emv, "emv", "", "file with the chip's data, hexadecimal; \"-\" is standard input")
 	f.StringVar(&o.session, "session", "", `id of the session that asks; "new" begins one for as long as the command runs`)
 	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "how long to wait for the outcome")
 	f.StringVar(&o.terminal, "terminal", "", "terminal id, DE 41"+ifSet(c.follows(), "; the original's if absent"))
@@ -109,6 +115,8 @@ func (o *beginOptions) flags(a *app, cmd *cobra.Command, c *typeCommand) {
 	}
 	if c.NeedsConfirmation() {
 		f.StringVar(&o.confirm, "confirm", confirmAsk, "ask, yes, no or leave")
+		f.StringVar(&o.chip, "chip", "", "what an inserted chip says to the approval: tc, aac or a file")
+		f.StringVar(&o.partial, "partial", "", "accept: an approval of less will do")
 	}
 	if c.Type == iso8583.Offline {
 		f.StringVar(&o.authCode, "auth-code", "", "six letters and digits that the card or the voice gave, where one did")
@@ -147,7 +155,7 @@ func (o *beginOptions) check(c *typeCommand) error {
 // out of the original. The card is read last, so that no mistake elsewhere
 // costs the reader of a card his patience.
 func (o *beginOptions) begin(ctx context.Context, a *app, c *typeCommand, original string) (client.Begin, error) {
-	b := client.Begin{Type: c.Type, Terminal: iso8583.TID(o.terminal), Original: strings.ToLower(original), Sale: o.sale, Part: o.part,
+	b := client.Begin{Type: c.Type, Terminal: iso8583.TID(o.terminal), Original: strings.ToLower(original), Sale: o.sale, Part: o.part, Partial: o.partial,
 		AuthCode: o.authCode, Session: o.session, Replaces: o.replaces, NotDuplicateOf: o.notDuplicateOf}
 	currency, err := o.fill(ctx, c, &b)
 	if err != nil {
@@ -161,7 +169,15 @@ func (o *beginOptions) begin(ctx context.Context, a *app, c *typeCommand, origin
 	if c.follows() && o.cardFile == "" && o.testCard == 0 {
 		return b, nil
 	}
-	b.Card, err = a.readCard(o.cardFile, o.testCard)
+	if b.Card, err = a.readCard(o.cardFile, o.testCard); err != nil {
+		return b, err
+	}
+	if o.entryMode != "" {
+		b.Card.EntryMode = o.entryMode
+	}
+	if o.emv != "" {
+		b.Card.EMV, err = a.readEMV(o.emv)
+	}
 	return b, err
 }
 

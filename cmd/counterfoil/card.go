@@ -78,7 +78,7 @@ func parseCard(data []byte) (client.Card, error) {
 	if bytes.HasPrefix(data, []byte("{")) {
 		dec := json.NewDecoder(bytes.NewReader(data))
 		dec.DisallowUnknownFields()
-		if dec.Decode(&c) != nil || dec.More() || c.PAN == "" {
+		if dec.Decode(&c) != nil || dec.More() || c.PAN+c.Track2 == "" && c.Handle == nil {
 			return client.Card{}, errCard
 		}
 		return c, nil

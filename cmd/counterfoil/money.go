@@ -21,7 +21,23 @@ func money(minor int64, currency string) string {
 
 // amount is what a transaction moves; "" where its type moves nothing.
 func amount(t *client.Transaction) string {
+	if t.Approved != 0 {
+		return money(t.Approved, t.Currency) + " of " + money(t.Amount, t.Currency)
+	}
 	return ifSet(t.Type.MovesMoney(), money(t.Amount, t.Currency))
+}
+
+// amountIn reads an amount in major units of a currency.
+func amountIn(text, currency string) (int64, error) {
+	c, err := iso8583.ParseCurrency(currency)
+	if err != nil {
+		return 0, err
+	}
+	minor, err := parseAmount(text, c)
+	if err != nil {
+		return 0, &exitError{exitUsage, err}
+	}
+	return minor, nil
 }
 
 // left says what others left of an amount; "" where all of it is, or where

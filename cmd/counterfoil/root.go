@@ -44,7 +44,7 @@ func (a *app) commands() []*cobra.Command {
 		recoveryCommand(a),
 		signOnCommand(a),
 		escalationsCommand(a),
-		resolveCommand(a),
+		confirmCommand(a), resolveCommand(a),
 		journalCommand(a),
 		profileCommand(a),
 		versionCommand(a),

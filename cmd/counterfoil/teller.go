@@ -20,6 +20,7 @@ type teller struct {
 	uuid    string
 	begin   client.Begin
 	confirm string
+	chip    *client.ChipResult // what an inserted chip says
 	timeout time.Duration
 	started time.Time
 }
@@ -145,14 +146,19 @@ func (t *teller) decide(ctx context.Context, state *client.Transaction) (*client
 	}
 	switch choice {
 	case confirmYes:
-		state, err := t.ask(ctx, func(ctx context.Context) (*client.Transaction, error) { return t.client.Confirm(ctx, t.uuid) })
-		if p := client.AsProblem(err); p != nil && p.Code == string(txn.BeingReversed) {
-			return t.ask(ctx, t.again) // too late: show what became of it
+		body := confirmation(state, t.chip)
+		state, err := t.ask(ctx, func(ctx context.Context) (*client.Transaction, error) { return t.client.ConfirmWith(ctx, t.uuid, body) })
+		if p := client.AsProblem(err); p != nil && (p.Code == string(txn.BeingReversed) || p.Code == string(txn.TakenAsCancel)) {
+			return t.ask(ctx, t.again) // too late, or the card declined: show what became of it
 		}
 		return state, err
 	case confirmNo:
 		return t.ask(ctx, func(ctx context.Context) (*client.Transaction, error) {
-			return t.client.Cancel(ctx, t.uuid, string(txn.CancelCustomer))
+			reason := txn.CancelCustomer
+			if state.Approved != 0 {
+				reason = txn.CancelPartialRefused
+			}
+			return t.client.Cancel(ctx, t.uuid, string(reason))
 		})
 	default:
 		return state, nil

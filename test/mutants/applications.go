@@ -14,7 +14,7 @@ var applications = []mutant{
 		"\t\t\t_ = id\n\t\t}\n\t}\n"},
 	{"an orphan's approval is kept", "R9", session,
 		"left = min(left, r.Orphan())",
-		"_ = r\n\t\treturn"},
+		"_ = r\n\t\ts.disarm(t)\n\t\treturn"},
 	{"the switch leaves the first attempt alive", "R11", sale,
 		"s.reverse(o, CauseReplaced)",
 		"_ = o"},

@@ -18,10 +18,12 @@ type mutant struct {
 const (
 	fence    = "agent/txn/fence.go"
 	table    = "agent/txn/table.go"
+	advice   = "agent/txn/advice.go"
 	apply    = "agent/txn/apply.go"
 	ask      = "agent/txn/ask.go"
 	begin    = "agent/txn/begin.go"
 	chip     = "agent/txn/chip.go"
+	inquiry  = "agent/txn/inquiry.go"
 	machine  = "agent/txn/machine.go"
 	reversal = "agent/txn/reversal.go"
 	response = "agent/txn/response.go"
@@ -30,7 +32,7 @@ const (
 	state    = "agent/txn/state.go"
 )
 
-var mutants = slices.Concat(sales, follows, applications, losses)
+var mutants = slices.Concat(sales, follows, applications, losses, asking)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{
@@ -170,4 +172,25 @@ var sales = []mutant{
 	{"an old transaction moves the STAN back", "identity", machine,
 		"m.addIntent(r, true)\n",
 		"m.Apply(r)\n"},
+	{"a declining card's verdict commits", "A: Card declines after the host's 00", chip,
+		"if t.Chip != \"\" && e.Chip.Declines() {",
+		"if t.Chip == \"none\" {"},
+	{"a contact chip commits without its word", "A: Card declines after the host's 00", chip,
+		"case t.NeedsVerdict() && !v.Given():",
+		"case t.UUID == \"\":"},
+	{"a declining verdict is forgotten by the reversal", "A: Card declines after the host's 00", chip,
+		"range []string{t.ResultEMV, t.EMV} {",
+		"range []string{t.EMV} {"},
+	{"chip data that cannot be read are passed over", "A: Reason, UnionPay DE 39 of the 0400", chip,
+		"return e.BadChip && t.NeedsVerdict()",
+		"return e.BadChip && t.UUID == \"\""},
+	{"a part is committed as the whole", "A: Partial approval refused", response,
+		"ChipData: e.ChipData, Minor: minor,",
+		"ChipData: e.ChipData, Minor: 0 * minor,"},
+	{"a confirm of another amount commits", "A: Partial approval refused", chip,
+		"case e.Amount == 0 && t.ApprovedMinor != 0, e.Amount != 0 && e.Amount != t.Taken():",
+		"case t.UUID == \"\":"},
+	{"a part refused before the answer needs no hold-down", "R3′", ask,
+		"if t.ApprovedMinor != 0 { //",
+		"if t.UUID != \"\" { //"},
 }

@@ -32,6 +32,7 @@ type report struct {
 	t       *Txn
 	route   int
 	attempt int
+	inquiry int
 	card    *iso8583.Card
 	after   time.Duration // it is not known before
 }
@@ -53,6 +54,9 @@ func (w *World) start() {
 	a.fence, a.held, a.syncing, a.up = txn.Fence{}, nil, 0, true
 	w.putBack()
 	w.fold()
+	if w.script != nil {
+		w.script.begin(w)
+	}
 	a.m.Observe = w.observe
 	if err := a.m.Check(); err != nil {
 		w.fail("recovery", "%v", err)
@@ -113,18 +117,19 @@ func (w *World) ownView() *txn.Machine {
 }
 
 func (w *World) configuration() txn.Configure {
-	if w.configured != nil {
-		return *w.configured
+	return txn.Configure{Epoch: 1, Mark: w.mark, Last: uint64(len(w.disk.durable)), Terminals: w.terminals()}
+}
+
+// terminals are made once for each of the two profiles.
+func (w *World) terminals() []txn.Terminal {
+	made := &w.configured[bit(w.agent.variant)-'0']
+	if *made == nil {
+		rules := w.p.rules(w.unit, w.agent.variant)
+		for _, tid := range tids[:w.p.Terminals] {
+			*made = append(*made, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes, Implicit: w.p.Implicit}.Hashed())
+		}
 	}
-	e := txn.Configure{Epoch: 1, Mark: w.mark, Last: uint64(len(w.disk.durable))}
-	rules := w.p.rules(w.unit, w.agent.variant)
-	for _, tid := range tids[:w.p.Terminals] {
-		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes, Implicit: w.p.Implicit}.Hashed())
-	}
-	if w.budget != nil {
-		w.configured = &e // the only one there is
-	}
-	return e
+	return *made
 }
 
 // crash kills the agent. A batch that was being synced is kept or lost.
@@ -173,6 +178,9 @@ func (w *World) step(ev txn.Event) {
 	if w.p.Keep >= 0 {
 		w.load(ev)
 	}
+	if w.script != nil {
+		w.script.event(w, ev)
+	}
 	r := w.own().Step(w.now, ev)
 	w.shapely(&r)
 	w.transition(ev, &r)
@@ -191,6 +199,9 @@ func (w *World) sync() {
 	}
 	if batch := w.agent.fence.Batch(); len(batch) > 0 {
 		w.agent.syncing = len(w.agent.held)
+		if w.script != nil {
+			w.script.line("> write")
+		}
 		w.write(batch)
 	}
 }
@@ -198,6 +209,9 @@ func (w *World) sync() {
 // synced ends the syncing of the batch.
 func (w *World) synced() {
 	a := &w.agent
+	if w.script != nil {
+		w.script.line("> sync")
+	}
 	w.commit()
 	released := a.fence.Durable()
 	a.held, a.syncing = slices.Delete(a.held, 0, min(len(released), len(a.held))), 0
@@ -206,8 +220,17 @@ func (w *World) synced() {
 	if a.up && len(a.held) == 0 {
 		w.compare()
 		if w.p.Keep >= 0 {
-			a.m.Evict(w.p.Keep)
+			w.evict()
 		}
+	}
+}
+
+// evict forgets what is settled.
+func (w *World) evict() {
+	before := len(w.agent.m.All())
+	w.agent.m.Evict(w.p.Keep)
+	if w.script != nil && len(w.agent.m.All()) < before {
+		w.script.line("> evict %d", w.p.Keep)
 	}
 }
 
@@ -277,11 +300,11 @@ func (w *World) report(i int) {
 	a.reports = slices.Delete(a.reports, i, i+1)
 	switch r.kind {
 	case reportSent:
-		w.step(txn.Sent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt})
+		w.step(txn.Sent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry})
 	case reportUnsent:
-		w.step(txn.Unsent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Card: r.card})
+		w.step(txn.Unsent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry, Card: r.card})
 	case reportInDoubt:
-		w.step(txn.InDoubt{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt})
+		w.step(txn.InDoubt{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry})
 	}
 }
 
@@ -335,7 +358,8 @@ func (w *World) compare() {
 	}
 }
 
-// load does what Needs asks for: it looks groups up among the durable records.
+// load does what Needs asks for: it looks whole groups up among the durable
+// records, by their names and the keys of their records.
 func (w *World) load(ev txn.Event) {
 	if w.store != nil {
 		w.lookUp(ev)
@@ -343,7 +367,7 @@ func (w *World) load(ev txn.Event) {
 	}
 	for _, key := range w.agent.m.Needs(ev) {
 		for _, t := range w.txns {
-			if t.intent != nil && (key == t.uuid || slices.Contains(txn.Keys(t.intent), key)) {
+			if key == t.uuid || slices.ContainsFunc(t.records, func(r txn.Record) bool { return slices.Contains(txn.Keys(r), key) }) {
 				if w.agent.m.Get(t.uuid) == nil {
 					w.saw(LoadedAgain)
 				}
@@ -362,6 +386,8 @@ func (w *World) observe(from txn.State, in txn.Input, to txn.State) {
 		w.saw(LateApproval)
 	case in == txn.AnswerApproved && from == txn.StateReversed:
 		w.saw(ApprovalAfterReversed)
+	case in == txn.AnswerApproved && from == txn.StatePending && to == txn.StateReversing:
+		w.saw(ChipUnread)
 	case in == txn.AnswerPartial && to == txn.StateReversing:
 		w.saw(PartialRefused)
 	case in == txn.RequestUnsent && from == txn.StateReversing && to == txn.StateNotSent:

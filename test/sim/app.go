@@ -33,6 +33,7 @@ type app struct {
 	late       bool          // in an exhaustive run: it acts at any moment
 	cancelled  bool          // it tried to, once for each transaction
 	left       *Txn          // approved, and never to be confirmed
+	said       txn.Confirm   // its latest
 	session    string        // "": none that it knows of
 	replaces   string        // what the next attempt closes
 	rung       int           // purchases that were rung up again
@@ -79,7 +80,7 @@ func (a *app) ready(w *World) bool {
 		return a.lost
 	}
 	t := w.agent.view.Get(a.cur.uuid)
-	return a.lost || t == nil || t.State != txn.StatePending || t.Escalated()
+	return a.lost || t == nil || t.State != txn.StatePending && t.State != txn.StateInquiring || t.Escalated()
 }
 
 // act does the next thing.
@@ -137,6 +138,7 @@ func (a *app) attempt(w *World) {
 	if j.original != nil {
 		t.begin.Original = j.original.uuid
 	}
+	w.readCard(t)
 	w.txns = append(w.txns, t)
 	a.take(t)
 	a.ask(w)
@@ -153,6 +155,9 @@ func (a *app) ask(w *World) {
 	a.cur.begin.Session = a.session
 	if w.tracing {
 		w.tell("app %d    begins %s", a.id, a.cur.describe())
+	}
+	if o := a.cur.original; o != nil {
+		a.cur.found = o.j
 	}
 	e := a.cur.begin
 	e.Req = a.request(true)
@@ -185,20 +190,20 @@ func (a *app) look(w *World) {
 	switch {
 	case t == nil:
 		a.ask(w)
-	case (t.State == txn.StatePending || t.State == txn.StateApproved) && t.Escalated():
+	case (t.State == txn.StatePending || t.State == txn.StateInquiring || t.State == txn.StateApproved) && t.Escalated():
 		w.showUnknown(a.cur)
 		a.state = appIdle
 	case t.InQuestion(): // as the API says: call
 		w.showUnknown(a.cur)
 		a.state = appIdle
-	case t.State == txn.StatePending:
+	case t.State == txn.StatePending, t.State == txn.StateInquiring:
 		// the connection broke; it goes on waiting
 	case t.State == txn.StateApproved && t.Kind.NeedsConfirmation():
 		a.decide(w)
 	case t.State == txn.StateApproved: // of a type that is not confirmed, it is all that the customer waits for
 		w.showPaid(a.cur)
 		a.state = appIdle
-	case t.State == txn.StateConfirmed:
+	case t.State == txn.StateConfirmed, t.State == txn.StateAdvising:
 		w.showPaid(a.cur)
 		a.done(w)
 	default:
@@ -215,11 +220,15 @@ func (a *app) decide(w *World) {
 		a.state = appIdle
 	case !a.cancelled && w.chance(w.p.Cancels):
 		a.cancel(w)
+	case a.balks(w):
+		a.refusePart(w)
 	default:
 		a.confirm(w)
 		if a.state == appConfirming && w.agent.up && w.chance(w.p.ConfirmsTwice) {
 			w.saw(ConfirmedTwice)
-			w.step(txn.Confirm{Req: a.request(false), UUID: a.cur.uuid})
+			again := a.said
+			again.Req = a.request(false)
+			w.step(again)
 		}
 	}
 }
@@ -227,7 +236,8 @@ func (a *app) decide(w *World) {
 func (a *app) confirm(w *World) {
 	a.state = appConfirming
 	w.tell("app %d    confirms %s", a.id, a.cur)
-	w.step(txn.Confirm{Req: a.request(true), UUID: a.cur.uuid})
+	a.said = a.confirmation(w)
+	w.step(a.said)
 }
 
 func (a *app) cancel(w *World) {
@@ -236,10 +246,10 @@ func (a *app) cancel(w *World) {
 	}
 	a.state, a.cancelled = appCancelling, true
 	w.tell("app %d    cancels %s", a.id, a.cur)
-	reasons := [...]txn.CancelReason{txn.CancelCustomer, txn.CancelCardRemoved}
+	reasons := [...]txn.CancelReason{txn.CancelCustomer, txn.CancelCardRemoved, txn.CancelPartialRefused}
 	reason := reasons[0]
 	if w.budget == nil {
-		reason = reasons[w.c.Intn(2)]
+		reason = reasons[w.c.Intn(len(reasons))]
 	}
 	w.step(txn.Cancel{Req: a.request(true), UUID: a.cur.uuid, Reason: reason})
 }
@@ -251,7 +261,7 @@ func (a *app) done(w *World) {
 	if t.begin.Type == iso8583.Void && t.original.ref > 0 && t.original.owner == a {
 		a.freed = t.original.ref
 	}
-	if t.begin.Type.NeedsConfirmation() || w.budget == nil && w.c.Intn(4) == 0 {
+	if t.begin.Type.HandsOver() || w.budget == nil && w.c.Intn(4) == 0 {
 		a.tellShown(w)
 	} else {
 		a.state = appIdle
@@ -319,6 +329,7 @@ func (a *app) hear(w *World, answer txn.Answer) {
 	case appConfirming:
 		switch answer.Code {
 		case txn.OK:
+			w.agreedTo(a.cur)
 			w.showPaid(a.cur)
 			a.state, a.lost = appTelling, true // shown follows as its next act
 		case txn.BeingReversed, txn.NotApproved:
@@ -328,7 +339,9 @@ func (a *app) hear(w *World, answer txn.Answer) {
 			w.stuck(a.cur)
 			a.state = appWaiting
 		default:
-			w.unheard(a, answer, "confirm of the approved")
+			if !a.cardAnswer(w, answer.Code) {
+				w.unheard(a, answer, "confirm of the approved")
+			}
 		}
 	case appCancelling:
 		a.state = appWaiting
@@ -379,7 +392,10 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 		a.ask(w)
 	case txn.SuspectedDuplicate:
 		a.suspected(w, answer)
-	case txn.OriginalUnknown, txn.OriginalUnfit, txn.OriginalOpen, txn.OriginalBusy, txn.OriginalUsed, txn.AboveOriginal:
+	case txn.AdviceQueueFull:
+		w.saw(QueueFull)
+		a.state = appIdle
+	case txn.OriginalUnknown, txn.OriginalUnfit, txn.OriginalOpen, txn.OriginalOwed, txn.OriginalBusy, txn.OriginalUsed, txn.AboveOriginal:
 		w.unfollowed(a.cur, answer)
 		a.state = appIdle
 		if busy := w.named(answer.Other); answer.Code == txn.OriginalBusy && busy != nil && busy.owner == a {

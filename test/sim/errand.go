@@ -61,7 +61,10 @@ func (a *app) choose(w *World) errand {
 		return e
 	}
 	e := errand{typ: iso8583.Sale, ref: a.errand}
-	if w.chance(w.p.Holds) {
+	switch {
+	case w.chance(w.p.Offlines):
+		e.typ = iso8583.Offline
+	case w.chance(w.p.Holds):
 		e.typ = iso8583.PreAuth
 	}
 	return e
@@ -73,7 +76,7 @@ func price(w *World) int64 { return int64(1000 + 2*len(w.txns)) }
 func (a *app) planned(w *World, p plan) errand {
 	e := errand{typ: p.typ}
 	if p.of == 0 {
-		if p.typ.NeedsConfirmation() {
+		if p.typ.HandsOver() {
 			e.ref = a.errand
 		}
 		return e
@@ -83,7 +86,7 @@ func (a *app) planned(w *World, p plan) errand {
 			e.original = t
 		}
 	}
-	e.minor = p.share.of(e.original.begin.Amount.Minor)
+	e.minor = p.share.of(e.original.worth())
 	return e
 }
 
@@ -98,7 +101,7 @@ func (a *app) followUp(w *World) (errand, bool) {
 	if odd || types == nil {
 		types = following
 	}
-	e := errand{typ: types[w.c.Intn(len(types))], original: o, minor: o.begin.Amount.Minor}
+	e := errand{typ: types[w.c.Intn(len(types))], original: o, minor: o.worth()}
 	parts := e.typ == iso8583.Refund || e.typ == iso8583.Completion
 	switch {
 	case parts && w.chance(w.p.InParts):

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +43,15 @@ func thorough() []thoroughRun {
 		}),
 		variant("declines, approves in part", func(p *Personality) { p.Decline, p.Partial = 1, 1 }),
 		variant("cancels, confirms twice", func(p *Personality) { p.Cancels, p.ConfirmsTwice = 1, 1 }),
+		variant("the card declines, and is forgotten to be asked", func(p *Personality) {
+			p.Inserted, p.CardDeclines, p.Hasty = 1000, 1, 1
+		}),
+		variant("chip data that cannot be read", func(p *Personality) {
+			p.Inserted, p.Tapped, p.BadChip, p.Tombstones, p.Unknown = 1, 1000, 1, false, "00"
+		}),
+		variant("partial approvals accepted, refused, misnamed", func(p *Personality) {
+			p.Partial, p.Accepts, p.Balks, p.Misnames = 1, 1, 1, 1
+		}),
 		variant("two addresses, a bad link", func(p *Personality) {
 			p.Routes, p.Unsent, p.InDoubt, p.Misroute = 2, 1, 1, 1
 		}),
@@ -49,7 +59,7 @@ func thorough() []thoroughRun {
 	for i := range runs {
 		runs[i].main = i < 4
 	}
-	runs = append(runs, typed(base)...)
+	runs = slices.Concat(runs, typed(base), askings(base))
 	return append(runs,
 		variant("sessions", func(p *Personality) { p.Sessions, p.Tombstones, p.Unknown = true, false, "00" }),
 		variant("implicit confirmation", func(p *Personality) { p.Sessions, p.Implicit, p.Tombstones = true, true, false }),

@@ -282,6 +282,8 @@ func (w *World) ticking(t *Txn) bool {
 		return m.Shown == "" && !m.Escalated()
 	case m.State == txn.StateReversing:
 		return !m.Escalated()
+	case m.State == txn.StateAdvising:
+		return !m.Stuck && !m.Parked
 	}
 	return m.State.Open()
 }

@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"slices"
-
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
@@ -10,6 +8,7 @@ import (
 // books says what the host does for each type, and what its reversal does.
 var books = map[iso8583.Type]struct{ does, undoes string }{
 	iso8583.Sale:        {"DEBITS", "gives back the debit of"},
+	iso8583.Offline:     {"DEBITS", "gives back the debit of"},
 	iso8583.Void:        {"CREDITS", "takes back the credit of"},
 	iso8583.Refund:      {"CREDITS", "takes back the credit of"},
 	iso8583.PreAuth:     {"HOLDS", "lets go the hold of"},
@@ -130,16 +129,24 @@ func (w *World) locked(t *Txn) {
 }
 
 // freed judges sale_paid: what was voided occupies its part of the sale no more,
-// unless something else that follows it is undecided.
+// unless another that follows it is undecided.
 func (w *World) freed(answer txn.Answer) {
 	o := w.named(answer.Other)
-	undecided := func(f *Txn) bool { return f.original == o && (f.j.Open() || f.dubious) }
-	if answer.Code == txn.SalePaid && !o.doubt && !slices.ContainsFunc(w.txns, undecided) {
-		for _, f := range w.txns {
-			if f.original == o && f.confirmed && f.typ() == iso8583.Void {
-				w.fail("answer", "a part of a sale is called paid by %s, which %s voided", o, f)
-			}
+	if o == nil || o.doubt || answer.Code != txn.SalePaid || w.followersExcused(o) {
+		return
+	}
+	void := (*Txn)(nil)
+	for _, f := range w.txns {
+		switch {
+		case f.original != o:
+		case f.j.Open():
+			return
+		case f.confirmed && f.typ() == iso8583.Void:
+			void = f
 		}
+	}
+	if void != nil {
+		w.fail("answer", "a part of a sale is called paid by %s, which %s voided", o, void)
 	}
 }
 
@@ -160,13 +167,16 @@ func (w *World) unfollowed(t *Txn, answer txn.Answer) {
 	whole := t.typ() == iso8583.Void || t.typ() == iso8583.PreAuthVoid
 	switch answer.Code {
 	case txn.OriginalUnknown:
-		just = o.intent == nil
+		just = t.found == txn.StateNone
 	case txn.OriginalUnfit:
 		w.saw(UnfitRefused)
 		just = !follows(t.typ(), o.typ())
 	case txn.OriginalOpen:
 		w.saw(OpenRefused)
-		just = o.j != txn.StateConfirmed
+		just = t.found != txn.StateConfirmed || o.j != txn.StateConfirmed
+	case txn.OriginalOwed:
+		w.saw(OwedRefused)
+		just = o.owed && t.found != txn.StateConfirmed
 	case txn.OriginalBusy:
 		w.saw(BusyRefused)
 		just = busy
@@ -175,7 +185,7 @@ func (w *World) unfollowed(t *Txn, answer txn.Answer) {
 		just = used > 0
 	case txn.AboveOriginal:
 		w.saw(AboveRefused)
-		just = t.begin.Amount.Minor > o.begin.Amount.Minor-used || whole && t.begin.Amount.Minor != o.begin.Amount.Minor
+		just = t.begin.Amount.Minor > o.worth()-used || whole && t.begin.Amount.Minor != o.worth()
 	}
 	if !just && !o.doubt {
 		w.fail("answer", "%s was answered %s, and nothing durable forbids it", t.describe(), answer.Code)
@@ -221,16 +231,23 @@ func (w *World) settleFollowed(t *Txn) {
 	if parts > 1 {
 		w.saw(PartsAddUp)
 	}
-	left := w.left(t, nil)
+	left, busy := w.left(t, nil), seen.Busy()
 	switch {
+	case busy != "" && w.closed(busy):
+		w.fail("P5", "%s is locked by %s, which is decided", t, busy)
 	case known:
 	case left < 0:
 		w.fail("P3", "%s holds %d less than was credited", t, -left)
-	case seen.Busy() != "":
-		w.fail("P5", "%s is locked by %s, and nothing is open", t, seen.Busy())
 	case seen.Left() != left:
 		w.fail("P6", "of %s the agent says that %d is left, and the host holds %d", t, seen.Left(), left)
 	}
+}
+
+// closed says that nothing is expected of a transaction any more, of the host or
+// of a person.
+func (w *World) closed(uuid string) bool {
+	t := w.agent.view.Get(uuid)
+	return t == nil || !t.State.Open() && !t.Escalated()
 }
 
 // followersExcused says that a person knows of something that follows t: a void

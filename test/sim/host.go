@@ -32,7 +32,8 @@ type account struct {
 	amount int64    // booked
 	of     *account // what it follows, as far as this ledger knows
 	answer iso8583Answer
-	undone int // reversals refused so far
+	undone int          // reversals refused so far
+	said   cachedAnswer // to a reversal, last
 	cached [2]cachedAnswer
 	caches int
 	flips  bool // it will debit all the same
@@ -79,10 +80,15 @@ func (w *World) atHost(p *packet) {
 	if w.tracing {
 		w.tell("host %d   receives %s", route, p)
 	}
-	if p.out.Reversal() {
-		w.hosts[route].reversal(w, p, route)
-	} else {
-		w.hosts[route].request(w, p, route)
+	switch h := w.hosts[route]; {
+	case p.out.Reversal():
+		h.reversal(w, p, route)
+	case p.out.Inquiry > 0:
+		h.status(w, p, route)
+	case p.out.Attempt > 0:
+		h.advice(w, p, route)
+	default:
+		h.request(w, p, route)
 	}
 }
 
@@ -148,6 +154,7 @@ func (h *host) authorise(w *World, a *account, f *iso8583.Facts) {
 			return
 		}
 	}
+	w.spoil(a.t)
 	a.answer.auth = "A" + strconv.Itoa(len(h.ledger.accounts))
 	a.state = accountBooked
 	a.hidden = w.fault(Hidden, w.p.Ambiguous)
@@ -195,6 +202,9 @@ func (h *host) reversal(w *World, p *packet, route int) {
 		}
 	} else {
 		answer.code = h.undo(w, a, f)
+	}
+	if a != nil {
+		a.said = cachedAnswer{f.Transmission, answer.code}
 	}
 	w.reply(p, route, "0410", answer)
 }
@@ -260,24 +270,39 @@ func (h *host) flip(w *World, a *account, route int) {
 	a.answer.code, a.answer.auth = "00", "F1"
 	a.state = accountBooked
 	w.booked(a.t, a.amount, h.ledger.n)
-	w.reply(a.asked, route, mtis[a.t.typ().Kind()].Response(), a.answer)
+	said := a.answer
+	if w.c.Intn(4) == 0 {
+		said.amount = "" // yes, but to what?
+	}
+	w.reply(a.asked, route, mtis[a.t.typ().Kind()].Response(), said)
 }
 
 // reply sends an answer back on the connection it came by.
 func (w *World) reply(p *packet, route int, mti iso8583.MTI, a iso8583Answer) {
+	left := w.now.Boot
+	if w.p.Silent {
+		left = min(p.left, left) // it is here
+	}
+	w.enter(packet{t: p.t, left: left, route: route, in: w.response(p, route, mti, a)})
+}
+
+// response is an answer as this host writes it.
+func (w *World) response(p *packet, route int, mti iso8583.MTI, a iso8583Answer) *txn.Response {
 	f := &p.out.Facts
 	r := &txn.Response{
 		Route: route, MTI: mti, TID: f.TID, STAN: f.STAN, Code: a.code, Amount: a.amount, Currency: a.currency,
 		RRN: iso8583.RRN(a.rrn), AuthCode: a.auth,
 	}
-	left := w.now.Boot
-	if w.p.Silent {
-		left = p.left
-	} else {
+	if p.t.story.chip != "" && !p.out.Reversal() {
+		if r.BadChip = p.t.story.spoiled; !r.BadChip {
+			r.ChipData = "8A023030"
+		}
+	}
+	if !w.p.Silent {
 		r.Transmission, r.LocalTime, r.LocalDate = f.Transmission, f.LocalTime, f.LocalDate
 	}
 	if w.tracing {
 		w.tell("host %d   answers %s %s %s", route, mti, p.t, a.code)
 	}
-	w.enter(packet{t: p.t, left: left, route: route, in: r})
+	return r
 }

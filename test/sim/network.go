@@ -21,7 +21,7 @@ type packet struct {
 func (w *World) transmit(o *txn.Outbound) {
 	t := w.named(o.UUID)
 	w.onWire(t, o)
-	r := report{route: o.Route, attempt: o.Attempt, t: t, card: o.Facts.Card, after: w.now.Boot}
+	r := report{route: o.Route, attempt: o.Attempt, inquiry: o.Inquiry, t: t, card: o.Facts.Card, after: w.now.Boot}
 	if w.fault(SlowLink, w.p.SlowLink) {
 		r.after += 9 * w.unit // nearly all of the time that it has to send; a reversal may be faster
 	}
@@ -48,7 +48,7 @@ func (w *World) transmit(o *txn.Outbound) {
 
 // send lets a message leave, which it will have done by then.
 func (w *World) send(t *Txn, o *txn.Outbound, left time.Duration) {
-	if o.Attempt == 0 {
+	if !o.Reversal() && o.Inquiry == 0 {
 		t.left++
 	}
 	w.enter(packet{t: t, left: left, route: o.Route, out: o})
@@ -79,6 +79,7 @@ func (w *World) deliver(i int) {
 	}
 	if w.fault(Duplicated, w.p.Duplicate) {
 		w.net[i].late = true
+		w.net[i].left = min(w.net[i].left, w.now.Boot) // it is here
 	} else {
 		w.drop(i)
 	}

@@ -24,13 +24,15 @@ func (w *World) operate() {
 		return
 	}
 	switch stuck := t.Stuck; {
+	case stuck && g.owed && w.c.Intn(2) == 0:
+		w.decide(g, txn.VerbResume)
 	case stuck && w.c.Intn(2) == 0, t.State == txn.StateReversing && !t.Parked && w.c.Intn(3) == 0:
 		w.decide(g, txn.VerbOverride)
 	case stuck:
 		w.giveWord(g)
-	case t.State == txn.StateReversing && !t.Parked:
+	case (t.State == txn.StateReversing || t.State == txn.StateAdvising) && !t.Parked:
 		w.decide(g, txn.VerbPark)
-	case t.State == txn.StateReversing:
+	case t.State == txn.StateReversing, t.State == txn.StateAdvising:
 		w.parked(g)
 	case t.State != txn.StatePending && t.State != txn.StateApproved && t.Escalated():
 		if (g.net != 0) == (t.State == txn.StateConfirmed) {

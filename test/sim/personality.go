@@ -12,6 +12,7 @@ import (
 // Rates are per thousand.
 type Personality struct {
 	Name string
+	Cards
 
 	// The host.
 	Tombstones   bool   // it remembers a reversal whose original it has not seen
@@ -34,6 +35,19 @@ type Personality struct {
 	Ambiguous    int  // 25 to the reversal of a debit: two rows have its STAN (C.16)
 	Collides     bool // 94 to every reversal, none of them done; nothing else goes wrong
 	Lenient      bool // it books what follows another without looking what is left of that
+
+	// Where the profile has inquiries and advices.
+	Inquires      []iso8583.Type
+	Inquiries     int    // at most so many
+	InquiryLimit  int    // seconds within which they begin; 0: none
+	FinalDecline  bool   // the profile believes a decline
+	Lies          string // the host's answer to each: "" the truth, 25, 09, silent, another, mixed
+	LieRate       int    // of mixed
+	Advises       []iso8583.Type
+	Ordered       bool
+	AdviceLimit   int
+	RefusesAdvice int
+	Offlines      int // a sale that the card approved
 
 	// The network and the link.
 	Drop, Duplicate, Unsent, InDoubt int
@@ -68,6 +82,7 @@ type Personality struct {
 	Implicit          bool // and cannot confirm
 	Switches          int  // of those who would cancel: another card for the same sale
 	RingsAgain        int  // after a crash that it does not remember: another sale of the same price
+	SlowStart         int  // it takes most of a minute to start again
 	Insists           int  // that this is another purchase
 	Pesters           int  // weight of asking for what does not fit
 
@@ -85,6 +100,7 @@ type Personality struct {
 	Terminals    int
 	Wall         int64 // at the start
 	MaxAttempts  int   // of a sale
+	Heals        int   // actions after which the trouble ends; 0: when all errands are done
 	Patience     int   // attempts of an escalated reversal that the end of a run waits for
 }
 
@@ -121,6 +137,7 @@ func draw(seed uint64) Personality {
 		AgentCrash: rate(5, 20, 60), CrashObeying: rate(5, 30), EarlyTimer: rate(3, 20, 80),
 		Keep: -1, Terminals: 1 + c.Intn(2), Wall: walls[c.Intn(len(walls))], Strict: flag(6), MaxAttempts: 3,
 	}
+	p.Cards = drawCards(rate)
 	if flag(8) {
 		p.Flip = 300
 	}
@@ -129,6 +146,7 @@ func draw(seed uint64) Personality {
 	}
 	if flag(3) {
 		p.Operator = 20 + 100*c.Intn(2)
+		p.Stray = max(p.Stray, 10*c.Intn(3))
 	}
 	if flag(4) {
 		p.Keep = c.Intn(3)
@@ -142,7 +160,14 @@ func draw(seed uint64) Personality {
 	if flag(6) && p.Keep < 0 {
 		p.Rollback = 300
 	}
+	if flag(3) {
+		p.Heals = 5 + c.Intn(200)
+	}
 	p.drawTypes(c, rate)
+	if p.Flip > 0 && p.Follows > 0 { // what follows is declined, then done, while it is tried again
+		p.Decline, p.Retries = max(p.Decline, 200), max(p.Retries, 300)
+	}
+	p.drawAsking(c, rate)
 	if flag(24) {
 		p.collide()
 	}
@@ -155,10 +180,12 @@ func draw(seed uint64) Personality {
 	return p
 }
 
-// drawTypes: half of the runs are of sales alone, each in another mixture of
-// everything else.
+// drawTypes mixes the types; in a third of the runs nothing follows another.
 func (p *Personality) drawTypes(c *Choices, rate func(...int) int) {
-	p.Follows, p.Holds, p.Balances = rate(100, 300, 600), rate(100, 400, 1000), rate(50, 200)
+	if c.Intn(3) > 0 {
+		p.Follows = [...]int{200, 500, 800}[c.Intn(3)]
+	}
+	p.Holds, p.Balances = rate(100, 400, 1000), rate(50, 200)
 	p.Unfit, p.InParts, p.SellsAgain = rate(50, 300), rate(300, 800), rate(500)
 	p.Lenient = c.Intn(2) == 0
 	switch c.Intn(8) {
@@ -197,13 +224,14 @@ var mtis = func() map[iso8583.Kind]iso8583.MTI {
 		m[t.Kind()] = "0200"
 	}
 	m[iso8583.PreAuth.Kind()], m[iso8583.PreAuthVoid.Kind()] = "0100", "0100"
+	m[iso8583.Offline.Kind()], m[iso8583.KindInquiry] = "0220", "0200"
 	return m
 }()
 
 // reversed lists the types that the profile reverses.
 func (p *Personality) reversed() []iso8583.Type {
 	return slices.DeleteFunc(iso8583.Types(), func(t iso8583.Type) bool {
-		return !t.MovesMoney() || slices.Contains(p.NotReversed, t)
+		return !t.MovesMoney() || t == iso8583.Offline || p.told(t) || slices.Contains(p.NotReversed, t)
 	})
 }
 
@@ -227,10 +255,12 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 			Reasons: iso8583.Reasons{Timeout: "68", Customer: "17", Chip: "22", Invalid: "06", Storage: "96"},
 		},
 		Gate: iso8583.GateLimit, OwedLimit: 5,
+		Chip: iso8583.ChipRules{ReversalTags: []string{"95", "9F36"}},
 	}
 	if p.Sessions {
 		r.OrphanTimeout, r.DuplicateWindow = d(30), d(300)
 	}
+	p.asking(&r, d)
 	if p.Strict {
 		r.Gate = iso8583.GateStrict
 	}

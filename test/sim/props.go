@@ -16,11 +16,12 @@ type Txn struct {
 	owner *app
 	begin txn.Begin // to be asked again with
 
-	errand   int  // of the owner
-	ref      int  // number of the sale's reference; 0 none
-	original *Txn // what it follows
-	purchase int  // of the owner, that it is for; 0: none
-	insisted bool // somebody said that it is another purchase
+	errand   int       // of the owner
+	ref      int       // number of the sale's reference; 0 none
+	original *Txn      // what it follows
+	found    txn.State // durable, of the original when it was asked for
+	purchase int       // of the owner, that it is for; 0: none
+	insisted bool      // somebody said that it is another purchase
 
 	// The wire.
 	key  hostKey // of its request, once one was released
@@ -44,10 +45,22 @@ type Txn struct {
 	escalated bool  // ever
 	handled   bool  // an operator gave the acquirer's word
 	held      bool  // a hold-down ended
+	story     cardStory
+
+	// Liveness.
+	open   bool // durably undecided, and in front of nobody
+	since  time.Duration
+	advice bool
 
 	// The shell.
 	armed bool
 	timer time.Duration
+
+	// Of inquiries and advices.
+	inquiries int            // durable
+	asks      []iso8583.STAN // that they were given
+	question  iso8583.Facts  // the latest
+	owed      bool           // an advice, durably
 
 	booked  int
 	ledger  int  // that it was booked in
@@ -98,6 +111,7 @@ func (w *World) journaled(r txn.Record) {
 		w.begun(t, r)
 	case *txn.Approved:
 		t.j = txn.StateApproved
+		t.story.part = r.Minor
 	case *txn.Declined:
 		t.j = txn.StateDeclined
 	case *txn.NotSent:
@@ -105,6 +119,7 @@ func (w *World) journaled(r txn.Record) {
 	case *txn.Failed:
 		w.failed(t)
 	case *txn.Confirmed:
+		w.committed(t)
 		t.j, t.confirmed, t.committed = txn.StateConfirmed, true, r.At
 	case *txn.Reversing:
 		t.j = txn.StateReversing
@@ -137,7 +152,10 @@ func (w *World) journaled(r txn.Record) {
 		}
 	case *txn.Resolved:
 		w.decided(t, r.Verb)
+	default:
+		w.journaledAdvice(t, r)
 	}
+	w.progress(t)
 	if t.j != before && closedNegative(t.j) && t.net != 0 && !t.flipped {
 		w.fail("P1s", "%s is durably %s while the host holds %d", t, t.j, t.net)
 	}
@@ -158,7 +176,7 @@ func (w *World) begun(t *Txn, r *txn.Intent) {
 	t.intent, t.j = r, txn.StatePending
 	w.locked(t)
 	for _, other := range w.txns {
-		if o := other.intent; other != t && o != nil && o.STAN == r.STAN && o.TID == r.TID {
+		if o := other.intent; other != t && o != nil && o.TID == r.TID && (o.STAN == r.STAN || slices.Contains(other.asks, r.STAN)) {
 			w.fail("identity", "%s has the STAN %s of %s", t, r.STAN, other)
 		}
 	}
@@ -180,7 +198,7 @@ func (w *World) raised(t *Txn, c txn.Cause) {
 	if !t.typ().MovesMoney() {
 		w.fail("balance", "a person is asked about %s, which moves no money (%s)", t, c)
 	}
-	if (c == txn.CauseNotShown || c == txn.CauseNotDelivered) && !t.typ().NeedsConfirmation() {
+	if (c == txn.CauseNotShown || c == txn.CauseNotDelivered) && !t.typ().HandsOver() {
 		w.fail("R10", "a person is asked about goods, and none depend on the %s %s", t.typ(), t)
 	}
 	switch c {
@@ -200,6 +218,10 @@ func (w *World) raised(t *Txn, c txn.Cause) {
 		w.saw(Disbelieved)
 	case txn.CauseAfterDecision:
 		w.saw(Reopened)
+	case txn.CauseAdviceRefused:
+		w.saw(AdviceRefusedRaised)
+	case txn.CauseAdviceSilence:
+		w.saw(AdviceSilenceRaised)
 	}
 }
 
@@ -212,6 +234,15 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 	}
 	if t.intent == nil {
 		w.fail("R1", "a %s of %s leaves before its intent is durable", f.Kind, t)
+		return
+	}
+	switch {
+	case o.Inquiry > 0:
+		w.asked(t, o)
+		return
+	case o.Attempt > 0 && !o.Reversal():
+		w.told(t, o)
+		return
 	}
 	if o.Attempt == 0 {
 		if t.left > 0 {
@@ -228,7 +259,7 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 		return
 	}
 	switch {
-	case !t.typ().MovesMoney() || slices.Contains(w.p.NotReversed, t.typ()):
+	case !t.typ().MovesMoney() || slices.Contains(w.p.NotReversed, t.typ()) || t.owed:
 		w.fail("R6", "a reversal of %s leaves, and a %s is not reversed", t, t.typ())
 	case t.confirmed:
 		w.fail("P4", "a reversal of %s leaves after its durable confirmation", t)
@@ -237,13 +268,14 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 	case t.key.stan != 0 && t.key != key:
 		w.fail("identity", "the reversal of %s names another original", t)
 	}
+	w.sameChip(t, f)
 }
 
 // booked and unbooked are the host's ledger: P1s, P2, P3.
 func (w *World) booked(t *Txn, amount int64, ledger int) {
 	t.booked++
 	t.ledger = ledger
-	t.misread = t.misread || amount != t.begin.Amount.Minor
+	t.misread = t.misread || amount != t.begin.Amount.Minor && (!t.begin.Partial || amount > t.begin.Amount.Minor)
 	if t.original != nil {
 		w.covered(t, amount)
 	}
@@ -271,6 +303,7 @@ func (w *World) unbooked(t *Txn, amount int64) {
 
 // showPaid is the approval on the screen: goods leave.
 func (w *World) showPaid(t *Txn) {
+	w.onScreen(t)
 	if t.paid++; t.paid > 1 {
 		w.saw(ShownAgain)
 	}
@@ -278,7 +311,7 @@ func (w *World) showPaid(t *Txn) {
 		w.saw(BalanceAnswered)
 	}
 	w.tell("app %d    shows APPROVED %s", t.owner.id, t)
-	if t.typ().MovesMoney() && t.net != t.begin.Amount.Minor {
+	if t.typ().MovesMoney() && t.net != t.due() && !t.owed { // an advice's is not the host's
 		w.fail("P2", "the approval of %s is shown while the host holds %d", t, t.net)
 	}
 }
@@ -301,7 +334,7 @@ func (w *World) shapely(r *txn.Ready) {
 		if !justified(r, o) {
 			w.fail("ready", "a %s of %s without its record in the same Ready", o.Facts.Kind, o.UUID)
 		}
-		if o.Reversal() == (o.Facts.Card != nil) {
+		if o.Request() != (o.Facts.Card != nil) {
 			w.fail("ready", "a %s of %s with the wrong card data", o.Facts.Kind, o.UUID)
 		}
 	}
@@ -316,15 +349,23 @@ func justified(r *txn.Ready, o *txn.Outbound) bool {
 		}
 		switch rec := rec.(type) {
 		case *txn.Intent:
-			if !o.Reversal() && o.Facts.Kind == rec.Kind.Kind() {
+			if o.Request() && o.Facts.Kind == rec.Kind.Kind() {
 				return true
 			}
 		case *txn.Rerouted:
-			if !o.Reversal() && rec.Route == o.Route {
+			if o.Request() && rec.Route == o.Route {
 				return true
 			}
 		case *txn.Attempt:
 			if o.Reversal() && rec.N == o.Attempt {
+				return true
+			}
+		case *txn.Inquiry:
+			if rec.N == o.Inquiry && rec.STAN == o.Facts.STAN {
+				return true
+			}
+		case *txn.AdviceAttempt:
+			if !o.Reversal() && rec.N == o.Attempt {
 				return true
 			}
 		}
@@ -376,11 +417,11 @@ func (w *World) settleOne(t *Txn) {
 	if t.flipped && !t.heard {
 		return // only reconciliation can tell
 	}
-	goods := t.typ().NeedsConfirmation() && w.standing(t) != 0
+	goods := t.typ().HandsOver() && w.standing(t) != 0
 	switch {
 	case goods && t.paid == 0 && !t.escalated && !t.handled:
 		w.fail("P1", "%s is debited (durably %s), was never shown as approved and is in front of nobody", t, t.j)
-	case t.paid > 0 && t.net != t.begin.Amount.Minor:
+	case t.paid > 0 && t.net != t.due() && (!t.owed || !item && !t.handled):
 		w.fail("P2", "%s was shown as approved and the host holds %d", t, t.net)
 	case t.j.Open() && !item:
 		w.fail("P5", "%s is still %s and in front of nobody", t, t.j)

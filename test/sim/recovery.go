@@ -20,6 +20,9 @@ func (a *app) die(w *World) {
 
 // comeBack: it asks the agent what it must act on.
 func (a *app) comeBack(w *World) {
+	if w.startsSlowly(); !w.agent.up {
+		return // it died meanwhile: later
+	}
 	w.tell("app %d    starts", a.id)
 	a.state, a.recovering = appIdle, true
 	a.knows = !w.chance(w.p.Forgets)
@@ -37,7 +40,7 @@ func (a *app) recover(w *World) {
 		if g.owner != a {
 			continue
 		}
-		if t.State == txn.StateConfirmed && t.Shown == "" {
+		if (t.State == txn.StateConfirmed || t.State == txn.StateAdvising) && t.Shown == "" {
 			if t.InQuestion() {
 				continue // a person has it
 			}

@@ -49,6 +49,9 @@ func (w *World) run() {
 	w.stats.Runs++
 	w.start()
 	limit := 150 * p.Sales * p.Apps
+	if p.Heals > 0 {
+		limit = min(limit, p.Heals)
+	}
 	for n := 0; n < limit && w.broken == nil && w.busy(); n++ {
 		w.tick()
 		w.list()
@@ -92,7 +95,7 @@ func (w *World) choose() action {
 // list lists what can happen now: first what has to, then what goes wrong.
 func (w *World) list() {
 	w.acts = w.acts[:0]
-	w.progress()
+	w.forward()
 	w.timers(w.calm())
 	if w.healing {
 		return
@@ -133,8 +136,8 @@ func (w *World) may(o op, arg, weight int) {
 	}
 }
 
-// progress lists what brings things forward.
-func (w *World) progress() {
+// forward lists what brings things forward.
+func (w *World) forward() {
 	if !w.agent.up {
 		w.may(opStart, 0, 500)
 	}
@@ -243,18 +246,24 @@ func (w *World) do(a action) {
 // at last, applications that come back do, timers fire one after the other,
 // until nothing is left to happen.
 func (w *World) heal() {
-	w.healing = true
+	w.healing, w.healed = true, w.now.Boot
+	for _, t := range w.txns {
+		if t.open {
+			w.saw(HealedOpen)
+		}
+	}
 	w.tell("         --- from here on nothing goes wrong ---")
 	for fired := 0; w.broken == nil; {
 		w.tick()
 		w.list()
-		if len(w.acts) > 0 {
+		late := slices.IndexFunc(w.net, func(p packet) bool { return p.late })
+		if len(w.acts) > 0 && (late < 0 || w.c.Intn(12) > 0) {
 			w.do(w.acts[0])
 			continue
 		}
-		t, late := w.due(), slices.IndexFunc(w.net, func(p packet) bool { return p.late })
+		t := w.due()
 		switch {
-		case late >= 0 && (t == nil || w.c.Intn(4) == 0):
+		case late >= 0 && (len(w.acts) > 0 || t == nil || w.c.Intn(4) == 0):
 			w.deliver(late)
 		case t == nil:
 			return

@@ -7,12 +7,10 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/counterfoil-pos/counterfoil/agent/txn"
 )
 
 var (
-	transactions = flag.Int64("sim.transactions", 2_000_000, "transactions of the seeded run; 50,000 with -short")
+	transactions = flag.Int64("sim.transactions", 100_000, "transactions of the seeded run, 50,000 with -short; the gate is 2,000,000")
 	firstSeed    = flag.Uint64("sim.seed", 1, "first seed of the seeded run")
 	shorten      = flag.Bool("sim.shrink", true, "look for a short run that breaks the same property")
 	oneRun       = flag.Bool("sim.one", false, "run only -sim.seed, and print what happened")
@@ -67,28 +65,14 @@ func summarize(t *testing.T, s *Stats, took time.Duration, workers int) {
 		s.Transactions, s.Runs, s.Steps, s.Batches, s.AllFaults(), s.AgentCrashes, s.AppCrashes)
 	rate := float64(s.Transactions) / took.Seconds()
 	t.Logf("%.1f s on %d workers: %.0f transactions/s, %.0f on each", took.Seconds(), workers, rate, rate/float64(workers))
+	t.Logf("the longest way to an end once nothing went wrong any more: %s", s.Longest.Round(time.Second))
 	for i, n := range s.Faults {
 		t.Logf("fault      %9d  %s", n, faultNames[i])
 	}
 	for i, n := range s.Sometimes {
 		t.Logf("sometimes  %9d  %s", n, sometimeNames[i])
 	}
-	for _, state := range txn.States() {
-		if ins := unreached(s, state); len(ins) > 0 {
-			t.Logf("never reached: %s × %s", state, strings.Join(ins, ", "))
-		}
-	}
-}
-
-// unreached lists the inputs that no run gave to a transaction in this state:
-// squares of the state table that were never passed through.
-func unreached(s *Stats, state txn.State) (ins []string) {
-	for _, in := range txn.Inputs() {
-		if s.Cells[state][in] == 0 {
-			ins = append(ins, in.String())
-		}
-	}
-	return ins
+	t.Logf("how often each square of the state table was passed through:\n%s", coverage(s))
 }
 
 // complete demands that the world was unkind enough.
@@ -98,6 +82,7 @@ func complete(t *testing.T, s *Stats) {
 			t.Errorf("in no run: %s", sometimeNames[i])
 		}
 	}
+	covered(t, s)
 	if s.AllFaults() < s.Transactions/2 {
 		t.Errorf("%d faults in %d transactions: too kind", s.AllFaults(), s.Transactions)
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -95,11 +96,21 @@ func (w *World) implicitly(r *txn.Ready) {
 	}
 }
 
+// startsSlowly: time goes by while the application starts, and timers that come
+// due meanwhile may fire late.
+func (w *World) startsSlowly() {
+	if w.budget == nil && w.chance(w.p.SlowStart) {
+		w.settleDisk()
+		w.now.Boot += 45 * time.Second
+		w.setWall()
+	}
+}
+
 // switches: the customer turns to another card, and the first attempt is closed
 // by the second. A strict gate would refuse the second as long as the first is
 // owed, and closes nothing.
 func (a *app) switches(w *World) bool {
-	if a.cur.ref == 0 || a.cur.owner != a || a.cur.ref != a.job.ref || !a.mayRetry(w) || !w.chance(w.p.Switches) {
+	if a.cur.ref == 0 || !a.cur.typ().NeedsConfirmation() || a.cur.owner != a || a.cur.ref != a.job.ref || !a.mayRetry(w) || !w.chance(w.p.Switches) {
 		return false
 	}
 	first := a.cur
@@ -197,4 +208,5 @@ func (p *Personality) drawSessions(c *Choices, rate func(...int) int) {
 	}
 	p.Sessions, p.Implicit = true, c.Intn(3) == 0
 	p.Switches, p.RingsAgain, p.Insists = rate(300, 800), rate(500, 1000), rate(300)
+	p.SlowStart = rate(300, 800)
 }

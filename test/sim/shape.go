@@ -15,13 +15,14 @@ func (w *World) shape(b []byte) []byte {
 	b = w.shapeOfHeld(b)
 	for _, t := range w.txns {
 		b = append(b, 'T', byte(t.left), bit(t.paid > 0), bit(t.unpaid > 0), bit(t.unknown > 0),
-			byte(t.j), bit(t.confirmed), bit(t.escalated), bit(w.ticking(t)), bit(t.undelivered), bit(t.dropped), bit(t.key.stan != 0), byte(t.errand))
+			byte(t.j), bit(t.confirmed), bit(t.escalated), bit(w.ticking(t)), bit(t.undelivered), bit(t.dropped), bit(t.key.stan != 0), byte(t.errand), byte(t.inquiries), bit(t.owed))
 		b = append(b, t.begin.Type...)
 		b = append(b, t.begin.Original...)
 		b = append(b, t.begin.Replaces...)
 		b = append(append(b, byte(t.purchase), bit(t.insisted)), t.begin.Session...)
 		b = binary.AppendVarint(b, t.begin.Amount.Minor)
 		b = binary.AppendVarint(b, t.net)
+		b = t.story.shape(b)
 	}
 	for i := range w.net {
 		b = shapeOfPacket(b, &w.net[i])
@@ -61,7 +62,7 @@ func (w *World) shapeOfHeld(b []byte) []byte {
 		}
 		for j := range r.Messages {
 			b = append(b, r.Messages[j].UUID...)
-			b = append(b, 'm', byte(r.Messages[j].Attempt), byte(r.Messages[j].Route))
+			b = append(b, 'm', byte(r.Messages[j].Attempt), byte(r.Messages[j].Inquiry), byte(r.Messages[j].Route))
 		}
 		for _, t := range r.Timers {
 			b = append(b, t.UUID...)
@@ -80,14 +81,16 @@ func shapeOfPacket(b []byte, p *packet) []byte {
 	b = append(b, bit(p.late))
 	b = append(b, p.t.uuid...)
 	if p.out != nil {
-		b = append(b, '>', byte(p.route), byte(p.out.Attempt), byte(p.out.Series))
+		b = append(b, '>', byte(p.route), byte(p.out.Attempt), byte(p.out.Inquiry), byte(p.out.Series))
 		return append(b, p.out.Facts.Kind...)
 	}
 	b = append(b, '<', byte(p.route))
 	b = append(b, p.in.MTI...)
+	b = binary.AppendUvarint(b, uint64(p.in.STAN))
 	b = append(b, p.in.Code...)
 	b = append(b, p.in.Amount...)
 	b = append(b, p.in.AuthCode...)
+	b = append(b, p.in.Original...)
 	return append(b, p.in.Transmission...)
 }
 

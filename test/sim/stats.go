@@ -1,6 +1,10 @@
 package sim
 
-import "github.com/counterfoil-pos/counterfoil/agent/txn"
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
+)
 
 // Stats is what happened, over many runs.
 type Stats struct {
@@ -8,6 +12,7 @@ type Stats struct {
 	AgentCrashes, AppCrashes           int64
 	Faults                             [faults]int64
 	Sometimes                          [sometimes]int64
+	Longest                            time.Duration // to a transaction's end, once nothing went wrong any more
 	Cells                              [16][64]int64 // state × input
 }
 
@@ -33,6 +38,9 @@ const (
 	Strayed
 	Early
 	ClockJump
+	InquiryLie
+	AdviceRefusal
+	ChipSpoiled
 	faults
 )
 
@@ -40,7 +48,8 @@ var faultNames = [faults]string{
 	"message lost", "message duplicated", "message overtaken", "message delayed for long", "link slow to send", "reversal at the other address",
 	"certainly not sent", "sent or not, nobody knows", "reversal refused", "wrong amount or currency",
 	"neither yes nor no", "no, then yes", "94 to a first send", "two rows have the STAN", "another's message, or rubbish",
-	"timer before anything else", "wall clock set",
+	"timer before anything else", "wall clock set", "an inquiry not answered truly", "advice refused",
+	"DE 55 that is no chip data",
 }
 
 // Sometime is something that must happen in some run, or the world is too kind.
@@ -84,6 +93,11 @@ const (
 	SilenceRaised
 	ConfirmedTwice
 	TakenOn
+	CardDeclined
+	VerdictMissing
+	AmountRefused
+	PartAccepted
+	ChipUnread
 	Locked
 	NotReversibleRaised
 	HostRefusesFollow
@@ -115,6 +129,15 @@ const (
 	RungAgain
 	Suspected
 	Insisted
+	HealedOpen
+	InquiryFound
+	InquiryLate
+	AdviceTaken
+	AdviceRepeated
+	AdviceRefusedRaised
+	AdviceSilenceRaised
+	OwedRefused
+	QueueFull
 	sometimes
 )
 
@@ -133,6 +156,8 @@ var sometimeNames = [sometimes]string{
 	"an unbelievable answer was raised", "a partial approval was reversed",
 	"an application left for ever with its sale paid", "silence was raised", "a confirm was asked for twice",
 	"an item was acknowledged",
+	"a declining card made a confirm a cancel", "a confirm without the card's word was refused",
+	"a confirm of another amount was refused", "a partial approval was accepted", "unreadable chip data were reversed",
 	"an original was locked", "not_reversible was raised", "the host refused a follow-up",
 	"original_busy was answered", "original_used was answered", "above_original was answered",
 	"original_open was answered", "original_unfit was answered",
@@ -145,6 +170,10 @@ var sometimeNames = [sometimes]string{
 	"a session was taken over", "a session's application was missed", "unknown_session was answered",
 	"a sale was committed with its approval", "the card was switched", "a purchase was rung up again",
 	"a repetition was suspected", "somebody insisted on another purchase",
+	"the trouble ended while something was undecided",
+	"an inquiry found the approval", "an inquiry found it when it was too late", "an advice was taken",
+	"an advice was told again, and known", "advice_refused was raised", "advice_unanswered was raised",
+	"original_owed was answered", "advice_queue_full was answered",
 }
 
 // saw counts one of the things that must happen.
@@ -158,6 +187,7 @@ func (s *Stats) Add(o *Stats) {
 	s.Batches += o.Batches
 	s.AgentCrashes += o.AgentCrashes
 	s.AppCrashes += o.AppCrashes
+	s.Longest = max(s.Longest, o.Longest)
 	for i := range s.Faults {
 		s.Faults[i] += o.Faults[i]
 	}

@@ -18,6 +18,10 @@ func (w *World) stray() {
 		w.echo(t)
 		return
 	}
+	if t.question.STAN != 0 && !w.p.Silent && w.c.Intn(2) == 0 {
+		w.forged(t)
+		return
+	}
 	i := t.intent
 	own := mtis[t.typ().Kind()].Response()
 	mti := [...]iso8583.MTI{own, "0410"}[w.c.Intn(2)]
@@ -59,17 +63,16 @@ func (w *World) echo(t *Txn) {
 		i, answer := t.intent, a.answer
 		r := txn.Response{
 			Route: route, MTI: mtis[t.typ().Kind()].Response(), TID: i.TID, STAN: i.STAN, RRN: iso8583.RRN(answer.rrn),
-			Transmission: i.Transmission, LocalTime: i.LocalTime, LocalDate: i.LocalDate,
+			Transmission: i.Transmission, LocalTime: i.LocalTime, LocalDate: i.LocalDate, BadChip: t.story.spoiled,
 		}
 		switch w.c.Intn(3) {
 		case 1:
 			answer = w.garble(answer, t)
 		case 2:
-			if a.caches == 0 || w.p.Silent {
+			if a.said.code == "" || w.p.Silent {
 				return
 			}
-			said := a.cached[a.caches-1]
-			r.MTI, r.Transmission, answer.code = "0410", said.de7, said.code
+			r.MTI, r.Transmission, answer.code = "0410", a.said.de7, a.said.code
 			answer.amount = t.begin.Amount.DE4()
 		}
 		r.Code, r.Amount, r.Currency, r.AuthCode = answer.code, answer.amount, answer.currency, answer.auth
@@ -80,14 +83,15 @@ func (w *World) echo(t *Txn) {
 }
 
 // garble makes an answer nonsense, but never a no: a host that says no and
-// keeps the debit lies, which only reconciliation finds.
+// keeps the debit lies, which only reconciliation finds. So does one that says a
+// part and holds the whole, where a part is believed.
 func (w *World) garble(a iso8583Answer, t *Txn) iso8583Answer {
-	switch w.c.Intn(3) {
-	case 0:
+	switch kind := w.c.Intn(3); {
+	case kind == 0 && !t.begin.Partial:
 		a.code, a.amount = "10", iso8583.Amount{Minor: t.begin.Amount.Minor / 2}.DE4()
-	case 1:
+	case kind < 2:
 		a.code = "96"
-	case 2:
+	default:
 		if a.code != "05" {
 			a.amount = ""
 		}

@@ -102,7 +102,7 @@ func (a *application) begin(ctx context.Context, uuid string, b client.Begin, ho
 	}
 	b.Type, b.Terminal, b.Epoch, b.Session = "sale", a.terminal, s.Epoch, s.Session
 	b.Amount, b.Currency, b.Sale = a.minor, currency.Alpha(), a.ref
-	b.Card.Expiry, b.Card.EntryMode = testExpiry, entryMode
+	a.readCard(&b.Card)
 	return a.agent.Begin(ctx, uuid, b, hold)
 }
 
@@ -197,7 +197,7 @@ func (a *application) confirm(ctx context.Context, uuid string) (*client.Transac
 		return nil, context.Cause(ctx)
 	}
 	return patiently(ctx, a, func() (*client.Transaction, error) {
-		t, err := a.agent.Confirm(ctx, uuid)
+		t, err := a.commit(ctx, uuid)
 		if client.AsProblem(err) != nil {
 			return a.agent.Get(ctx, uuid, 0)
 		}

@@ -114,6 +114,7 @@ func taskFlags(cmd *cobra.Command, t *task) {
 	f.StringVar(&t.ref, "sale", "", "the sale's reference")
 	f.Int64Var(&t.minor, "amount", 0, "minor units")
 	f.StringVar(&t.notes, "notes", "", "file for what the screen showed")
+	f.BoolVar(&t.chip, "chip", false, "the card has a chip, which declines after the approval")
 	f.BoolVar(&t.retry, "retry", false, "try once more when not approved")
 	f.DurationVar(&t.turn, "turn", 0, "turn to another card after that long without an outcome")
 	f.BoolVar(&t.again, "again", false, "started again at once: the customer still stands there")

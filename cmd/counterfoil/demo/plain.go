@@ -92,6 +92,8 @@ func (c *plainClient) attempt(ctx context.Context) (Screen, error) {
 		text = "FAILED: no answer"
 	case err != nil:
 		text = "FAILED: connection error"
+	case code == "00" && c.chip: // the card has the last word, and nobody tells the host
+		text = "DECLINED BY CARD"
 	case code == "00":
 		screen, text = Approved, "APPROVED"
 		if c.hold {
@@ -142,7 +144,7 @@ func (c *plainClient) exchange(ctx context.Context) (string, error) {
 
 // request builds the 0200, each with a STAN of its own.
 func (c *plainClient) request() ([]byte, error) {
-	pan, err := iso8583.ParsePAN(c.pan)
+	card, err := c.wireCard(c.pan)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +155,7 @@ func (c *plainClient) request() ([]byte, error) {
 		Amount:       iso8583.Amount{Minor: c.minor, Currency: currency},
 		Transmission: now.UTC().Format("0102150405"),
 		LocalTime:    now.UTC().Format("150405"), LocalDate: now.UTC().Format("0102"),
-		Card: &iso8583.Card{PAN: pan, Expiry: testExpiry, EntryMode: entryMode},
+		Card: card,
 	})
 	if err != nil {
 		return nil, err

@@ -48,6 +48,7 @@ type scenario struct {
 	kill   victim
 	late   overtaking
 	retry  bool   // shown "not approved", the cashier tries once more
+	chip   bool   // the card has a chip, which declines after the approval
 	turn   bool   // while the host is silent, the customer turns to another card
 	expect Screen // what both screens must say, for the controls; "" elsewhere
 }
@@ -147,6 +148,10 @@ var scenarios = []scenario{
 		fault: func(_ side, t Timers) hostsim.Fault {
 			return hostsim.Fault{Action: hostsim.Late, After: iso8583.Duration(2 * t.Patience)}
 		},
+	},
+	{
+		id: "10", name: "chip declines", wave: 1, chip: true,
+		about: "The host debits; then the card's chip declines the sale.",
 	},
 }
 

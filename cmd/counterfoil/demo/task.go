@@ -14,6 +14,7 @@ type task struct {
 	sale
 	notes string        // the column's file
 	retry bool          // shown "not approved", the cashier tries once more
+	chip  bool          // the card has a chip, which declines after the approval
 	hold  bool          // stop at the approval, before it is shown: the demo kills it there
 	turn  time.Duration // after that, without an outcome, the customer turns to another card; 0: never
 	again bool          // started again after a kill, while the customer stands there
