@@ -92,7 +92,8 @@ end:
 	:: atomic { n_inq_not_found[t] && NOW(inquiring) -> STEP(inquiring, "inquiry: anything else", declined, ""); always(t) }
 #else
 	:: atomic { n_inq_not_found[t] && NOW(inquiring) -> UNDO(inquiring, "inquiry: anything else") }
-	:: atomic { n_inq_not_found[t] && NOW(inquiring) && trouble -> n_inq_not_found[t] = 0; STEP(inquiring, "inquiry: anything else", inquiring, "inquiry") }
+	:: atomic { n_inq_not_found[t] && NOW(inquiring) && trouble -> n_inq_not_found[t] = 0; n_inquiry[t] = 0; STEP(inquiring, "inquiry: anything else", inquiring, "") }
+	:: atomic { !n_inquiry[t] && NOW(inquiring) && trouble -> n_inquiry[t] = 1; STEP(inquiring, "time is up", inquiring, "inquiry") }
 #endif
 	:: atomic { out_request[t] && NOW(inquiring) -> out_request[t] = 0; STEP(inquiring, "request certainly not sent", not_sent, ""); always(t) }
 	:: atomic { NOW(inquiring) -> UNDO(inquiring, "time is up") }

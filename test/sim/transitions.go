@@ -10,7 +10,7 @@ type Transition struct {
 	From  txn.State
 	Input string // as in STATES.md; "begin" of a new transaction
 	To    txn.State
-	Sends string // "", "request" or "reversal"
+	Sends string // "", "request", "inquiry" or "reversal"
 }
 
 // Transitions counts them.
@@ -35,9 +35,13 @@ func (w *World) transition(ev txn.Event, r *txn.Ready) {
 		return
 	}
 	for i := range r.Messages {
-		t.Sends = "request"
-		if r.Messages[i].Reversal() {
+		switch o := &r.Messages[i]; {
+		case o.Reversal():
 			t.Sends = "reversal"
+		case o.Inquiry > 0:
+			t.Sends = "inquiry"
+		default:
+			t.Sends = "request"
 		}
 	}
 	w.transitions[t]++
