@@ -85,9 +85,14 @@ func (a *app) balks(w *World) bool {
 	return t.story.balked
 }
 
-// refusePart cancels since the customer does not want a part.
+// refusePart cancels since the customer does not want a part: once, and turns
+// away where that brought nothing.
 func (a *app) refusePart(w *World) {
-	a.state = appCancelling
+	if a.cancelled {
+		a.state, a.left = appIdle, a.cur
+		return
+	}
+	a.state, a.cancelled = appCancelling, true
 	w.tell("app %d    refuses the part of %s", a.id, a.cur)
 	w.step(txn.Cancel{Req: a.request(true), UUID: a.cur.uuid, Reason: txn.CancelPartialRefused})
 }
