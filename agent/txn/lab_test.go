@@ -47,6 +47,7 @@ type lab struct {
 	journal []stored // what is durable
 	mark    *Mark    // kept outside of it
 	held    bool     // the disk takes its time
+	writing []Record // being synced, where a transcript says when that begins
 	timers  map[string]time.Duration
 	order   []string              // UUIDs as they first got a timer
 	sent    map[string][]Outbound // what reached the link, by UUID

@@ -22,11 +22,11 @@ func (m *Machine) refuseReplaced(term *Terminal, e *Begin) Code {
 		return ""
 	case o == nil:
 		return ReplacedUnknown
-	case !o.Kind.NeedsConfirmation(), SaleKey(o.MID, o.Sale, o.Part) != SaleKey(term.MID, e.Sale, e.Part):
+	case !o.Kind.HandsOver(), SaleKey(o.MID, o.Sale, o.Part) != SaleKey(term.MID, e.Sale, e.Part):
 		return ReplacedUnfit
 	case o.Stuck && !o.Overridden, o.replaceable() && !reversible(m.rules[o.Rules], o.Kind):
 		return SaleOpen
-	case o.State == StateConfirmed && !o.givenBack():
+	case o.committed() && !o.givenBack():
 		return SalePaid
 	}
 	return ""

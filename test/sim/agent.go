@@ -54,6 +54,9 @@ func (w *World) start() {
 	a.fence, a.held, a.syncing, a.up = txn.Fence{}, nil, 0, true
 	w.putBack()
 	w.fold()
+	if w.script != nil {
+		w.script.begin(w)
+	}
 	a.m.Observe = w.observe
 	if err := a.m.Check(); err != nil {
 		w.fail("recovery", "%v", err)
@@ -114,18 +117,19 @@ func (w *World) ownView() *txn.Machine {
 }
 
 func (w *World) configuration() txn.Configure {
-	if w.configured != nil {
-		return *w.configured
+	return txn.Configure{Epoch: 1, Mark: w.mark, Last: uint64(len(w.disk.durable)), Terminals: w.terminals()}
+}
+
+// terminals are made once for each of the two profiles.
+func (w *World) terminals() []txn.Terminal {
+	made := &w.configured[bit(w.agent.variant)-'0']
+	if *made == nil {
+		rules := w.p.rules(w.unit, w.agent.variant)
+		for _, tid := range tids[:w.p.Terminals] {
+			*made = append(*made, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes, Implicit: w.p.Implicit}.Hashed())
+		}
 	}
-	e := txn.Configure{Epoch: 1, Mark: w.mark, Last: uint64(len(w.disk.durable))}
-	rules := w.p.rules(w.unit, w.agent.variant)
-	for _, tid := range tids[:w.p.Terminals] {
-		e.Terminals = append(e.Terminals, txn.Terminal{TID: tid, MID: mid, Rules: rules, Routes: w.p.Routes, Implicit: w.p.Implicit}.Hashed())
-	}
-	if w.budget != nil {
-		w.configured = &e // the only one there is
-	}
-	return e
+	return *made
 }
 
 // crash kills the agent. A batch that was being synced is kept or lost.
@@ -174,6 +178,9 @@ func (w *World) step(ev txn.Event) {
 	if w.p.Keep >= 0 {
 		w.load(ev)
 	}
+	if w.script != nil {
+		w.script.event(w, ev)
+	}
 	r := w.own().Step(w.now, ev)
 	w.shapely(&r)
 	w.transition(ev, &r)
@@ -192,6 +199,9 @@ func (w *World) sync() {
 	}
 	if batch := w.agent.fence.Batch(); len(batch) > 0 {
 		w.agent.syncing = len(w.agent.held)
+		if w.script != nil {
+			w.script.line("> write")
+		}
 		w.write(batch)
 	}
 }
@@ -199,6 +209,9 @@ func (w *World) sync() {
 // synced ends the syncing of the batch.
 func (w *World) synced() {
 	a := &w.agent
+	if w.script != nil {
+		w.script.line("> sync")
+	}
 	w.commit()
 	released := a.fence.Durable()
 	a.held, a.syncing = slices.Delete(a.held, 0, min(len(released), len(a.held))), 0
@@ -207,8 +220,17 @@ func (w *World) synced() {
 	if a.up && len(a.held) == 0 {
 		w.compare()
 		if w.p.Keep >= 0 {
-			a.m.Evict(w.p.Keep)
+			w.evict()
 		}
+	}
+}
+
+// evict forgets what is settled.
+func (w *World) evict() {
+	before := len(w.agent.m.All())
+	w.agent.m.Evict(w.p.Keep)
+	if w.script != nil && len(w.agent.m.All()) < before {
+		w.script.line("> evict %d", w.p.Keep)
 	}
 }
 
@@ -353,11 +375,6 @@ func (w *World) load(ev txn.Event) {
 			}
 		}
 	}
-}
-
-// hasKey says whether one of the records of t is found under key.
-func (t *Txn) hasKey(key string) bool {
-	return slices.ContainsFunc(t.records, func(r txn.Record) bool { return r.Group() == t.uuid && slices.Contains(txn.Keys(r), key) })
 }
 
 // observe counts the squares of the state table that were passed through.

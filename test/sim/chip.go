@@ -85,14 +85,15 @@ func (a *app) balks(w *World) bool {
 	return t.story.balked
 }
 
-// refusePart cancels since the customer does not want a part: once, and turns
-// away where that brought nothing.
+// refusePart cancels since the customer does not want a part. Where the type is
+// not reversed that is refused, and the application has done what it can.
 func (a *app) refusePart(w *World) {
 	if a.cancelled {
-		a.state, a.left = appIdle, a.cur
+		a.left, a.state = a.cur, appIdle
 		return
 	}
-	a.state, a.cancelled = appCancelling, true
+	a.cancelled = true
+	a.state = appCancelling
 	w.tell("app %d    refuses the part of %s", a.id, a.cur)
 	w.step(txn.Cancel{Req: a.request(true), UUID: a.cur.uuid, Reason: txn.CancelPartialRefused})
 }

@@ -32,7 +32,8 @@ type account struct {
 	amount int64    // booked
 	of     *account // what it follows, as far as this ledger knows
 	answer iso8583Answer
-	undone int // reversals refused so far
+	undone int          // reversals refused so far
+	said   cachedAnswer // to a reversal, last
 	cached [2]cachedAnswer
 	caches int
 	flips  bool // it will debit all the same
@@ -202,6 +203,9 @@ func (h *host) reversal(w *World, p *packet, route int) {
 	} else {
 		answer.code = h.undo(w, a, f)
 	}
+	if a != nil {
+		a.said = cachedAnswer{f.Transmission, answer.code}
+	}
 	w.reply(p, route, "0410", answer)
 }
 
@@ -266,7 +270,11 @@ func (h *host) flip(w *World, a *account, route int) {
 	a.answer.code, a.answer.auth = "00", "F1"
 	a.state = accountBooked
 	w.booked(a.t, a.amount, h.ledger.n)
-	w.reply(a.asked, route, mtis[a.t.typ().Kind()].Response(), a.answer)
+	said := a.answer
+	if w.c.Intn(4) == 0 {
+		said.amount = "" // yes, but to what?
+	}
+	w.reply(a.asked, route, mtis[a.t.typ().Kind()].Response(), said)
 }
 
 // reply sends an answer back on the connection it came by.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
@@ -23,7 +24,8 @@ func (p *Personality) deadline(unit time.Duration) time.Duration {
 	if p.Refusals > 0 && slices.Contains(v.Retry, p.RefusalCode) {
 		attempts += v.EscalateAfter
 	}
-	return d(r.SendTimeout) + d(r.ResponseTimeout) + d(r.ConfirmTimeout) +
+	inquiries := time.Duration(r.Inquiry.Attempts) * (d(r.Inquiry.After) + d(r.Inquiry.Every) + d(r.SendTimeout) + d(r.Inquiry.AnswerTimeout))
+	return inquiries + d(r.SendTimeout) + d(r.ResponseTimeout) + d(r.ConfirmTimeout) +
 		time.Duration(attempts)*(attempt+v.Slowest()) + d(r.SendTimeout) + d(v.MessageLifetime)
 }
 
@@ -33,16 +35,28 @@ func (w *World) progress(t *Txn) {
 	if w.budget != nil {
 		return
 	}
-	open := t.j.Open() && !t.escalated
+	open := t.j.Open() && !t.escalated && !t.owed // an advice is decided: the host is to be told, for as long as it takes
 	switch {
 	case open && !t.open:
 		t.since = w.now.Boot
 	case !open && t.open && w.healing:
-		took, allowed := w.now.Boot-max(t.since, w.healed), w.p.deadline(w.unit)
+		took, allowed := w.now.Boot-max(t.since, w.healed), w.p.deadline(w.unit)*w.queue(t)
 		w.stats.Longest = max(w.stats.Longest, took)
 		if took > allowed {
 			w.fail("P5", "%s took %s to its end although nothing went wrong any more; %s is allowed", t, took, allowed)
 		}
 	}
-	t.open = open
+	t.open, t.advice = open, t.advice || t.j == txn.StateAdvising
+}
+
+// queue is how many have to end before t can, and t itself: advices of one
+// terminal may have to be told in their order.
+func (w *World) queue(t *Txn) time.Duration {
+	n := time.Duration(1)
+	for _, o := range w.txns {
+		if t.advice && o.advice && o != t && o.begin.TID == t.begin.TID {
+			n++
+		}
+	}
+	return n
 }

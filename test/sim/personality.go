@@ -146,6 +146,7 @@ func draw(seed uint64) Personality {
 	}
 	if flag(3) {
 		p.Operator = 20 + 100*c.Intn(2)
+		p.Stray = max(p.Stray, 10*c.Intn(3))
 	}
 	if flag(4) {
 		p.Keep = c.Intn(3)

@@ -48,8 +48,9 @@ type Txn struct {
 	story     cardStory
 
 	// Liveness.
-	open  bool // durably undecided, and in front of nobody
-	since time.Duration
+	open   bool // durably undecided, and in front of nobody
+	since  time.Duration
+	advice bool
 
 	// The shell.
 	armed bool
@@ -420,7 +421,7 @@ func (w *World) settleOne(t *Txn) {
 	switch {
 	case goods && t.paid == 0 && !t.escalated && !t.handled:
 		w.fail("P1", "%s is debited (durably %s), was never shown as approved and is in front of nobody", t, t.j)
-	case t.paid > 0 && t.net != t.due() && !(t.owed && (item || t.handled)):
+	case t.paid > 0 && t.net != t.due() && (!t.owed || !item && !t.handled):
 		w.fail("P2", "%s was shown as approved and the host holds %d", t, t.net)
 	case t.j.Open() && !item:
 		w.fail("P5", "%s is still %s and in front of nobody", t, t.j)

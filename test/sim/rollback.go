@@ -21,10 +21,10 @@ func (w *World) marked() {
 	if w.p.Rollback == 0 {
 		return
 	}
-	w.rollback.ends = append(w.rollback.ends, len(w.disk.durable))
+	w.ends = append(w.ends, len(w.disk.durable))
 	if w.c.Intn(4) == 0 {
 		m := w.agent.view.Mark(uint64(len(w.disk.durable)))
-		w.rollback.mark = &m
+		w.mark = &m
 	}
 }
 
@@ -33,7 +33,7 @@ func (w *World) opened() {
 	if w.p.Rollback > 0 {
 		w.settleDisk()
 		m := w.agent.view.Mark(uint64(len(w.disk.durable)))
-		w.rollback.mark = &m
+		w.mark = &m
 	}
 }
 
@@ -46,7 +46,7 @@ func (w *World) cover(ev txn.Event) {
 		return
 	}
 	known := txn.TerminalHead{}
-	for _, h := range w.rollback.mark.Heads {
+	for _, h := range w.mark.Heads {
 		if h.TID == b.TID {
 			known = h
 		}
@@ -96,7 +96,7 @@ func (w *World) putBack() {
 // runs it again: the cashier is told to call.
 func (a *app) outdated(w *World) {
 	w.saw(KeyOfOldEpoch)
-	if w.rollback.times == 0 {
+	if w.times == 0 {
 		w.fail("answer", "%s was answered %s, and no journal was lost", a.cur, txn.EpochOld)
 	}
 	w.showUnknown(a.cur)
@@ -137,14 +137,14 @@ func (w *World) settleDoubt(t *Txn) {
 }
 
 // truthful says that an operator may do this to what is in doubt: he knows what
-// the acquirer and the merchant know, and neither resumes what stands nor frees
-// what was followed.
+// the acquirer and the merchant know, and neither resumes what stands, or an
+// advice that was given up, nor frees what was followed.
 func (w *World) truthful(g *Txn, v txn.Verb) bool {
 	switch {
 	case !g.doubt:
 		return true
 	case v == txn.VerbResume:
-		return !g.confirmed
+		return !g.confirmed && !(g.advice && closedNegative(g.j))
 	case v == txn.VerbOverride:
 		return !slices.ContainsFunc(w.txns, func(f *Txn) bool { return f.original == g })
 	default:

@@ -69,11 +69,10 @@ func (w *World) echo(t *Txn) {
 		case 1:
 			answer = w.garble(answer, t)
 		case 2:
-			if a.caches == 0 || w.p.Silent {
+			if a.said.code == "" || w.p.Silent {
 				return
 			}
-			said := a.cached[a.caches-1]
-			r.MTI, r.Transmission, answer.code = "0410", said.de7, said.code
+			r.MTI, r.Transmission, answer.code = "0410", a.said.de7, a.said.code
 			answer.amount = t.begin.Amount.DE4()
 		}
 		r.Code, r.Amount, r.Currency, r.AuthCode = answer.code, answer.amount, answer.currency, answer.auth

@@ -30,14 +30,15 @@ type World struct {
 
 	unit       time.Duration // what the rules count in
 	healing    bool
-	healed     time.Duration // when that began
-	budget     *budget       // of an exhaustive run
-	configured *txn.Configure
-	skew       int64 // of the wall clock, milliseconds
+	healed     time.Duration     // when that began
+	budget     *budget           // of an exhaustive run
+	configured [2][]txn.Terminal // by profile
+	skew       int64             // of the wall clock, milliseconds
 	deadClock  bool
 	acts       []action
 	broken     *Violation
 
+	script  *script
 	tracing bool
 	trace   []string
 	hashing bool
