@@ -63,7 +63,7 @@ func keep(t *testing.T, failed *Failure, w *World) {
 		return
 	}
 	title := fmt.Sprintf("Found by the simulation (seed %d), %s: %s.", failed.Seed, w.broken.Property, w.broken.Text)
-	text, _ := Script(w.p, Replaying(w.c.Values()), title)
+	text, _ := Script(*w.p, Replaying(w.c.Values()), title)
 	file := filepath.Join("..", "..", "agent", "txn", "testdata", "transcripts", *golden+".txt")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func keep(t *testing.T, failed *Failure, w *World) {
 
 func showRun(t *testing.T, seed uint64) {
 	w := Run(draw(seed), Seeded(seed), &Stats{}, true, true, true)
-	t.Logf("personality %+v", w.p)
+	t.Logf("personality %+v", *w.p)
 	t.Logf("run of seed %d, hash %016x:\n%s", seed, w.hash, strings.Join(w.trace, "\n"))
 	if w.broken != nil {
 		t.Errorf("VIOLATION %s: %s", w.broken.Property, w.broken.Text)
