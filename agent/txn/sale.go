@@ -59,11 +59,19 @@ func (m *Machine) suspect(term *Terminal, e *Begin, now Time) string {
 		case !same || uuid == e.Replaces || t.Overridden:
 		case uuid == e.NotDuplicateOf:
 			return ""
-		case t.doubtful(window, now) || t.unshown() && m.paidWithin(uuid, window, now):
+		case t.doubtful(window, now) || (t.unshown() || t.Stuck) && m.lately(uuid, window, now):
 			return uuid
 		}
 	}
 	return ""
+}
+
+// lately says that this process has known t for less than that, by the clock
+// since boot: since it was paid, or since a restart took it up. The wall clock
+// may have been set forward meanwhile, and nobody can tell.
+func (m *Machine) lately(uuid string, d time.Duration, now Time) bool {
+	w := m.waits[uuid]
+	return m.paidWithin(uuid, d, now) || w != nil && w.Restarted && now.Boot-w.Since < d
 }
 
 // doubtful says that whoever stands at the terminal may not know what became of

@@ -87,8 +87,10 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 		dst = append(append(dst, '|'), tid...)
 		dst = binary.AppendVarint(dst, int64(m.heads[tid].Next))
 	}
-	for _, id := range slices.Sorted(maps.Keys(m.sessions)) {
-		dst = fmt.Appendf(dst, "|%s%v", id, m.sessions[id].tids)
+	if len(m.sessions) > 0 {
+		for _, id := range slices.Sorted(maps.Keys(m.sessions)) {
+			dst = fmt.Appendf(dst, "|%s%v", id, m.sessions[id].tids)
+		}
 	}
 	for _, list := range [...][]string{m.cold, m.open} {
 		for _, uuid := range list {

@@ -36,6 +36,10 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 	case Timeout:
 		s.timeout(e)
 	case Recovered:
+		if t := s.m.hot[e.UUID]; t != nil {
+			w := s.wait(t)
+			w.Restarted, w.Since = true, s.now.Boot
+		}
 		s.run(e.UUID, Restart, ev)
 	case Sent:
 		s.run(e.UUID, s.of(e.UUID, e.Attempt, e.Inquiry, deliverySent), ev)

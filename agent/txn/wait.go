@@ -5,18 +5,20 @@ import "time"
 // wait is what one transaction waits for, and what was just sent. It is
 // volatile: after a restart each wait begins anew, whole.
 type wait struct {
-	For      waitFor
-	Deadline time.Duration // Boot time
-	Shift    int           // unsent attempts: with a shared ledger, the address moves on
-	Unsent   bool          // the latest attempt certainly did not leave
-	Request  time.Duration // until then, the request may still leave: the link has not said that it did
-	Attempt  time.Duration // the same of the latest attempt
-	Paid     time.Duration // when it was confirmed; 0 where an earlier process saw it
-	Quiet    time.Duration // until then, something sent may still reach the host
-	Until    time.Duration // inquiring: no inquiry begins after that, where there is such a limit
-	Confirm  time.Duration // the end of the whole time for the confirmation
-	Holder   string        // the session that waits for it
-	Orphan   bool          // that session is over, and no other has taken the terminal
+	For       waitFor
+	Deadline  time.Duration // Boot time
+	Shift     int           // unsent attempts: with a shared ledger, the address moves on
+	Unsent    bool          // the latest attempt certainly did not leave
+	Request   time.Duration // until then, the request may still leave: the link has not said that it did
+	Attempt   time.Duration // the same of the latest attempt
+	Paid      time.Duration // when it was confirmed; 0 where an earlier process saw it
+	Quiet     time.Duration // until then, something sent may still reach the host
+	Restarted bool          // a restart took it up, at Since
+	Since     time.Duration
+	Until     time.Duration // inquiring: no inquiry begins after that, where there is such a limit
+	Confirm   time.Duration // the end of the whole time for the confirmation
+	Holder    string        // the session that waits for it
+	Orphan    bool          // that session is over, and no other has taken the terminal
 }
 
 type waitFor uint8

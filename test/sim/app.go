@@ -123,7 +123,7 @@ func (a *app) attempt(w *World) {
 	a.attempts++
 	j := &a.job
 	t := &Txn{uuid: uuids[n], owner: a, errand: a.errand, ref: j.ref, original: j.original}
-	t.begin = txn.Begin{
+	t.begin = &txn.Begin{
 		UUID: t.uuid, Epoch: max(w.agent.view.Epoch(), 1), TID: a.tid, Type: j.typ,
 		Amount: iso8583.Amount{Minor: j.minor, Currency: 156}, Digest: t.uuid, Card: card,
 	}
@@ -152,14 +152,16 @@ func (a *app) ask(w *World) {
 	if a.underSession(w); !w.agent.up {
 		return // it died of that
 	}
-	a.cur.begin.Session = a.session
+	begin := *a.cur.begin
+	begin.Session = a.session
+	a.cur.begin = &begin
 	if w.tracing {
 		w.tell("app %d    begins %s", a.id, a.cur.describe())
 	}
 	if o := a.cur.original; o != nil {
 		a.cur.found = o.j
 	}
-	e := a.cur.begin
+	e := *a.cur.begin
 	e.Req = a.request(true)
 	w.step(e)
 }

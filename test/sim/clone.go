@@ -52,11 +52,12 @@ func (w *World) cloneHosts(from *World) {
 			w.hosts[i] = &host{ledger: w.hosts[0].ledger}
 			continue
 		}
-		l := &ledger{n: h.ledger.n}
-		for _, a := range h.ledger.accounts {
-			c := *a
-			c.t = w.same(a.t)
-			l.accounts = append(l.accounts, &c)
+		l := &ledger{n: h.ledger.n, accounts: make([]*account, len(h.ledger.accounts))}
+		copied := make([]account, len(l.accounts))
+		for i, a := range h.ledger.accounts {
+			copied[i] = *a
+			copied[i].t = w.same(a.t)
+			l.accounts[i] = &copied[i]
 		}
 		for _, c := range l.accounts {
 			if c.of != nil {

@@ -18,7 +18,7 @@ func (w *World) pester() {
 	case 1:
 		w.step(txn.Cancel{Req: req, UUID: t.uuid, Reason: txn.CancelCustomer})
 	case 2:
-		e := t.begin
+		e := *t.begin
 		e.Req = req
 		if w.c.Intn(2) == 1 {
 			e.Digest = "other"

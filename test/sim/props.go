@@ -14,7 +14,7 @@ import (
 type Txn struct {
 	uuid  string
 	owner *app
-	begin txn.Begin // to be asked again with
+	begin *txn.Begin // to be asked again with; replaced, never changed, once it was
 
 	errand   int       // of the owner
 	ref      int       // number of the sale's reference; 0 none

@@ -45,7 +45,7 @@ func Run(p Personality, c *Choices, stats *Stats, tracing, hashing, checks bool)
 
 // run goes through the world's schedule.
 func (w *World) run() {
-	p := &w.p
+	p := w.p
 	w.stats.Runs++
 	w.start()
 	limit := 150 * p.Sales * p.Apps

@@ -37,6 +37,9 @@ func (s *script) story(w *World) {
 		if !strings.HasPrefix(what, "disk") && !strings.HasPrefix(what, "agent") {
 			s.line("# %s", what)
 		}
+		if strings.HasPrefix(what, "VIOLATION") {
+			break
+		}
 	}
 	s.told = len(w.trace)
 }
@@ -128,7 +131,8 @@ func (s *script) begin(w *World) {
 	s.started = true
 }
 
-// Script is a run as a transcript of the core, with what it came to.
+// Script is a run as a transcript of the core; in the end it says how everything
+// stands, unless that is what is wrong.
 func Script(p Personality, c *Choices, title string) (string, *World) {
 	w := newWorld(p, c, &Stats{})
 	w.tracing, w.script = true, &script{}
@@ -136,7 +140,7 @@ func Script(p Personality, c *Choices, title string) (string, *World) {
 	w.run()
 	w.script.story(w)
 	for _, t := range w.txns {
-		if seen := w.agent.view.Get(t.uuid); seen != nil { // what is durable, and was not lost
+		if seen := w.agent.view.Get(t.uuid); seen != nil && w.broken == nil { // what is durable, and was not lost
 			w.script.line("> is %s %s", t, seen.State)
 		}
 	}

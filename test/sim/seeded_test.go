@@ -2,6 +2,10 @@ package sim
 
 import (
 	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -13,6 +17,7 @@ var (
 	transactions = flag.Int64("sim.transactions", 100_000, "transactions of the seeded run, 50,000 with -short; the gate is 2,000,000")
 	firstSeed    = flag.Uint64("sim.seed", 1, "first seed of the seeded run")
 	shorten      = flag.Bool("sim.shrink", true, "look for a short run that breaks the same property")
+	golden       = flag.String("sim.golden", "", "name of the transcript of agent/txn that a shrunk run becomes")
 	oneRun       = flag.Bool("sim.one", false, "run only -sim.seed, and print what happened")
 )
 
@@ -45,14 +50,34 @@ func TestSeeded(t *testing.T) {
 		return
 	}
 	if w := Shrink(failed.Seed, failed.Property); w != nil {
+		keep(t, failed, w)
 		t.Logf("the shortest run found that breaks %s (%s):\n%s", failed.Property, w.broken.Text, strings.Join(w.trace, "\n"))
 	}
 	t.Logf("the whole run: go test ./test/sim -run TestSeeded -sim.one -sim.seed=%d", failed.Seed)
 }
 
+// keep makes the shrunk run a golden test of the core, or says how.
+func keep(t *testing.T, failed *Failure, w *World) {
+	if *golden == "" {
+		t.Logf("to keep it as a golden test: go test ./test/sim -run TestSeeded -sim.seed=%d -sim.golden=NAME", failed.Seed)
+		return
+	}
+	title := fmt.Sprintf("Found by the simulation (seed %d), %s: %s.", failed.Seed, w.broken.Property, w.broken.Text)
+	text, _ := Script(*w.p, Replaying(w.c.Values()), title)
+	file := filepath.Join("..", "..", "agent", "txn", "testdata", "transcripts", *golden+".txt")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "test", "../../agent/txn", "-run=^TestTranscripts$/^"+*golden+"$", "-update")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Logf("kept as %s: read it, mend the core, run go test ./agent/txn -run TestTranscripts -update, and read the difference", file)
+}
+
 func showRun(t *testing.T, seed uint64) {
 	w := Run(draw(seed), Seeded(seed), &Stats{}, true, true, true)
-	t.Logf("personality %+v", w.p)
+	t.Logf("personality %+v", *w.p)
 	t.Logf("run of seed %d, hash %016x:\n%s", seed, w.hash, strings.Join(w.trace, "\n"))
 	if w.broken != nil {
 		t.Errorf("VIOLATION %s: %s", w.broken.Property, w.broken.Text)

@@ -11,7 +11,7 @@ import (
 
 // World is one run: everything there is, and what has happened so far.
 type World struct {
-	p     Personality
+	p     *Personality
 	c     *Choices
 	now   txn.Time
 	stats *Stats
@@ -94,7 +94,7 @@ var card = func() *iso8583.Card {
 // started.
 func newWorld(p Personality, c *Choices, stats *Stats) *World {
 	w := &World{
-		p: p, c: c, stats: stats, unit: time.Second,
+		p: &p, c: c, stats: stats, unit: time.Second,
 		now: txn.Time{Wall: p.Wall, Zone: 8 * 3600},
 	}
 	books := &ledger{}
