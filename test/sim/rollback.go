@@ -144,7 +144,7 @@ func (w *World) truthful(g *Txn, v txn.Verb) bool {
 	case !g.doubt:
 		return true
 	case v == txn.VerbResume:
-		return !g.confirmed && !(g.advice && closedNegative(g.j))
+		return !g.confirmed && (!g.advice || !closedNegative(g.j))
 	case v == txn.VerbOverride:
 		return !slices.ContainsFunc(w.txns, func(f *Txn) bool { return f.original == g })
 	default:
