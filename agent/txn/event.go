@@ -222,3 +222,5 @@ func (InDoubt) event()   {}
 func (Response) event()  {}
 func (Garbage) event()   {}
 func (Timeout) event()   {}
+
+func (BatchAnnounced) event() {}
