@@ -224,3 +224,5 @@ func (InDoubt) event()   {}
 func (Response) event()  {}
 func (Garbage) event()   {}
 func (Timeout) event()   {}
+
+func (BatchAnnounced) event() {}
