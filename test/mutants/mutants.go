@@ -24,6 +24,7 @@ const (
 	begin    = "agent/txn/begin.go"
 	chip     = "agent/txn/chip.go"
 	inquiry  = "agent/txn/inquiry.go"
+	mac      = "agent/txn/mac.go"
 	machine  = "agent/txn/machine.go"
 	reversal = "agent/txn/reversal.go"
 	response = "agent/txn/response.go"
@@ -32,7 +33,7 @@ const (
 	state    = "agent/txn/state.go"
 )
 
-var mutants = slices.Concat(sales, follows, applications, losses, asking)
+var mutants = slices.Concat(sales, follows, applications, losses, asking, macs)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{

@@ -180,7 +180,7 @@ func draw(seed uint64) Personality {
 	p.ListsUnknown = p.DoneAgain == "25" && p.Ambiguous == 0 && flag(2)
 	p.Bounded = !p.Tombstones || p.Operator > 0
 	p.drawSessions(c, rate)
-	p.Signed, p.Unsigned = flag(3), flag(2)
+	p.Signed, p.Unsigned = flag(2), flag(2)
 	if p.Signed && !p.Collides {
 		p.Tamper = rate(20, 100, 300)
 	}
