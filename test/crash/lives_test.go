@@ -43,7 +43,7 @@ var next atomic.Int64
 // been paid undisturbed.
 func (c *campaign) attempt(l life, what string) (*note, error) {
 	i := next.Add(1)
-	n := newNote("T0000001", fmt.Sprintf("L%06d", i), 5000+i, plan{conduct: l.conduct, patient: true, scenario: &scenario{name: what}})
+	n := newNote("T0000001", fmt.Sprintf("L%06d", i), 5000+i, plan{conduct: l.conduct, full: goesAway, scenario: &scenario{name: what}})
 	n.typ = l.typ
 	if first := l.typ.Originals(); len(first) > 0 {
 		var err error
@@ -59,7 +59,7 @@ func (c *campaign) attempt(l life, what string) (*note, error) {
 // be reached yet: it is tried again.
 func (c *campaign) original(typ iso8583.Type, n *note, what string) (*note, error) {
 	for i := range 10 {
-		o := newNote(n.tid, fmt.Sprintf("%s-%d", n.sale, i), n.amount, plan{conduct: confirms, patient: true, scenario: &scenario{name: "before " + what}})
+		o := newNote(n.tid, fmt.Sprintf("%s-%d", n.sale, i), n.amount, plan{conduct: confirms, full: asksAgain, scenario: &scenario{name: "before " + what}})
 		o.typ = typ
 		c.notes = append(c.notes, o)
 		if err := errors.Join(o.pay(c.s), c.rest(o)); err != nil {
