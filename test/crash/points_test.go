@@ -53,6 +53,13 @@ func (c *campaign) point(s *pointed, pc pointCase) (r points.Report, err error) 
 	if err != nil {
 		return r, err
 	}
+	if r, err = c.strikeAt(s, n, pc); err == nil {
+		err = c.settleByHand(n)
+	}
+	return r, err
+}
+
+func (c *campaign) strikeAt(s *pointed, n *note, pc pointCase) (r points.Report, err error) {
 	if pc.lost {
 		if err := c.loseAnswer(n); err != nil {
 			return r, err
