@@ -115,14 +115,17 @@ func gates() []gate {
 			name: "Pure core, seeded", demanded: "2 M transactions, 1 M faults, 200 k crashes, 0 violations; nightly 500 M",
 			change: []piece{seeded(1, 2_000_000)}, nightly: seededNight(),
 		},
-		{name: "Pure core, codec and sealing", demanded: "50 k transactions with codec and sealing"},
+		{
+			name: "Pure core, codec and sealing", demanded: "50 k transactions with codec and sealing",
+			change: one(goTest("./test/sim/journaled", "^TestSeededOnTheJournal$"), figure("transactions", `(\d+) transactions in`, 50_000), violations),
+		},
 		{
 			name: "Determinism", demanded: "1,000 seeds, twice, in separate processes",
 			change: one(goTest("./test/sim", "^TestDeterminism$"), passed),
 		},
 		{
 			name: "Mutants", demanded: "25 or more, each rule of the terminal's, killed within 1 M transactions",
-			change: one(goTest("./test/mutants", "^TestMutants$"), figure("killed", `(?m)^\S.{49} .{24} [PRi]\S* +\d+ `, 25)),
+			change: one(goTest("./test/mutants", "^TestMutants$", "-mutants.all"), figure("killed", `(?m)^\S.{49} .{24} [PRi]\S* +\d+ `, 25)),
 		},
 		{
 			name: "Mutants of the journal", demanded: "all killed",
