@@ -49,6 +49,8 @@ type Rules struct {
 	Inquiry  InquiryRules  `json:"inquiry,omitzero"` // absent: none
 	Advice   AdviceRules   `json:"advice,omitzero"`  // absent: none
 
+	Settlement SettlementRules `json:"settlement,omitzero"` // absent: none
+
 	Chip ChipRules `json:"chip,omitzero"`
 
 	// EpochMark is how the acquirer sees that an epoch began (R15).
@@ -288,7 +290,7 @@ func (r *Rules) Validate() error {
 			return fmt.Errorf("rules.reversal.types: %q moves no money, so there is nothing to reverse", t)
 		}
 	}
-	for _, check := range []func() error{r.validateAdvice, r.validateInquiry, r.Chip.Validate} {
+	for _, check := range []func() error{r.validateAdvice, r.validateInquiry, r.validateSettlement, r.Chip.Validate} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -317,13 +319,21 @@ func (r *Rules) disjoint() error {
 	if err := check("response", p.Approved, p.Partial, p.Declined, p.Duplicate); err != nil {
 		return err
 	}
+	for _, code := range p.Unsigned {
+		if !slices.Contains(p.Declined, code) {
+			return fmt.Errorf("rules.response.unsigned: code %q is not in declined: nothing else may come without a MAC", code)
+		}
+	}
 	if err := check("reversal", v.Done, v.Duplicate, v.Unknown, v.Retry); err != nil {
 		return err
 	}
 	if err := check("inquiry", q.Approved, q.Declined); err != nil {
 		return err
 	}
-	return check("advice", a.Done, a.Duplicate, a.Retry)
+	if err := check("advice", a.Done, a.Duplicate, a.Retry); err != nil {
+		return err
+	}
+	return check("settlement", r.Settlement.Balanced, r.Settlement.Unbalanced, r.Settlement.Retry)
 }
 
 // Duration is a time.Duration that is written as "40s" in JSON.

@@ -243,7 +243,7 @@ func (s *step) judgeAdvice(t *Transaction, e *Response) Verdict {
 	minor, err := iso8583.ParseDE4(e.Amount)
 	other := e.Amount != "" && (err != nil || minor != t.Minor) || e.Currency != "" && e.Currency != t.Currency.Numeric()
 	switch {
-	case e.Route != t.Route && !r.Reversal.SharedLedger, t.Attempts == 0:
+	case e.Route != t.Route && !r.Reversal.SharedLedger, t.Attempts == 0, !believed(r, e):
 		return VerdictIgnored
 	case slices.Contains(r.Advice.Retry, e.Code):
 		return VerdictRetry

@@ -26,11 +26,15 @@ func (m *Machine) Apply(r Record) {
 	case *TerminalHead:
 		*m.head(r.TID) = stanHead{Next: r.Next, Wrapped: r.Wrapped}
 		return
+	case *BatchNumber:
+		*m.batch(r.TID) = batchHead{Number: r.Number, Serial: r.Serial, Used: r.Used}
+		return
 	case *Loss, *LossClosed:
 		m.applyLoss(r)
 		return
 	case *Intent:
 		m.head(r.TID).used(r.STAN, r.At)
+		m.joinBatch(r)
 		m.addIntent(r, false)
 		return
 	case *Inquiry:

@@ -193,6 +193,7 @@ func (m *Machine) gate(e *Begin, rules *iso8583.Rules) string {
 func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 	clock, date, year := localTime(s.now)
 	route := s.firstRoute(e, term)
+	batch, serial := s.m.batchOf(term)
 	s.record(e.UUID, &Intent{
 		Kind: e.Type, TID: e.TID, MID: term.MID, STAN: stan, Epoch: s.m.epoch,
 		Minor: e.Amount.Minor, Currency: e.Amount.Currency,
@@ -202,7 +203,7 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Rules: term.hash, Route: route, Original: e.Original, Address: term.address(route),
 		Approval: e.Approval, Session: e.Session, Implicit: term.Implicit && e.Type.NeedsConfirmation(),
 		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf,
-		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Card: e.Card,
+		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Batch: batch, Serial: serial, Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]
 	s.wait(t).Holder = e.Session
@@ -302,13 +303,16 @@ func (s *step) ownFacts(t *Transaction) iso8583.Facts {
 func (t *Transaction) facts(k iso8583.Kind) iso8583.Facts {
 	return iso8583.Facts{
 		Kind: k, Type: t.Kind, TID: t.TID, MID: t.MID, STAN: t.STAN, Amount: t.Amount(),
-		LocalTime: t.LocalTime, LocalDate: t.LocalDate,
+		LocalTime: t.LocalTime, LocalDate: t.LocalDate, Batch: t.Batch,
 	}
 }
 
 // identity is what DE 90 says of t's request.
 func (t *Transaction) identity(r *iso8583.Rules) iso8583.Original {
-	return iso8583.Original{MTI: r.MTI[t.Kind.Kind()], STAN: t.STAN, Transmission: t.Transmission}
+	return iso8583.Original{
+		MTI: r.MTI[t.Kind.Kind()], STAN: t.STAN, Transmission: t.Transmission,
+		Type: t.Kind, Batch: t.Batch, LocalDate: t.LocalDate,
+	}
 }
 
 // unsent: no byte left for this address, which is certain. Another may be

@@ -53,6 +53,10 @@ func (m *Machine) Carry() (groups []string, heads []Record) {
 	for _, h := range m.headRecords() {
 		heads = append(heads, h)
 	}
+	for _, tid := range slices.Sorted(maps.Keys(m.batches)) {
+		b := m.batches[tid]
+		heads = append(heads, &BatchNumber{Head: Head{UUID: groupTerminal + string(tid)}, TID: tid, Number: b.Number, Serial: b.Serial, Used: b.Used})
+	}
 	return groups, heads
 }
 

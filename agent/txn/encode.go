@@ -20,7 +20,7 @@ var ErrRecord = errors.New("journal record does not decode")
 var ErrRecordNewer = errors.New("journal record was written by a newer version")
 
 // maxFields bounds the field numbers of a record.
-const maxFields = 32
+const maxFields = 64
 
 // coder walks a record's fields in one direction or the other, so that what
 // is written and what is read cannot drift apart.
@@ -188,6 +188,8 @@ func (r *Intent) fields(c *coder) {
 	str(c, 27, &r.Chip)
 	str(c, 28, &r.EMV)
 	c.bool(29, &r.Partial)
+	str(c, 33, &r.Batch)
+	num(c, 34, &r.Serial)
 }
 
 func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route); str(c, 3, &r.Address) }

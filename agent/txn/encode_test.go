@@ -35,6 +35,7 @@ func sampleRecords(t testing.TB) []Record {
 			Transmission: "0314100000", LocalTime: "180000", LocalDate: "0314", Year: 2026, Rules: "0123456789abcdef", Route: 1, Original: "u0", Address: "a.example:8583",
 			Session: "w1", Implicit: true, Replaces: "u3", NotDuplicateOf: "u4",
 			Chip: iso8583.ChipContact, EMV: "9F360200019505", Partial: true,
+			Batch: "000042", Serial: 3,
 			Card: testCard(t),
 		},
 		&Rerouted{h, 1, "b.example:8583"},
@@ -67,6 +68,7 @@ func sampleRecords(t testing.TB) []Record {
 		&AdviceAttempt{h, 2, true},
 		&AdviceAnswer{h, "12", 1, VerdictRefused, "0230 39=12"},
 		&Advised{h, "00", "000000600001", "A00001"},
+		&BatchNumber{Head{UUID: "terminal:T0000001", At: start}, testTID, "000042", 3, 17},
 	}
 }
 

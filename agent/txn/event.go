@@ -196,6 +196,8 @@ type Response struct {
 	ChipData     string       // of DE 55, what the card needs (iso8583.IssuerData)
 	BadChip      bool         // DE 55 is there and is no chip data
 	Text         string       // the message, masked, for the record
+
+	MAC iso8583.MAC // the verdict on it; MACNone in a dialect without
 }
 
 // Garbage is a frame that is no message: it does not parse, has trailing bytes
@@ -222,3 +224,5 @@ func (InDoubt) event()   {}
 func (Response) event()  {}
 func (Garbage) event()   {}
 func (Timeout) event()   {}
+
+func (BatchAnnounced) event() {}

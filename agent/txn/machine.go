@@ -23,6 +23,8 @@ type Machine struct {
 	bySale map[string][]string     // SaleKey → UUIDs, oldest first
 	losses []KnownLoss             // of entries, oldest first
 
+	batches map[iso8583.TID]*batchHead
+
 	// Volatile: Step's own.
 	terminals map[iso8583.TID]*Terminal
 	sessions  map[string]*session // by id
@@ -42,6 +44,7 @@ func New() *Machine {
 		hot:       map[string]*Transaction{},
 		bySTAN:    map[string]string{},
 		bySale:    map[string][]string{},
+		batches:   map[iso8583.TID]*batchHead{},
 		terminals: map[iso8583.TID]*Terminal{},
 		sessions:  map[string]*session{},
 		waits:     map[string]*wait{},

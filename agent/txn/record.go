@@ -56,6 +56,7 @@ const (
 	TypeAdviceAttempt  RecordType = 44
 	TypeAdviceAnswer   RecordType = 45
 	TypeAdvised        RecordType = 46
+	TypeBatchNumber    RecordType = 80
 )
 
 // recordTypes is the registry: the name in dumps, and a maker for decoding.
@@ -98,6 +99,7 @@ var recordTypes = map[RecordType]struct {
 	TypeAdviceAttempt:  {"advice_attempt", func() Record { return &AdviceAttempt{} }},
 	TypeAdviceAnswer:   {"advice_answer", func() Record { return &AdviceAnswer{} }},
 	TypeAdvised:        {"advised", func() Record { return &Advised{} }},
+	TypeBatchNumber:    {"batch_number", func() Record { return &BatchNumber{} }},
 }
 
 // String is the type's name in dumps and timelines.
@@ -186,6 +188,9 @@ type Intent struct {
 	Chip    iso8583.Chip `json:"chip,omitempty"`    // how the chip was read, where there is chip data
 	EMV     string       `json:"emv,omitempty"`     // what is kept of it, hexadecimal
 	Partial bool         `json:"partial,omitempty"` // an approval of less is accepted
+
+	Batch  string `json:"batch,omitempty"`        // six digits, on the wire; "" where the dialect settles nothing
+	Serial int    `json:"batch_serial,omitempty"` // which of the terminal's batches, since numbers come again
 
 	Card *iso8583.Card `json:"-"`
 }

@@ -18,7 +18,7 @@ func (m *Machine) Clone() *Machine {
 	c.bySTAN, c.bySale = maps.Clone(m.bySTAN), maps.Clone(m.bySale)
 	c.open, c.cold, c.losses = slices.Clone(m.open), slices.Clone(m.cold), slices.Clone(m.losses)
 	c.sessions = maps.Clone(m.sessions)
-	c.heads, c.waits, c.hot = copies(m.heads), copies(m.waits), copies(m.hot)
+	c.heads, c.waits, c.hot, c.batches = copies(m.heads), copies(m.waits), copies(m.hot), copies(m.batches)
 	for _, t := range c.hot { // order: each on its own
 		t.Items, t.Follows, t.Asked = slices.Clip(t.Items), slices.Clip(t.Follows), slices.Clip(t.Asked) // changed in copies only
 	}
@@ -45,6 +45,9 @@ func (m *Machine) AppendDurable(dst []byte) []byte {
 	}
 	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
 		dst = fmt.Appendf(dst, "|%s %d %d", tid, m.heads[tid].Next, m.heads[tid].Wrapped)
+	}
+	for _, tid := range slices.Sorted(maps.Keys(m.batches)) {
+		dst = fmt.Appendf(dst, "|batch %s %+v", tid, *m.batches[tid])
 	}
 	for _, l := range m.losses {
 		dst = fmt.Appendf(dst, "|loss %d-%d %v", l.Ended, l.Begun, l.Closed)
@@ -86,6 +89,9 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 	for _, tid := range tids {
 		dst = append(append(dst, '|'), tid...)
 		dst = binary.AppendVarint(dst, int64(m.heads[tid].Next))
+		if b := m.batches[tid]; b != nil {
+			dst = fmt.Appendf(dst, "B%+v", *b)
+		}
 	}
 	if len(m.sessions) > 0 {
 		for _, id := range slices.Sorted(maps.Keys(m.sessions)) {

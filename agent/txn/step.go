@@ -59,6 +59,8 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 		s.closeLoss(e)
 	case Acknowledge:
 		s.acknowledge(e)
+	case BatchAnnounced:
+		s.batchAnnounced(e)
 	}
 	return s.ready
 }

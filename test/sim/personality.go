@@ -34,6 +34,9 @@ type Personality struct {
 	Collision    int  // 94 to a request that it has not seen
 	Ambiguous    int  // 25 to the reversal of a debit: two rows have its STAN (C.16)
 	Collides     bool // 94 to every reversal, none of them done; nothing else goes wrong
+	Signed       bool // its answers have a MAC
+	Tamper       int  // and somebody on the way changes or cuts off what they say, or the MAC
+	Unsigned     bool // a refusal has none, which the profile lists as legal
 	Lenient      bool // it books what follows another without looking what is left of that
 
 	// Where the profile has inquiries and advices.
@@ -182,6 +185,10 @@ func draw(seed uint64) Personality {
 	p.ListsUnknown = p.DoneAgain == "25" && p.Ambiguous == 0 && flag(2)
 	p.Bounded = !p.Tombstones || p.Operator > 0
 	p.drawSessions(c, rate)
+	p.Signed, p.Unsigned = flag(2), flag(2)
+	if p.Signed && !p.Collides {
+		p.Tamper = rate(20, 100, 300)
+	}
 	return p
 }
 
@@ -280,6 +287,12 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 		},
 		Gate: iso8583.GateLimit, OwedLimit: 5,
 		Chip: iso8583.ChipRules{ReversalTags: []string{"95", "9F36"}},
+	}
+	if p.Signed {
+		r.Reversal.Reasons.MAC = "A0"
+		if p.Unsigned {
+			r.Response.Unsigned = []string{"12"}
+		}
 	}
 	if p.Sessions {
 		r.OrphanTimeout, r.DuplicateWindow = d(30), d(300)
