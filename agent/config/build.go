@@ -96,6 +96,12 @@ func (r *Rules) apply(to *iso8583.Rules) {
 			to.Reversal.Schedule = append(to.Reversal.Schedule, iso8583.Duration(d))
 		}
 	}
+	if r.Reversed != nil {
+		to.Reversal.Types = nil
+		for _, t := range r.Reversed {
+			to.Reversal.Types = append(to.Reversal.Types, iso8583.Type(t))
+		}
+	}
 	if r.EscalateAfter != nil {
 		to.Reversal.EscalateAfter = *r.EscalateAfter
 	}

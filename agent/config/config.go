@@ -73,6 +73,7 @@ type Rules struct {
 	DuplicateWindow *Duration  `yaml:"duplicate_window"`
 	AnswerTimeout   *Duration  `yaml:"reversal_answer_timeout"`
 	Schedule        []Duration `yaml:"reversal_schedule"`
+	Reversed        []string   `yaml:"reversal_types"` // the types that this acquirer reverses
 	EscalateAfter   *int       `yaml:"escalate_after"`
 	MessageLifetime *Duration  `yaml:"message_lifetime"`
 	Tombstones      *bool      `yaml:"tombstones"`

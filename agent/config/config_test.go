@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,7 @@ acquirers:
       shared_ledger: true
       gate: strict
       owed_limit: 2
+      reversal_types: [sale, void]
 terminals:
   - tid: T0000001
     mid: M00000000000001
@@ -93,6 +96,7 @@ func TestEveryKey(t *testing.T) {
 		"reversal_schedule": len(v.Schedule) == 3 && v.Schedule[2] == dur(5*time.Minute),
 		"message_lifetime":  v.MessageLifetime == dur(200*time.Second), "tombstones": v.Tombstones, "shared_ledger": v.SharedLedger,
 		"gate": r.Gate == iso8583.GateStrict, "owed_limit": r.OwedLimit == 2,
+		"reversal_types": slices.Equal(r.Reversal.Types, []iso8583.Type{iso8583.Sale, iso8583.Void}),
 	} {
 		if !ok {
 			t.Errorf("%s has no effect: %+v", name, r)
@@ -212,6 +216,7 @@ func TestRulesRefused(t *testing.T) {
 		{"gate: strict", "gate: open", "rules.gate"},
 		{"gate: strict", `gate: ""`, "rules.gate"},
 		{"gate: strict\n      owed_limit: 2", "gate: limit\n      owed_limit: 0", "rules.owed_limit"},
+		{"[sale, void]", "[sale, theft]", "rules.reversal.types"},
 		{"ca: ca.pem", "ca: none.pem", "acquirer one: tls.ca: open none.pem"},
 	} {
 		c2, err := config.Parse(with(t, good, c.from, c.to))
@@ -297,6 +302,12 @@ func TestReadKey(t *testing.T) {
 	}
 }
 
+// parseLimit is what a file may make the parser allocate, and for each of its
+// bytes 1 KiB: names that stand for others must not multiply.
+const parseLimit = 4 << 20
+
+// FuzzParse: no panic, bounded memory, and what is accepted can be built or is
+// refused with a reason. Seeds are committed under testdata/fuzz.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(minimal))
 	f.Add([]byte(good))
@@ -306,11 +317,16 @@ func FuzzParse(f *testing.F) {
 		if len(data) > 1<<14 {
 			return
 		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		c, err := config.Parse(data)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > parseLimit+1024*uint64(len(data)) {
+			t.Errorf("%d bytes were allocated for a file of %d", n, len(data))
+		}
 		if err != nil {
 			return
 		}
-		// What is accepted can be built, or is refused with a reason.
 		_ = c.Location()
 		for i := range c.Acquirers { // no file of this machine is to be read
 			c.Acquirers[i].TLS = nil

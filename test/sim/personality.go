@@ -171,8 +171,13 @@ func draw(seed uint64) Personality {
 		p.Decline, p.Retries = max(p.Decline, 200), max(p.Retries, 300)
 	}
 	p.drawAsking(c, rate)
-	if flag(24) {
+	switch c.Intn(48) {
+	case 0, 1:
 		p.collide()
+	case 2, 3:
+		p.waver()
+	case 4, 5:
+		p.linger()
 	}
 	p.Certified = p.Tombstones && flag(2)
 	// A profile may list 25 as "already reversed" only for a host that says
@@ -222,6 +227,25 @@ func (p *Personality) collide() {
 	p.Collides, p.Refusals, p.Ambiguous, p.Declined, p.Patience = true, 0, 0, "00", 9
 	p.Drop, p.Duplicate, p.Unsent, p.InDoubt, p.Overtake, p.Misroute = 0, 0, 0, 0, 0, 0
 	p.Delay, p.SlowLink, p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0, 0, 0
+}
+
+// waver: the host says no, then yes, and is asked in between; a person decides,
+// and an older journal knows nothing of that.
+func (p *Personality) waver() {
+	p.Flip, p.Decline, p.Operator, p.Delay = 300, 400, 120, 400
+	if p.Keep < 0 {
+		p.Rollback = 300
+	}
+	if !p.told(iso8583.Sale) && !slices.Contains(p.Inquires, iso8583.Sale) {
+		p.Inquires = append(p.Inquires, iso8583.Sale)
+	}
+	p.Inquiries = max(p.Inquiries, 2)
+}
+
+// linger: an approval of what follows another arrives when its reversal was
+// done, and the merchant tries again.
+func (p *Personality) linger() {
+	p.Tombstones, p.Operator, p.Follows, p.Retries, p.Delay, p.Decline = true, 0, 800, 700, 400, 0
 }
 
 // mtis are the message types of this dialect.
