@@ -18,6 +18,7 @@ type wait struct {
 	Until     time.Duration // inquiring: no inquiry begins after that, where there is such a limit
 	Confirm   time.Duration // the end of the whole time for the confirmation
 	Holder    string        // the session that waits for it
+	Round     int           // owed while its batch closes: the attempt that is its last round; of a batch: sends of its message
 	Orphan    bool          // that session is over, and no other has taken the terminal
 }
 
