@@ -162,6 +162,15 @@ func side(t *Transaction) (debit, credit int64) {
 	return 0, 0
 }
 
+// Totals says what t does to the totals of its batch.
+func (t *Transaction) Totals() (debit, credit int64) { return side(t) }
+
+// Members lists what is in memory of a terminal's batch, in the order of its
+// intents. The caller must not change it.
+func (m *Machine) Members(tid iso8583.TID, serial int) []*Transaction {
+	return m.members(&Batch{TID: tid, Serial: serial})
+}
+
 // freezeBatch fixes the set, flags what is owed, and tells the host.
 func (s *step) freezeBatch(b *Batch) {
 	f := &BatchFrozen{}
