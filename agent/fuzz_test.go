@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,11 +17,17 @@ import (
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
+// bodyLimit is what a call may allocate, and 64 bytes for each byte of its body;
+// the agent's other goroutines are counted with it.
+const bodyLimit = 4 << 20
+
 var manyDigits = regexp.MustCompile(`[0-9]{12,}`)
 
 // FuzzBody sends any body to the calls that take one: an answer of the API's
 // form, no panic, nothing journaled of what is refused, and no refusal quotes
-// what could be a card number. The host declines whatever is admitted.
+// what could be a card number; the memory it takes is bounded by the body's
+// length. The host declines whatever is admitted. Seeds are committed under
+// testdata/fuzz.
 func FuzzBody(f *testing.F) {
 	l := newLab(f, func(l *lab) { l.quiet = true; l.host.mishap = only('2', mishap{unprocessed: "05"}) })
 	f.Cleanup(func() { _ = l.stop(); l.host.close() })
@@ -45,7 +52,13 @@ func FuzzBody(f *testing.F) {
 		}
 		before := l.journal.Last()
 		w := httptest.NewRecorder()
+		var start, end runtime.MemStats
+		runtime.ReadMemStats(&start)
 		srv.Handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, method, path, bytes.NewReader(body)))
+		runtime.ReadMemStats(&end)
+		if n := end.TotalAlloc - start.TotalAlloc; n > bodyLimit+64*uint64(len(body)) {
+			t.Errorf("%d bytes were allocated for a body of %d", n, len(body))
+		}
 		answer := w.Body.Bytes()
 		if w.Code == 202 {
 			var tx client.Transaction

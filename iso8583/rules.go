@@ -319,6 +319,11 @@ func (r *Rules) disjoint() error {
 	if err := check("response", p.Approved, p.Partial, p.Declined, p.Duplicate); err != nil {
 		return err
 	}
+	for _, code := range p.Unsigned {
+		if !slices.Contains(p.Declined, code) {
+			return fmt.Errorf("rules.response.unsigned: code %q is not in declined: nothing else may come without a MAC", code)
+		}
+	}
 	if err := check("reversal", v.Done, v.Duplicate, v.Unknown, v.Retry); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -297,6 +298,12 @@ func TestReadKey(t *testing.T) {
 	}
 }
 
+// parseLimit is what a file may make the parser allocate, and for each of its
+// bytes 1 KiB: names that stand for others must not multiply.
+const parseLimit = 4 << 20
+
+// FuzzParse: no panic, bounded memory, and what is accepted can be built or is
+// refused with a reason. Seeds are committed under testdata/fuzz.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(minimal))
 	f.Add([]byte(good))
@@ -306,11 +313,16 @@ func FuzzParse(f *testing.F) {
 		if len(data) > 1<<14 {
 			return
 		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		c, err := config.Parse(data)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > parseLimit+1024*uint64(len(data)) {
+			t.Errorf("%d bytes were allocated for a file of %d", n, len(data))
+		}
 		if err != nil {
 			return
 		}
-		// What is accepted can be built, or is refused with a reason.
 		_ = c.Location()
 		for i := range c.Acquirers { // no file of this machine is to be read
 			c.Acquirers[i].TLS = nil

@@ -141,11 +141,12 @@ func (s *step) advance(tid iso8583.TID) {
 }
 
 // tell sends the advice once more, always under the identity of its intent;
-// with the repeat MTI as soon as an earlier send may have left. While that is
-// certain not to be so, the next address may have it.
+// with the repeat MTI as soon as an earlier send may have left, or may have been
+// lost with the journal. While that is certain not to be so, the next address may
+// have it.
 func (s *step) tell(t *Transaction) {
 	r, w := s.rules(t), s.wait(t)
-	repeat := t.Attempts > 0 && (t.Repeat || !w.Unsent)
+	repeat := s.m.InDoubt(t) || t.Attempts > 0 && (t.Repeat || !w.Unsent)
 	if next := s.nextRoute(t); t.Attempts > 0 && !repeat && !r.Reversal.SharedLedger && next != t.Route {
 		s.record(t.UUID, &Rerouted{Route: next, Address: s.m.terminals[t.TID].address(next)})
 	}
@@ -242,7 +243,7 @@ func (s *step) judgeAdvice(t *Transaction, e *Response) Verdict {
 	minor, err := iso8583.ParseDE4(e.Amount)
 	other := e.Amount != "" && (err != nil || minor != t.Minor) || e.Currency != "" && e.Currency != t.Currency.Numeric()
 	switch {
-	case e.Route != t.Route && !r.Reversal.SharedLedger, t.Attempts == 0:
+	case e.Route != t.Route && !r.Reversal.SharedLedger, t.Attempts == 0, !believed(r, e):
 		return VerdictIgnored
 	case slices.Contains(r.Advice.Retry, e.Code):
 		return VerdictRetry

@@ -16,6 +16,8 @@ const (
 	CauseOrphaned      Cause = "orphaned"
 	CauseReplaced      Cause = "replaced"
 	CauseChipData      Cause = "chip_unreadable"
+	CauseBadMAC        Cause = "bad_mac"
+	CauseUnprovedNo    Cause = "decline_unproved"
 	CauseUnbelievable  Cause = "unbelievable"
 	CauseContradiction Cause = "contradiction"
 )
@@ -63,6 +65,8 @@ var causes = []causeInfo{
 	{CauseOrphaned, "approved, and the application that asked for it was gone", "", "R9"},
 	{CauseReplaced, "another card or method was used for the same part of the sale", "", "R11; field-problems.md 6"},
 	{CauseChipData, "the chip data of the host's approval cannot be read, and the card waits for them", "", "A: Reason, UnionPay DE 39 of the 0400"},
+	{CauseBadMAC, "the MAC of the host's answer is wrong or missing, so it may be anybody's; it is being reversed", "", "A: When a response is accepted; Reason, UnionPay DE 39 of the 0400"},
+	{CauseUnprovedNo, "declined, and the decline's MAC is wrong or missing: not approved, and undone in case it was; it holds up no other sale", "", "A: When a response is accepted"},
 	{CauseUnbelievable, "amount or currency of the host's answer is not what was asked; it is being reversed",
 		"Ask the acquirer what it holds under this STAN: the amount debited, and whether the reversal took all of it back.",
 		"A: When a response is accepted"},

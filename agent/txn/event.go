@@ -180,23 +180,26 @@ type InDoubt struct {
 type Response struct {
 	Route        int // the address it came from
 	MTI          iso8583.MTI
-	TID          iso8583.TID             // DE 41
-	STAN         iso8583.STAN            // DE 11
-	Code         string                  // DE 39
-	Amount       string                  // DE 4
-	Currency     string                  // DE 49
-	Transmission string                  // DE 7
-	LocalTime    string                  // DE 12
-	LocalDate    string                  // DE 13
-	MID          string                  // DE 42
-	RRN          iso8583.RRN             // DE 37
-	AuthCode     string                  // DE 38
-	Balance      string                  // DE 54
-	Original     string                  // DE 90
-	ChipData     string                  // of DE 55, what the card needs (iso8583.IssuerData)
-	Verdicts     [2]iso8583.BatchVerdict // of a settlement's answer: domestic cards, foreign ones
-	BadChip      bool                    // DE 55 is there and is no chip data
-	Text         string                  // the message, masked, for the record
+	TID          iso8583.TID  // DE 41
+	STAN         iso8583.STAN // DE 11
+	Code         string       // DE 39
+	Amount       string       // DE 4
+	Currency     string       // DE 49
+	Transmission string       // DE 7
+	LocalTime    string       // DE 12
+	LocalDate    string       // DE 13
+	MID          string       // DE 42
+	RRN          iso8583.RRN  // DE 37
+	AuthCode     string       // DE 38
+	Balance      string       // DE 54
+	Original     string       // DE 90
+	ChipData     string       // of DE 55, what the card needs (iso8583.IssuerData)
+	BadChip      bool         // DE 55 is there and is no chip data
+	Text         string       // the message, masked, for the record
+
+	Verdicts [2]iso8583.BatchVerdict // of a settlement's answer: domestic cards, foreign ones
+
+	MAC iso8583.MAC // the verdict on it; MACNone in a dialect without
 }
 
 // Garbage is a frame that is no message: it does not parse, has trailing bytes

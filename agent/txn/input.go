@@ -14,6 +14,8 @@ const (
 	AnswerIndeterminate
 	AnswerDuplicate
 	AnswerUnbelievable
+	AnswerUnproved
+	AnswerUnprovedNo
 	AttemptSent
 	AttemptUnsent
 	AttemptInDoubt
@@ -43,6 +45,7 @@ var inputNames = [inputs]string{
 	"request sent", "request certainly not sent", "request in doubt",
 	"answer: approved", "answer: partial approval", "answer: declined",
 	"answer: indeterminate", "answer: duplicate (94)", "answer: unbelievable",
+	"answer: not proved by its MAC", "answer: decline not proved by its MAC",
 	"reversal sent", "reversal certainly not sent", "reversal in doubt", "reversal answered",
 	"inquiry sent", "inquiry certainly not sent", "inquiry in doubt",
 	"inquiry: approved", "inquiry: declined, where that is final", "inquiry: anything else",

@@ -234,8 +234,11 @@ func (s *step) found(t *Transaction, e Response) {
 }
 
 // findings says what an answer to an inquiry means. Of an approval amount and
-// currency must be what was asked for.
+// currency must be what was asked for; what is not proved by its MAC finds nothing.
 func findings(r *iso8583.Rules, e *Response, t *Transaction) Input {
+	if !believed(r, e) {
+		return InquiryOpen
+	}
 	switch r.Inquiry.Final(e.Code) {
 	case iso8583.Approved:
 		minor, err := iso8583.ParseDE4(e.Amount)

@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -57,6 +58,8 @@ func reason(r *iso8583.Reasons, c Cause) string {
 		return r.Chip
 	case CauseUnbelievable, CauseContradiction, CauseChipData:
 		return r.Invalid
+	case CauseBadMAC, CauseUnprovedNo:
+		return cmp.Or(r.MAC, r.Invalid)
 	default:
 		return r.Timeout
 	}
@@ -205,6 +208,7 @@ func (s *step) judge(t *Transaction, e *Response) Verdict {
 	minor, err := iso8583.ParseDE4(e.Amount)
 	switch {
 	case e.Route != t.Route && !r.SharedLedger, // row "Whose answer closes"
+		!believed(s.rules(t), e),
 		e.Amount != "" && (err != nil || minor != t.Minor && minor != t.Taken()),
 		t.Hold == HoldWaiting && !s.refuses(r, e.Code): // nothing is asked at present
 		return VerdictIgnored

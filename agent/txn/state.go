@@ -205,9 +205,10 @@ func (t *Transaction) Amount() iso8583.Amount {
 
 // blocks says whether the gate counts t: a reversal that is owed and about
 // which the host keeps silent (terminal-rules A, "Next transaction while one
-// is owed").
+// is owed"). A decline that is not proved holds nothing up ("When a response is
+// accepted").
 func (t *Transaction) blocks() bool {
-	return t.State == StateReversing && !t.Overridden && !t.HostRefused && t.Hold != HoldWaiting
+	return t.State == StateReversing && !t.Overridden && !t.HostRefused && t.Hold != HoldWaiting && t.Cause != CauseUnprovedNo
 }
 
 // awaitsShown says that the application still owes its word that a committed

@@ -96,7 +96,7 @@ var commands = map[string]func(*lab, *command) error{
 	"sent":     (*lab).delivery,
 	"unsent":   (*lab).delivery,
 	"in-doubt": (*lab).delivery,
-	// answer [u1] 00 [original= amount= currency= mti= tid= stan= mid= de7= de12= de13= rrn= auth= balance= from= chip=8A… | chip=bad]
+	// answer [u1] 00 [original= amount= currency= mti= tid= stan= mid= de7= de12= de13= rrn= auth= balance= from= chip=8A… | chip=bad mac=valid|bad|missing]
 	"answer": (*lab).hostAnswer,
 	// reversal-answer [u1] 00 [attempt=N and the same]
 	"reversal-answer": (*lab).hostAnswer,
@@ -369,9 +369,22 @@ func (l *lab) hostAnswer(c *command) error {
 	if a.ChipData = c.get("chip", ""); a.ChipData == "bad" {
 		a.ChipData, a.BadChip = "", true
 	}
+	if a.MAC, err = verdict(c.get("mac", "none")); err != nil {
+		return err
+	}
 	a.Route, err = strconv.Atoi(c.get("from", strconv.Itoa(a.Route)))
 	l.step(a)
 	return err
+}
+
+// verdict is that on a MAC, by its name.
+func verdict(name string) (iso8583.MAC, error) {
+	for m := range iso8583.MACMissing + 1 {
+		if m.String() == name {
+			return m, nil
+		}
+	}
+	return 0, fmt.Errorf("no such verdict on a MAC: %s", name)
 }
 
 func (l *lab) application(c *command) error {
@@ -456,6 +469,10 @@ func (l *lab) setRules(c *command) error {
 			} else {
 				l.rules.Advice.Limit = n
 			}
+		case "mac_reason":
+			l.rules.Reversal.Reasons.MAC = value
+		case "unsigned":
+			l.rules.Response.Unsigned = list
 		case "inquiry_declined":
 			l.rules.Inquiry.Declined = list
 		case "gate":

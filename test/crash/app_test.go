@@ -36,8 +36,10 @@ const (
 type note struct {
 	uuid   string
 	tid    iso8583.TID
+	typ    iso8583.Type
+	first  *note  // what a void, refund, completion or release follows
 	sale   string // the part of the sale that is to be paid
-	amount int64  // no other attempt has it, so the ledger's entries are found by it
+	amount int64  // with the type, no other attempt has it: the ledger's entries are found by it
 	plan   plan
 	until  time.Time // when whoever waits for the application loses patience
 
@@ -52,7 +54,7 @@ type note struct {
 }
 
 func newNote(tid iso8583.TID, sale string, amount int64, p plan) *note {
-	n := &note{uuid: client.NewUUID(), tid: tid, sale: sale, amount: amount, plan: p, anchors: map[anchor]chan struct{}{}}
+	n := &note{uuid: client.NewUUID(), tid: tid, typ: iso8583.Sale, sale: sale, amount: amount, plan: p, anchors: map[anchor]chan struct{}{}}
 	for _, a := range []anchor{atMint, atPut, atConfirm, atScreen, atReversing} {
 		n.anchors[a] = make(chan struct{})
 	}
@@ -83,7 +85,11 @@ func (n *note) body(epoch uint64) client.Begin {
 	if n.amount%3 == 0 {
 		card = client.Card{PAN: otherPAN, Expiry: "2911"}
 	}
-	return client.Begin{Type: iso8583.Sale, Terminal: n.tid, Epoch: epoch, Amount: n.amount, Currency: "CNY", Sale: n.sale, Card: card}
+	b := client.Begin{Type: n.typ, Terminal: n.tid, Epoch: epoch, Amount: n.amount, Currency: "CNY", Sale: n.sale, Card: card}
+	if n.first != nil { // the card is the original's, out of the journal
+		b.Original, b.Sale, b.Card = n.first.uuid, "", client.Card{}
+	}
+	return b
 }
 
 var (
@@ -195,11 +201,11 @@ func (n *note) begin(c *client.Client, epoch uint64) (*client.Transaction, error
 		case err == nil:
 			n.set(func() { n.accepted = true })
 			return tx, nil
-		case p == nil:
+		case p == nil, errors.Is(err, errLost):
 			return nil, err
-		case p.Code == "reversal_owed" && time.Now().Before(n.until):
+		case (p.Code == "reversal_owed" || p.Code == "journal_full" && n.plan.patient) && time.Now().Before(n.until):
 			<-tick.C // the pace of a cashier who tries again
-		case p.Code == "sale_open" || p.Code == "sale_paid":
+		case p.Code == "sale_open" || p.Code == "sale_paid", p.Code == "bad_field" && n.first != nil: // the original could not be read
 			n.set(func() { n.refused = p.Code })
 			return nil, errGone
 		default:

@@ -50,7 +50,7 @@ func (b *bench) fault(f hostsim.Fault) {
 
 // net is what the ledger holds of an amount.
 func (b *bench) net(amount int64) (sum int64) {
-	for _, e := range find(b.host.Ledger(), amount) {
+	for _, e := range find(b.host.Ledger(), iso8583.Sale, amount) {
 		sum += e.Net
 	}
 	return sum
@@ -129,7 +129,7 @@ func (b *bench) within() context.Context {
 }
 
 func (r *running) sale(amount int64, ref string) client.Begin {
-	n := note{tid: "T0000001", sale: ref, amount: amount}
+	n := note{tid: "T0000001", typ: iso8583.Sale, sale: ref, amount: amount}
 	return n.body(r.epoch)
 }
 

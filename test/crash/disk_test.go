@@ -145,7 +145,7 @@ func recovered(b *bench, r *running, id, what string, accepted, shown bool) {
 	}
 	// Escalated where the intent is on the disk and the request never left: the
 	// host does not know it, and goes on saying so.
-	rest := note{plan: plan{scenario: &scenario{}}}
+	rest := note{typ: iso8583.Sale, plan: plan{scenario: &scenario{}}}
 	tx := b.until(r, id, func(tx *client.Transaction) bool { return tx.State == "confirmed" || rest.atRest(tx) })
 	confirmed := tx.State == "confirmed"
 	if got := b.net(700); got != 0 != confirmed || shown && !confirmed {
@@ -217,7 +217,7 @@ func TestDiskFull(t *testing.T) {
 		paid := client.NewUUID()
 		_, err := r.Begin(b.within(), paid, r.sale(1000+i, fmt.Sprintf("S%d", i)), patience/2)
 		if refusal = client.AsProblem(err); refusal != nil {
-			if len(find(b.host.Ledger(), 1000+i)) > 0 {
+			if len(find(b.host.Ledger(), iso8583.Sale, 1000+i)) > 0 {
 				t.Error("refused, and the host knows it")
 			}
 			continue

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	killsFlag = flag.Int("crash.kills", 0, "kills in all; 0: 500, with -short 25")
+	killsFlag = flag.Int("crash.kills", 0, "kills in all; 0: 120, with -short 25")
 	seedFlag  = flag.Uint64("crash.seed", 0, "seed of sales, faults and kill instants; 0: a new one")
 )
 
@@ -44,7 +44,7 @@ func TestKillDuringSale(t *testing.T) {
 	case testing.Short():
 		kills = 25
 	default:
-		kills = 500
+		kills = 120
 	}
 	seed := *seedFlag
 	if seed == 0 {

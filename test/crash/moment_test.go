@@ -80,7 +80,7 @@ func (s *station) momentOf(n *note) (moment, error) {
 	if err != nil {
 		return "", err
 	}
-	entries := find(sum.Entries, n.amount)
+	entries := find(sum.Entries, n.typ, n.amount)
 	undone := len(entries) > 0 && entries[0].Net == 0
 	switch {
 	case t.State == txn.StatePending && len(entries) == 0:

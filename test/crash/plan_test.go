@@ -120,6 +120,7 @@ type plan struct {
 	after    time.Duration   // from the anchor to the first kill
 	again    []time.Duration // from each restart's beginning to the next kill
 	term     time.Duration   // above zero: SIGTERM that long before the kill
+	patient  bool            // the application asks again where the disk is full
 }
 
 // draw draws a sale and its kills.

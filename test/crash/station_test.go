@@ -9,7 +9,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,6 +64,9 @@ terminals:
 type station struct {
 	dir     string
 	exe     string
+	under   []string        // the command that runs the daemon; nil: none
+	adjust  func(*exec.Cmd) // the daemon's command; nil: as it is
+	started func()          // told when it has been started; nil: nobody
 	log     *os.File
 	host    *process
 	control string
@@ -71,6 +76,7 @@ type station struct {
 	up     chan struct{} // closed while the daemon is believed to serve
 	daemon *process
 	client *client.Client
+	mortal bool // the daemon may end by itself: somebody starts it again
 }
 
 func newStation(t *testing.T, dir string, p personality) *station {
@@ -104,6 +110,21 @@ func newStation(t *testing.T, dir string, p personality) *station {
 }
 
 func (s *station) path(name string) string { return filepath.Join(s.dir, name) }
+
+// edit changes the daemon's configuration, in one place.
+func (s *station) edit(t *testing.T, old, new string) {
+	t.Helper()
+	text, err := os.ReadFile(s.path("config.yaml"))
+	if err == nil && bytes.Count(text, []byte(old)) != 1 {
+		err = fmt.Errorf("the configuration has not one %q", old)
+	}
+	if err == nil {
+		err = os.WriteFile(s.path("config.yaml"), bytes.Replace(text, []byte(old), []byte(new), 1), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 func (s *station) startHost(t *testing.T, p personality) {
 	t.Helper()
@@ -139,9 +160,13 @@ func (s *station) hostAddress(t *testing.T) string {
 
 // launch starts the daemon without waiting for it.
 func (s *station) launch() (*process, error) {
-	p, err := start(s.log, nil, s.exe, "run", "--config", s.path("config.yaml"), "--announce", "--exit-with-stdin")
+	args := append(slices.Clone(s.under), s.exe, "run", "--config", s.path("config.yaml"), "--announce", "--exit-with-stdin")
+	p, err := start(s.log, s.adjust, args[0], args[1:]...)
 	if err != nil {
 		return nil, err
+	}
+	if s.started != nil {
+		s.started()
 	}
 	s.mu.Lock()
 	s.daemon = p
@@ -163,6 +188,11 @@ func (s *station) await(p *process) error {
 	if line, err := p.announced(); err != nil || line == nil {
 		return fmt.Errorf("the daemon does not serve: %w\n%s", err, s.tail())
 	}
+	return s.reach()
+}
+
+// reach lets the application know a daemon that has announced itself.
+func (s *station) reach() error {
 	c := client.New(s.path("s"))
 	ctx, cancel := within()
 	defer cancel()
@@ -188,11 +218,33 @@ func (s *station) await(p *process) error {
 func (s *station) down() *process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.shut()
+	return s.daemon
+}
+
+func (s *station) shut() {
 	select {
 	case <-s.up:
 		s.up = make(chan struct{})
 	default:
 	}
+}
+
+// ended says whether p was to end by itself, and has whoever asks wait for the
+// next.
+func (s *station) ended(p *process) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mortal && s.daemon == p {
+		s.shut()
+	}
+	return s.mortal
+}
+
+// process is the latest daemon.
+func (s *station) process() *process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.daemon
 }
 
@@ -217,6 +269,9 @@ func (s *station) agent() (*client.Client, error) {
 		}
 		select {
 		case <-p.done:
+			if s.ended(p) {
+				continue
+			}
 			return nil, fmt.Errorf("the daemon ended by itself: %w\n%s", p.err, s.tail())
 		default:
 			return c, nil

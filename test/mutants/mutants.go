@@ -24,6 +24,7 @@ const (
 	begin    = "agent/txn/begin.go"
 	chip     = "agent/txn/chip.go"
 	inquiry  = "agent/txn/inquiry.go"
+	mac      = "agent/txn/mac.go"
 	machine  = "agent/txn/machine.go"
 	reversal = "agent/txn/reversal.go"
 	response = "agent/txn/response.go"
@@ -32,7 +33,7 @@ const (
 	state    = "agent/txn/state.go"
 )
 
-var mutants = slices.Concat(sales, follows, applications, losses, asking)
+var mutants = slices.Concat(sales, follows, applications, losses, asking, macs)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{
@@ -167,8 +168,8 @@ var sales = []mutant{
 		"case s.now.Boot < s.wait(t).Quiet:",
 		"case s.now.Boot < 0:"},
 	{"the STAN does not move on", "identity", apply,
-		"\t\tm.head(r.TID).used(r.STAN, r.At)\n\t\tm.addIntent(r, false)\n",
-		"\t\tm.addIntent(r, false)\n"},
+		"\t\tm.head(r.TID).used(r.STAN, r.At)\n\t\tm.joinBatch(r)\n",
+		"\t\tm.joinBatch(r)\n"},
 	{"an old transaction moves the STAN back", "identity", machine,
 		"m.addIntent(r, true)\n",
 		"m.Apply(r)\n"},

@@ -13,6 +13,7 @@ type gate struct {
 	demanded string
 	change   []piece // on each change
 	nightly  []piece // before a release, beside nothing: they include the change's
+	waits    bool    // it mostly waits for timers: runs beside what computes
 	lacks    string  // what of the demand nothing here measures; then a pass is only "in part"
 }
 
@@ -66,7 +67,8 @@ func seeded(seed uint64, transactions int64) piece {
 
 // fuzzTargets are gone through with the same time each.
 var fuzzTargets = [][2]string{
-	{"./iso8583/frame", "FuzzRead"}, {"./iso8583/profile", "FuzzUnpack"}, {"./iso8583/mac", "FuzzUnpack"},
+	{"./iso8583/frame", "FuzzRead"}, {"./iso8583/profile", "FuzzUnpack"}, {"./iso8583/profile", "FuzzParse"},
+	{"./iso8583/mac", "FuzzUnpack"}, {"./iso8583", "FuzzParseTLV"},
 	{"./agent", "FuzzBody"}, {"./agent/config", "FuzzParse"}, {"./agent/txn", "FuzzDecode"},
 	{"./journal", "FuzzSegment"}, {"./journal", "FuzzRecord"}, {"./journal", "FuzzSmallFiles"}, {"./journal", "FuzzIndexFile"},
 }
@@ -82,11 +84,42 @@ func fuzz(each string) (all []piece) {
 	return all
 }
 
-func seededNight() (all []piece) {
-	for n := range uint64(10) {
-		all = append(all, seeded(1+n*1_000_000_000, 50_000_000))
+// seededNight is so many pieces of so many transactions.
+func seededNight(pieces uint64, transactions int64) (all []piece) {
+	for n := range pieces {
+		all = append(all, seeded(1+n*1_000_000_000, transactions))
 	}
 	return all
+}
+
+// allPoints is every kill and failure of the real daemon, in parts.
+func allPoints(parts int) (all []piece) {
+	for n := range parts {
+		all = append(all, points(-1, 100, "-crash.seed=1", fmt.Sprintf("-crash.part=%d/%d", n+1, parts)))
+	}
+	return all
+}
+
+// points strikes at so many points; so many of them are to be kills.
+func points(n int, kills float64, args ...string) piece {
+	return piece{
+		cmd: goTest("./test/crash", "^TestEveryPoint$", append(args, fmt.Sprintf("-crash.points=%d", n))...), limit: pieceLimit,
+		measure: []measure{figure("kills at points", `(\d+) kills at points`, kills), figure("failures at points", `(\d+) failures at points`, kills/2)},
+	}
+}
+
+// storm is the shell with so many sales, and so many with the race detector.
+func storm(sales, raced float64) []piece {
+	return append(one(goTest("./agent", "^TestStorm$", fmt.Sprintf("-agent.storm=%.0f", sales)), figure("sales", `(\d+) sales:`, sales)),
+		one(goTest("./agent", "^TestStorm$", "-race", "-short", fmt.Sprintf("-agent.storm=%.0f", raced)), figure("sales, -race", `(\d+) sales:`, raced))...)
+}
+
+func struckBelow(least float64) measure {
+	return figure("lives struck", `the daemon ended in (\d+) of them`, least)
+}
+
+func struckFrames(least float64) measure {
+	return figure("frames struck", `in (\d+) of them the frame`, least)
 }
 
 func one(cmd []string, m ...measure) []piece {
@@ -113,16 +146,19 @@ func gates() []gate {
 		},
 		{
 			name: "Pure core, seeded", demanded: "2 M transactions, 1 M faults, 200 k crashes, 0 violations; nightly 500 M",
-			change: []piece{seeded(1, 2_000_000)}, nightly: seededNight(),
+			change: []piece{seeded(1, 2_000_000)}, nightly: seededNight(20, 25_000_000),
 		},
-		{name: "Pure core, codec and sealing", demanded: "50 k transactions with codec and sealing"},
+		{
+			name: "Pure core, codec and sealing", demanded: "50 k transactions with codec and sealing, on the product's journal",
+			change: one(goTest("./test/sim/journaled", "^TestSeededOnTheJournal$"), figure("transactions", `(\d+) transactions in`, 50_000), figure("power cuts", `(\d+) cuts,`, 1_000), violations),
+		},
 		{
 			name: "Determinism", demanded: "1,000 seeds, twice, in separate processes",
 			change: one(goTest("./test/sim", "^TestDeterminism$"), passed),
 		},
 		{
 			name: "Mutants", demanded: "25 or more, each rule of the terminal's, killed within 1 M transactions",
-			change: one(goTest("./test/mutants", "^TestMutants$"), figure("killed", `(?m)^\S.{49} .{24} [PRi]\S* +\d+ `, 25)),
+			change: one(goTest("./test/mutants", "^TestMutants$", "-mutants.all"), figure("killed", `(?m)^\S.{49} .{24} [PRi]\S* +\d+ `, 25)),
 		},
 		{
 			name: "Mutants of the journal", demanded: "all killed",
@@ -134,23 +170,27 @@ func gates() []gate {
 			change: []piece{{cmd: seeded(1, 2_000_000).cmd, limit: pieceLimit, measure: []measure{figure("sometimes", `sometimes +[1-9]\d* `, 30), passed}}},
 		},
 		{
-			name: "Shell in a bubble", demanded: "20 k transactions; 2 k with -race",
-			change: append(one(goTest("./agent", "^TestStorm$", "-agent.storm=51"), figure("sales", `(\d+) sales:`, 20_000)),
-				one(goTest("./agent", "^TestStorm$", "-race", "-short", "-agent.storm=13"), figure("sales, -race", `(\d+) sales:`, 2_000))...),
+			name: "Shell in a bubble", demanded: "20 k transactions; 2 k with -race; nightly ten times that",
+			change:  storm(20_000, 2_000),
+			nightly: storm(200_000, 20_000),
 		},
 		{
-			name: "Real processes, kills", demanded: "before, after and inside every call of every scenario; nightly 5,000",
-			change:  one(goTest("./test/crash", "^TestKillDuringSale$"), kills(500)),
-			nightly: one(goTest("./test/crash", "^TestKillDuringSale$", "-crash.kills=5000"), kills(5000)),
-			lacks:   "drawn instants from known moments of sales, not each call one by one",
+			name: "Real processes, kills", demanded: "before, after and inside every call of every scenario; nightly 5,000", waits: true,
+			change:  append(one(goTest("./test/crash", "^TestKillDuringSale$", "-crash.kills=250"), kills(250)), points(120, 40)),
+			nightly: append(one(goTest("./test/crash", "^TestKillDuringSale$", "-crash.kills=3000"), kills(3000)), allPoints(4)...),
 		},
 		{
-			name: "Real processes, frames", demanded: "each frame dropped, held, doubled, cut, stalled",
-			change: one(goTest("./test/crash", "^TestEveryFrame$"), figure("struck", `in (\d+) of them the frame`, 100), figure("violations", `(\d+) violations`, 0)),
-			lacks:  "sales only",
+			name: "Real processes, system calls", demanded: "SIGKILL, EIO, ENOSPC at the n-th system call, by strace", waits: true,
+			change:  one(goTest("./test/crash", "^TestSystemCallsFail$", "-crash.injections=60"), struckBelow(20)),
+			nightly: one(goTest("./test/crash", "^TestSystemCallsFail$", "-crash.injections=2000"), struckBelow(800)),
 		},
 		{
-			name: "I/O errors", demanded: "EIO, ENOSPC, short writes at each I/O; a reversal can still be recorded",
+			name: "Real processes, frames", demanded: "each frame dropped, held, doubled, cut, stalled", waits: true,
+			change:  one(goTest("./test/crash", "^TestEveryFrame$", "-crash.frames=20"), struckFrames(100)),
+			nightly: one(goTest("./test/crash", "^TestEveryFrame$", "-crash.frames=-1"), struckFrames(600)),
+		},
+		{
+			name: "I/O errors", demanded: "EIO, ENOSPC, short writes at each I/O; a reversal can still be recorded", waits: true,
 			change: append(one(goTest("./journal", "^(TestEveryOperationFails|TestFullDiskTakesOutcomes)$"), figure("faults", `(\d+) faults:`, 1), passed),
 				one(goTest("./test/crash", "^(TestDiskFailsAtEachWrite|TestDiskFull|TestFullFileSystem)$"), passed)...),
 		},
@@ -160,7 +200,7 @@ func gates() []gate {
 		},
 		{
 			name: "Fuzzing", demanded: "90 s in sum; 2 CPU-hours each before 1.0",
-			change: fuzz("9s"), nightly: fuzz("720s"),
+			change: fuzz("7500ms"), nightly: fuzz("720s"),
 			lacks: "a night has 12 minutes each",
 		},
 		{

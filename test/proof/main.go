@@ -5,8 +5,10 @@
 //	go run ./test/proof               the short gates
 //	go run ./test/proof -nightly      the long ones, in pieces of two hours at the most
 //
-// What has passed at this commit is kept in .proof and not run again, so a
-// night that was cut short goes on where it stopped; -fresh forgets it. A gate
+// Gates that compute go one after the other; beside them go, one after the other
+// too, those that mostly wait for timers. What has passed at this commit is kept
+// in .proof and not run again, so a night that was cut short goes on where it
+// stopped; -fresh forgets it. A gate
 // that nothing measures is "missing", a test that was skipped is "skipped", and
 // neither counts as passed. Exit code 0: every gate has passed, at least in part.
 package main
@@ -21,6 +23,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -34,18 +37,15 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r := &runner{ctx: ctx, nightly: *nightly, dir: *dir, commit: commit(), done: map[string]result{}}
+	r := &runner{ctx: ctx, nightly: *nightly, dir: *dir, commit: commit(), out: os.Stdout, done: map[string]result{}}
 	if err := r.open(*fresh); err != nil {
 		fmt.Fprintln(os.Stderr, "proof:", err)
 		os.Exit(2)
 	}
 	began := time.Now()
-	var rows []row
-	for _, g := range gates() {
-		if ctx.Err() == nil && strings.Contains(strings.ToLower(g.name), strings.ToLower(*only)) {
-			rows = append(rows, r.gate(g))
-		}
-	}
+	rows := r.gates(slices.DeleteFunc(gates(), func(g gate) bool {
+		return !strings.Contains(strings.ToLower(g.name), strings.ToLower(*only))
+	}))
 	set := "short"
 	if *nightly {
 		set = "nightly"

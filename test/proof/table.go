@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // verdict is what became of a gate.
@@ -29,6 +30,25 @@ type row struct {
 	measured string
 	verdict  verdict
 	seconds  float64
+	cpu      float64
+}
+
+// gates runs the gates and gives their rows in order. What computes goes on in one
+// line, what mostly waits for timers in another.
+func (r *runner) gates(all []gate) []row {
+	rows := make([]row, len(all))
+	var wg sync.WaitGroup
+	for _, waits := range []bool{false, true} {
+		wg.Go(func() {
+			for i, g := range all {
+				if g.waits == waits && r.ctx.Err() == nil {
+					rows[i] = r.gate(g)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return slices.DeleteFunc(rows, func(r row) bool { return r.gate == "" })
 }
 
 // gate runs a gate's pieces and sums up what they measured.
@@ -38,7 +58,6 @@ func (r *runner) gate(g gate) row {
 	if r.nightly && len(g.nightly) > 0 {
 		pieces = g.nightly
 	}
-	fmt.Printf("%s\n", g.name)
 	if len(pieces) == 0 {
 		out.verdict, out.measured = missing, "nothing measures it"
 		return out
@@ -55,11 +74,11 @@ func (r *runner) gate(g gate) row {
 		notes = append(notes, fmt.Sprintf(format, args...))
 	}
 	for _, p := range pieces {
-		res, err := r.run(p)
+		res, err := r.run(g.name, p)
 		if err != nil {
 			worsen(failed, "%v", err)
 		}
-		out.seconds += res.Seconds
+		out.seconds, out.cpu = out.seconds+res.Seconds, out.cpu+res.CPU
 		switch {
 		case res.Skipped:
 			worsen(skipped, "%s", res.Why)
@@ -90,7 +109,7 @@ func (r *runner) gate(g gate) row {
 		notes = append(notes, "lacks: "+g.lacks)
 	}
 	out.measured = strings.Join(append(parts, notes...), "; ")
-	fmt.Printf("      %s: %s (%.0f s)\n", out.verdict, out.measured, out.seconds)
+	r.say(g.name, "%s: %s (%.0f s, CPU %.0f s)", out.verdict, out.measured, out.seconds, out.cpu)
 	return out
 }
 
@@ -124,9 +143,9 @@ func number(f float64) string {
 // table is the proof's last word, in Markdown.
 func table(rows []row) string {
 	var b strings.Builder
-	b.WriteString("| Gate | Demanded | Measured | Verdict | s |\n|---|---|---|---|---|\n")
+	b.WriteString("| Gate | Demanded | Measured | Verdict | s | CPU s |\n|---|---|---|---|---|---|\n")
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %.0f |\n", r.gate, r.demanded, r.measured, r.verdict, r.seconds)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %.0f | %.0f |\n", r.gate, r.demanded, r.measured, r.verdict, r.seconds, r.cpu)
 	}
 	return b.String()
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -8,7 +10,17 @@ import (
 
 // lab runs gates of shell commands.
 func lab(t *testing.T) *runner {
-	return &runner{ctx: t.Context(), dir: t.TempDir(), commit: "test", done: map[string]result{}}
+	return &runner{ctx: t.Context(), dir: t.TempDir(), commit: "test", out: t.Output(), done: map[string]result{}}
+}
+
+// later is a runner of another day, on the same commit.
+func (r *runner) later(t *testing.T) *runner {
+	t.Helper()
+	next := &runner{ctx: t.Context(), nightly: r.nightly, dir: r.dir, commit: r.commit, out: t.Output(), done: map[string]result{}}
+	if err := next.open(false); err != nil {
+		t.Fatal(err)
+	}
+	return next
 }
 
 func sh(script string, m ...measure) piece {
@@ -54,16 +66,69 @@ func TestResumes(t *testing.T) {
 	count := r.path("count")
 	once, again := sh("echo x >>"+count), sh("echo x >>"+count+"; exit 1")
 	for range 2 {
-		next := &runner{ctx: t.Context(), dir: r.dir, commit: r.commit, done: map[string]result{}}
-		if err := next.open(false); err != nil {
-			t.Fatal(err)
-		}
+		next := r.later(t)
 		next.gate(gate{change: []piece{once, again}})
 	}
 	got := lab(t).gate(gate{change: []piece{sh("wc -l <"+count, figure("runs", `(\d+)`, 3))}})
 	if got.measured != "3 runs" {
 		t.Errorf("%s, want 3: once and again, then only again", got.measured)
 	}
+}
+
+// A night of real pieces with small figures, stopped in its second piece: the
+// next night runs that one and the rest, and the table is of all.
+func TestNightGoesOn(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	night := gate{name: "seeded", nightly: seededNight(3, 2_000)}
+	first := lab(t)
+	first.nightly = true
+	ctx, stop := context.WithCancel(t.Context())
+	first.ctx = ctx
+	first.out = writer(func(line string) {
+		if strings.Contains(line, "-sim.seed=1000000001") {
+			stop()
+		}
+	})
+	if rows := first.gates([]gate{night}); good(rows) {
+		t.Fatalf("stopped, and %+v", rows)
+	}
+	second := first.later(t)
+	if len(second.done) == 0 {
+		t.Fatal("nothing was kept of the first night")
+	}
+	kept := 0
+	for _, res := range second.done {
+		if res.OK {
+			kept++
+		}
+	}
+	var ran []string
+	second.out = writer(func(line string) {
+		if strings.Contains(line, " $ ") {
+			ran = append(ran, line)
+		}
+	})
+	rows := second.gates([]gate{night})
+	if !good(rows) || kept != 1 || len(ran) != 2 || !strings.Contains(rows[0].measured, "transactions") {
+		t.Errorf("%d kept, then ran %q: %+v", kept, ran, rows)
+	}
+	third := second.later(t)
+	third.out = writer(func(line string) {
+		if strings.Contains(line, " $ ") {
+			t.Errorf("runs again: %s", line)
+		}
+	})
+	if again := third.gates([]gate{night}); again[0].measured != rows[0].measured {
+		t.Errorf("the table was %q and is %q", rows[0].measured, again[0].measured)
+	}
+}
+
+// writer is told what is written.
+type writer func(string)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(string(p))
+	return len(p), nil
 }
 
 // Every piece has a limit of at most two hours, and measures something.

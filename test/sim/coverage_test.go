@@ -20,6 +20,8 @@ var unreachable = map[txn.State]map[txn.Input]string{
 		txn.AnswerIndeterminate: neverLeft,
 		txn.AnswerDuplicate:     neverLeft,
 		txn.AnswerUnbelievable:  neverLeft,
+		txn.AnswerUnproved:      neverLeft,
+		txn.AnswerUnprovedNo:    neverLeft,
 		txn.InquiryApproved:     neverLeft,
 		txn.InquiryDeclined:     neverLeft,
 	},

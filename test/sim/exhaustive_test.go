@@ -64,6 +64,7 @@ func thorough() []thoroughRun {
 		variant("sessions", func(p *Personality) { p.Sessions, p.Tombstones, p.Unknown = true, false, "00" }),
 		variant("implicit confirmation", func(p *Personality) { p.Sessions, p.Implicit, p.Tombstones = true, true, false }),
 		variant("switches the card", func(p *Personality) { p.Cancels, p.Switches, p.Forgets, p.Tombstones, p.Unknown = 1, 1, 0, false, "00" }),
+		variant("forged answers", func(p *Personality) { p.Signed, p.Tamper, p.Tombstones, p.Decline = true, 1, false, 1 }),
 		variant("rings it up again", func(p *Personality) { p.Sessions, p.RingsAgain, p.Tombstones = true, 1, false }),
 	)
 }

@@ -109,7 +109,11 @@ func (w *World) followsOnWire(t *Txn, f *iso8583.Facts) {
 	if !o.confirmed {
 		w.fail("P3", "%s follows %s, which is durably %s", t, o, o.j)
 	}
-	if want := (iso8583.Original{MTI: mtis[o.typ().Kind()], STAN: o.intent.STAN, Transmission: o.intent.Transmission}); f.Original != want {
+	want := iso8583.Original{
+		MTI: mtis[o.typ().Kind()], STAN: o.intent.STAN, Transmission: o.intent.Transmission,
+		Type: o.typ(), Batch: o.intent.Batch, LocalDate: o.intent.LocalDate,
+	}
+	if f.Original != want {
 		w.fail("identity", "%s names another original than %s", t, o)
 	}
 }

@@ -301,6 +301,7 @@ func (w *World) response(p *packet, route int, mti iso8583.MTI, a iso8583Answer)
 	if !w.p.Silent {
 		r.Transmission, r.LocalTime, r.LocalDate = f.Transmission, f.LocalTime, f.LocalDate
 	}
+	w.sign(r)
 	if w.tracing {
 		w.tell("host %d   answers %s %s %s", route, mti, p.t, a.code)
 	}

@@ -91,6 +91,9 @@ func (w *World) deliver(i int) {
 		w.atHost(&p)
 		return
 	}
+	if w.p.Signed && w.fault(Tampered, w.p.Tamper) {
+		w.tamper(&p)
+	}
 	w.tell("network  %s arrives", &p)
 	w.step(*p.in)
 }

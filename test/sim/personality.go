@@ -34,6 +34,9 @@ type Personality struct {
 	Collision    int  // 94 to a request that it has not seen
 	Ambiguous    int  // 25 to the reversal of a debit: two rows have its STAN (C.16)
 	Collides     bool // 94 to every reversal, none of them done; nothing else goes wrong
+	Signed       bool // its answers have a MAC
+	Tamper       int  // and somebody on the way changes or cuts off what they say, or the MAC
+	Unsigned     bool // a refusal has none, which the profile lists as legal
 	Lenient      bool // it books what follows another without looking what is left of that
 
 	// Where the profile has inquiries and advices.
@@ -168,8 +171,13 @@ func draw(seed uint64) Personality {
 		p.Decline, p.Retries = max(p.Decline, 200), max(p.Retries, 300)
 	}
 	p.drawAsking(c, rate)
-	if flag(24) {
+	switch c.Intn(48) {
+	case 0, 1:
 		p.collide()
+	case 2, 3:
+		p.waver()
+	case 4, 5:
+		p.linger()
 	}
 	p.Certified = p.Tombstones && flag(2)
 	// A profile may list 25 as "already reversed" only for a host that says
@@ -177,6 +185,10 @@ func draw(seed uint64) Personality {
 	p.ListsUnknown = p.DoneAgain == "25" && p.Ambiguous == 0 && flag(2)
 	p.Bounded = !p.Tombstones || p.Operator > 0
 	p.drawSessions(c, rate)
+	p.Signed, p.Unsigned = flag(2), flag(2)
+	if p.Signed && !p.Collides {
+		p.Tamper = rate(20, 100, 300)
+	}
 	return p
 }
 
@@ -215,6 +227,25 @@ func (p *Personality) collide() {
 	p.Collides, p.Refusals, p.Ambiguous, p.Declined, p.Patience = true, 0, 0, "00", 9
 	p.Drop, p.Duplicate, p.Unsent, p.InDoubt, p.Overtake, p.Misroute = 0, 0, 0, 0, 0, 0
 	p.Delay, p.SlowLink, p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0, 0, 0
+}
+
+// waver: the host says no, then yes, and is asked in between; a person decides,
+// and an older journal knows nothing of that.
+func (p *Personality) waver() {
+	p.Flip, p.Decline, p.Operator, p.Delay = 300, 400, 120, 400
+	if p.Keep < 0 {
+		p.Rollback = 300
+	}
+	if !p.told(iso8583.Sale) && !slices.Contains(p.Inquires, iso8583.Sale) {
+		p.Inquires = append(p.Inquires, iso8583.Sale)
+	}
+	p.Inquiries = max(p.Inquiries, 2)
+}
+
+// linger: an approval of what follows another arrives when its reversal was
+// done, and the merchant tries again.
+func (p *Personality) linger() {
+	p.Tombstones, p.Operator, p.Follows, p.Retries, p.Delay, p.Decline = true, 0, 800, 700, 400, 0
 }
 
 // mtis are the message types of this dialect.
@@ -256,6 +287,12 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 		},
 		Gate: iso8583.GateLimit, OwedLimit: 5,
 		Chip: iso8583.ChipRules{ReversalTags: []string{"95", "9F36"}},
+	}
+	if p.Signed {
+		r.Reversal.Reasons.MAC = "A0"
+		if p.Unsigned {
+			r.Response.Unsigned = []string{"12"}
+		}
 	}
 	if p.Sessions {
 		r.OrphanTimeout, r.DuplicateWindow = d(30), d(300)

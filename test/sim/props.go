@@ -122,7 +122,9 @@ func (w *World) journaled(r txn.Record) {
 		w.committed(t)
 		t.j, t.confirmed, t.committed = txn.StateConfirmed, true, r.At
 	case *txn.Reversing:
-		t.j = txn.StateReversing
+		if t.j = txn.StateReversing; t.doubt {
+			w.fail("R15", "%s is reversed, and what was lost may have let it stand", t)
+		}
 	case *txn.Reversed:
 		t.j = txn.StateReversed
 	case *txn.Attempt:

@@ -41,6 +41,7 @@ const (
 	InquiryLie
 	AdviceRefusal
 	ChipSpoiled
+	Tampered
 	faults
 )
 
@@ -49,7 +50,7 @@ var faultNames = [faults]string{
 	"certainly not sent", "sent or not, nobody knows", "reversal refused", "wrong amount or currency",
 	"neither yes nor no", "no, then yes", "94 to a first send", "two rows have the STAN", "another's message, or rubbish",
 	"timer before anything else", "wall clock set", "an inquiry not answered truly", "advice refused",
-	"DE 55 that is no chip data",
+	"DE 55 that is no chip data", "an answer tampered with",
 }
 
 // Sometime is something that must happen in some run, or the world is too kind.

@@ -84,7 +84,11 @@ func (w *World) echo(t *Txn) {
 		}
 		r.Code, r.Amount, r.Currency, r.AuthCode = answer.code, answer.amount, answer.currency, answer.auth
 		w.tell("host %d   answers %s %s %s once more", route, r.MTI, t, r.Code)
-		w.step(r)
+		p := packet{t: t, route: route, in: &r}
+		if w.sign(&r); w.p.Tamper > 0 && w.c.Intn(2) == 0 {
+			w.tamper(&p)
+		}
+		w.step(*p.in)
 		return
 	}
 }

@@ -1,0 +1,85 @@
+package crash
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/counterfoil-pos/counterfoil/hostsim"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
+
+// life is a transaction from beginning to end: what the application does, and
+// whether its answer is lost besides, which brings about a reversal where the
+// type has one.
+type life struct {
+	name    string
+	typ     iso8583.Type
+	conduct conduct
+	lost    bool
+}
+
+var lives = []life{
+	{"a sale is confirmed", iso8583.Sale, confirms, false},
+	{"a sale is cancelled", iso8583.Sale, cancels, false},
+	{"a sale's answer is lost", iso8583.Sale, confirms, true},
+	{"a void", iso8583.Void, confirms, false},
+	{"a void's answer is lost", iso8583.Void, confirms, true},
+	{"a refund", iso8583.Refund, confirms, false},
+	{"a refund's answer is lost", iso8583.Refund, confirms, true},
+	{"a pre-authorisation is confirmed", iso8583.PreAuth, confirms, false},
+	{"a pre-authorisation's answer is lost", iso8583.PreAuth, confirms, true},
+	{"a completion", iso8583.Completion, confirms, false},
+	{"a completion's answer is lost", iso8583.Completion, confirms, true},
+	{"a release", iso8583.PreAuthVoid, confirms, false},
+	{"a release's answer is lost", iso8583.PreAuthVoid, confirms, true},
+}
+
+// next numbers the attempts of this process: an amount is never used twice
+// where it could be mistaken.
+var next atomic.Int64
+
+// attempt begins the notes of a life, after what it follows, if anything, has
+// been paid undisturbed.
+func (c *campaign) attempt(l life, what string) (*note, error) {
+	i := next.Add(1)
+	n := newNote("T0000001", fmt.Sprintf("L%06d", i), 5000+i, plan{conduct: l.conduct, patient: true, scenario: &scenario{name: what}})
+	n.typ = l.typ
+	if first := l.typ.Originals(); len(first) > 0 {
+		var err error
+		if n.first, err = c.original(first[0], n, what); err != nil {
+			return nil, err
+		}
+	}
+	c.notes = append(c.notes, n)
+	return n, nil
+}
+
+// original is a paid one for n to follow. Right after a restart the host may not
+// be reached yet: it is tried again.
+func (c *campaign) original(typ iso8583.Type, n *note, what string) (*note, error) {
+	for i := range 10 {
+		o := newNote(n.tid, fmt.Sprintf("%s-%d", n.sale, i), n.amount, plan{conduct: confirms, patient: true, scenario: &scenario{name: "before " + what}})
+		o.typ = typ
+		c.notes = append(c.notes, o)
+		if err := errors.Join(o.pay(c.s), c.rest(o)); err != nil {
+			return nil, err
+		}
+		if o.screen == screenApproved {
+			return o, nil
+		}
+		n.amount = 5000 + next.Add(1)
+	}
+	return nil, fmt.Errorf("ten times no %s was approved", typ)
+}
+
+// loseAnswer has the host's first answer to n lost on the way.
+func (c *campaign) loseAnswer(n *note) error {
+	f := hostsim.Fault{Action: hostsim.DropResponse, Count: 1, Match: hostsim.Match{Kind: n.typ.Kind(), Amount: &n.amount}}
+	return c.s.script([]hostsim.Fault{f})
+}
+
+// rest waits until one attempt is at rest.
+func (c *campaign) rest(n *note) error {
+	return (&campaign{s: c.s, notes: []*note{n}}).settle()
+}

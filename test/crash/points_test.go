@@ -1,0 +1,347 @@
+package crash
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/test/crash/points"
+)
+
+var (
+	pointsFlag = flag.Int("crash.points", 0, "points at which TestEveryPoint strikes, of all a random choice; 0: 60, with -short 12; -1: all")
+	partFlag   = flag.String("crash.part", "1/1", "with -crash.points=-1, the part to strike at: 2/5 is the second of five, with the same -crash.seed")
+)
+
+// pointCase is one call in a life, or in the daemon's beginning after one that
+// was cut short, and what befalls it.
+type pointCase struct {
+	life
+	points.Point
+	starting bool
+	rare     bool // it does not come in every life: is tried again
+}
+
+func (c pointCase) String() string {
+	when := c.name
+	if c.starting {
+		when = "starting after " + c.name
+	}
+	return fmt.Sprintf("%s; %s at %s %d", when, c.Deed, c.Op, c.N)
+}
+
+// calm lets a life pass and counts its calls.
+func (c *campaign) calm(s *pointed, l life, starting bool) (map[points.Op]int, error) {
+	pc := pointCase{life: l, starting: starting, Point: points.Point{Op: "none"}}
+	r, err := c.point(s, pc)
+	return r.Seen, err
+}
+
+// point lets one life pass with its strike until it is at rest, and says what
+// came of the strike.
+func (c *campaign) point(s *pointed, pc pointCase) (r points.Report, err error) {
+	n, err := c.attempt(pc.life, pc.String())
+	if err != nil {
+		return r, err
+	}
+	if pc.lost {
+		if err := c.loseAnswer(n); err != nil {
+			return r, err
+		}
+	}
+	if pc.starting {
+		return c.startAt(s, n, pc.Point)
+	}
+	if _, err := s.tell(points.Command{Arm: &pc.Point}); err != nil {
+		return r, fmt.Errorf("arming: %w", err)
+	}
+	return s.through(func() error { return c.live(n) })
+}
+
+// startAt kills the daemon in the middle of n, and strikes the next one in its
+// beginning. Whatever becomes of that one, another finds everything.
+func (c *campaign) startAt(s *pointed, n *note, at points.Point) (r points.Report, err error) {
+	if err := n.pay(s.station); err != nil {
+		return r, err
+	}
+	s.down().kill()
+	s.first = &at
+	p, err := s.launch()
+	s.first = nil
+	if err != nil {
+		return r, err
+	}
+	rest := func() error { return c.rest(n) }
+	if line, err := p.announced(); err == nil && line != nil && s.reach() == nil {
+		return s.through(rest)
+	}
+	p.wait()
+	if r, err = s.again(p, points.Report{}); err == nil {
+		err = rest()
+	}
+	return r, err
+}
+
+// through does something while somebody starts the daemon again should it end,
+// and says at the end what it was struck with.
+func (s *pointed) through(do func() error) (r points.Report, err error) {
+	over, end := make(chan struct{}), make(chan error, 1)
+	go func() {
+		var err error
+		r, err = s.attend(over)
+		end <- err
+	}()
+	did := do()
+	close(over)
+	if err := <-end; err != nil {
+		return r, err
+	}
+	return r, did
+}
+
+func (s *pointed) attend(over <-chan struct{}) (points.Report, error) {
+	p := s.process()
+	select {
+	case <-p.done:
+		return s.again(p, points.Report{})
+	case <-over:
+	}
+	r, err := s.tell(points.Command{Disarm: true})
+	if err == nil {
+		return r, nil
+	}
+	<-p.done
+	return s.again(p, r)
+}
+
+// again starts the daemon after its end, for which it was struck; heard is what
+// it has said of that, if it has.
+func (s *pointed) again(p *process, heard points.Report) (points.Report, error) {
+	s.down()
+	r, err := s.lastWord()
+	if r.Struck == nil {
+		r = heard
+	}
+	switch {
+	case err != nil:
+		return r, err
+	case r.Struck == nil:
+		return r, fmt.Errorf("the daemon ended by itself: %w\n%s", p.err, s.tail())
+	}
+	return r, s.serve()
+}
+
+// beginnings are lives in the middle of which the daemon is killed, for strikes
+// in the next one's beginning.
+var beginnings = []life{
+	{"an approval that nobody confirms", iso8583.Sale, diesApproved, false},
+	{"a sale's answer was lost", iso8583.Sale, confirms, true},
+	{"a void's answer was lost", iso8583.Void, confirms, true},
+}
+
+// cases lists every point of these lives, by what a few undisturbed ones of each
+// have counted.
+func (c *campaign) cases(s *pointed, lives, beginnings []life) (all []pointCase, err error) {
+	add := func(l life, starting bool) error {
+		most, least := map[points.Op]int{}, map[points.Op]int{}
+		for i := range 3 {
+			seen, err := c.calm(s, l, starting)
+			if err != nil {
+				return err
+			}
+			for _, op := range points.Ops() {
+				if most[op] = max(most[op], seen[op]); i == 0 || seen[op] < least[op] {
+					least[op] = seen[op]
+				}
+			}
+		}
+		for _, op := range points.Ops() {
+			for n := 1; n <= most[op]; n++ {
+				for _, d := range op.Deeds() {
+					all = append(all, pointCase{life: l, Point: points.Point{Op: op, N: n, Deed: d}, starting: starting, rare: n > least[op]})
+				}
+			}
+		}
+		return nil
+	}
+	for _, l := range lives {
+		if err := add(l, false); err != nil {
+			return nil, err
+		}
+	}
+	for _, l := range beginnings {
+		if err := add(l, true); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// tries is how often a point is tried that does not come in every life.
+const tries = 4
+
+// TestEveryPoint kills the daemon before, inside and after each call of its
+// journal, of its file layer and of its connections, in each life of each type,
+// and in the beginning after one that was cut short; and has each such call fail
+// instead: EIO, ENOSPC, a short write (terminal-rules.md C.1, C.2). The daemon
+// is the real one, built with its calls wrapped. The verdict is the ledger's and
+// the application's notes', as in the kill test.
+func TestEveryPoint(t *testing.T) {
+	want := *pointsFlag
+	switch {
+	case want != 0:
+	case testing.Short():
+		want = 12
+	default:
+		want = 60
+	}
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d: -crash.seed=%d", seed, seed)
+	began := time.Now()
+	var part, parts int
+	if n, err := fmt.Sscanf(*partFlag, "%d/%d", &part, &parts); n != 2 || part < 1 || part > parts {
+		t.Fatalf("-crash.part=%s: want I/N, I from 1 to N (%v)", *partFlag, err)
+	}
+	tally := &pointTally{hit: map[string]int{}, final: map[string]int{}}
+	var wg sync.WaitGroup
+	for i, p := range personalities {
+		s := newPointed(t, filepath.Join(room, fmt.Sprintf("points-%d", i)), p)
+		c := &campaign{s: s.station, final: map[string]int{}}
+		wg.Go(func() {
+			err := c.strikeAll(t, s, tally, rand.New(rand.NewPCG(seed, uint64(i))), want, part-1, parts)
+			if err != nil {
+				t.Errorf("host %q: %v", p.name, err)
+				return
+			}
+			for _, v := range c.judge(t) {
+				t.Errorf("host %q: VIOLATION %s", p.name, v)
+			}
+			tally.ended(c)
+		})
+	}
+	wg.Wait()
+	tally.print(t, time.Since(began))
+}
+
+// choose draws n of them, in any order.
+func choose[T any](rng *rand.Rand, from []T, n int) []T {
+	out := slices.Clone(from)
+	rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out[:min(n, len(out))]
+}
+
+// mixed puts one of each kind first, then a second one of each: some kinds are
+// many, and few of them tell as much.
+func mixed[T comparable](all []T, kind func(T) T) []T {
+	turn, seen := make(map[T]int, len(all)), map[T]int{}
+	for _, one := range all {
+		turn[one] = seen[kind(one)]
+		seen[kind(one)]++
+	}
+	slices.SortStableFunc(all, func(a, b T) int { return turn[a] - turn[b] })
+	return all
+}
+
+// strikeAll goes through a station's cases.
+func (c *campaign) strikeAll(t *testing.T, s *pointed, tally *pointTally, rng *rand.Rand, want, part, parts int) error {
+	if err := s.serve(); err != nil {
+		return err
+	}
+	some, starts := lives, beginnings
+	if want > 0 {
+		some, starts = choose(rng, lives, 3), choose(rng, beginnings, 1)
+	}
+	all, err := c.cases(s, some, starts)
+	if err != nil {
+		return err
+	}
+	all = mixed(choose(rng, all, len(all)), func(pc pointCase) pointCase {
+		return pointCase{Point: points.Point{Op: pc.Op, Deed: pc.Deed}, starting: pc.starting}
+	})
+	if want > 0 {
+		all = all[:min(len(all), (want+len(personalities)-1)/len(personalities))]
+	} else {
+		all = all[len(all)*part/parts : len(all)*(part+1)/parts]
+	}
+	for i, pc := range all {
+		var r points.Report
+		for try := 0; r.Struck == nil && (try == 0 || pc.rare && try < tries); try++ {
+			if r, err = c.point(s, pc); err != nil {
+				return fmt.Errorf("%s: %w", pc, err)
+			}
+		}
+		tally.count(pc, r)
+		if i%100 == 99 {
+			t.Logf("%s: %d of %d cases", filepath.Base(s.dir), i+1, len(all))
+		}
+	}
+	return nil
+}
+
+// pointTally is what was struck, and what came of it.
+type pointTally struct {
+	mu       sync.Mutex
+	cases    int
+	kills    int
+	failures int
+	hit      map[string]int
+	final    map[string]int
+	missed   int
+}
+
+func (y *pointTally) count(pc pointCase, r points.Report) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.cases++
+	switch {
+	case r.Struck == nil:
+		y.missed++
+		return
+	case slices.Contains(points.Kills, pc.Deed):
+		y.kills++
+	default:
+		y.failures++
+	}
+	when := ""
+	if pc.starting {
+		when = "starting: "
+	}
+	y.hit[fmt.Sprintf("%s%s, %s", when, pc.Op, pc.Deed)]++
+}
+
+func (y *pointTally) ended(c *campaign) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for f, n := range c.final {
+		y.final[f] += n
+	}
+}
+
+func (y *pointTally) print(t *testing.T, took time.Duration) {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d kills at points and %d failures at points, of %d; %d were not reached; %s\nstruck:\n", y.kills, y.failures, y.cases, y.missed, took.Round(time.Millisecond))
+	for _, h := range slices.Sorted(maps.Keys(y.hit)) {
+		fmt.Fprintf(&b, "  %5d  %s\n", y.hit[h], h)
+	}
+	b.WriteString("ended:\n")
+	for _, f := range slices.Sorted(maps.Keys(y.final)) {
+		fmt.Fprintf(&b, "  %5d  %s\n", y.final[f], f)
+	}
+	verdict := "0 violations"
+	if t.Failed() {
+		verdict = "FAILED, see above"
+	}
+	t.Logf("%s%s", b.String(), verdict)
+}
