@@ -41,6 +41,7 @@ const (
 	CauseUnbalanced    Cause = "batch_unbalanced"
 	CauseBatchSilence  Cause = "settlement_unanswered"
 	CauseBatchRefused  Cause = "settlement_refused"
+	CauseNoKeys        Cause = "no_keys"
 )
 
 // causeInfo is what people are told about a cause.
@@ -124,6 +125,9 @@ var causes = []causeInfo{
 	{CauseBatchRefused, "the host answers the settlement, and says nothing about the batch; it is sent again",
 		"Ask the acquirer why. If it says that the batch is settled: acquirer-settled, with its reference.",
 		"C.31"},
+	{CauseNoKeys, "a reversal is owed and cannot be signed: the terminal has tried several times to sign on; trying goes on",
+		"Check the line and the terminal's master key, or ask the acquirer whether the terminal may sign on. When it has, the reversal goes out by itself.",
+		"A: Attempts (A0: sign in, new MAC, again); P5"},
 }
 
 // Causes lists every cause.

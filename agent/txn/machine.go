@@ -26,11 +26,13 @@ type Machine struct {
 	batches     map[iso8583.TID]*batchHead // that take intents
 	settlements []*Batch                   // those that do not any more, in the order in which that began
 	settling    []string                   // of these, the groups of those that are being settled
+	keys        map[iso8583.TID]*keyHead
 
 	// Volatile: Step's own.
 	terminals map[iso8583.TID]*Terminal
 	sessions  map[string]*session // by id
-	waits     map[string]*wait    // by UUID
+	signing   map[iso8583.TID]*signing
+	waits     map[string]*wait // by UUID
 	evidence  budget
 
 	// Observe, where it is set, is told of every cell of the state table that
@@ -47,6 +49,8 @@ func New() *Machine {
 		bySTAN:    map[string]string{},
 		bySale:    map[string][]string{},
 		batches:   map[iso8583.TID]*batchHead{},
+		keys:      map[iso8583.TID]*keyHead{},
+		signing:   map[iso8583.TID]*signing{},
 		terminals: map[iso8583.TID]*Terminal{},
 		sessions:  map[string]*session{},
 		waits:     map[string]*wait{},

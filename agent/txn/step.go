@@ -32,6 +32,9 @@ func (s *step) take(ev Event) {
 		s.batchEvent(b, ev)
 		return
 	}
+	if s.signOnEvent(ev) {
+		return
+	}
 	switch e := ev.(type) {
 	case Configure:
 		s.configure(e)

@@ -22,7 +22,7 @@ func Command() *cobra.Command {
 		Long: `demo plays the same sales twice against a simulated acquirer that misbehaves:
 with a plain client that sends and waits, and through the agent. It ends with
 the two ledgers side by side and the number of silent debits, lost approvals
-and double debits. It takes about 15 seconds and leaves nothing behind.
+and double debits, and of credits that nobody heard of. It takes about 15 seconds and leaves nothing behind.
 
 The numbers are read from the acquirers' ledgers and from what the
 applications noted that they showed; the agent is not asked about itself.
@@ -115,6 +115,7 @@ func taskFlags(cmd *cobra.Command, t *task) {
 	f.Int64Var(&t.minor, "amount", 0, "minor units")
 	f.StringVar(&t.notes, "notes", "", "file for what the screen showed")
 	f.BoolVar(&t.chip, "chip", false, "the card has a chip, which declines after the approval")
+	f.BoolVar(&t.back, "back", false, "once it is paid, the goods come back")
 	f.BoolVar(&t.retry, "retry", false, "try once more when not approved")
 	f.DurationVar(&t.turn, "turn", 0, "turn to another card after that long without an outcome")
 	f.BoolVar(&t.again, "again", false, "started again at once: the customer still stands there")

@@ -49,7 +49,7 @@ func TestDemo(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
 		t.Fatalf("%v\n%s", err, stdout.String())
 	}
-	if want := (Totals{SilentDebits: 6, DoubleDebits: 4}); r.Plain != want {
+	if want := (Totals{SilentDebits: 6, DoubleDebits: 4, SilentCredits: 1}); r.Plain != want {
 		t.Errorf("plain client: %+v, want %+v", r.Plain, want)
 	}
 	if !r.Agent.clean() {
