@@ -477,6 +477,8 @@ func TestEveryProblemIsProvoked(t *testing.T) {
 		"original_busy":      "TestOriginalsThatDoNotFit",
 		"original_used":      "TestVoid",
 		"above_original":     "TestRefundsNeverExceedTheSale",
+		"signing_on":         "TestC32WrongMasterKey",
+		"sign_on_required":   "TestC32WrongMasterKey",
 		"original_settled":   "TestSettlement",
 		"settling":           "TestSettlement",
 		"batch_full":         "TestBatchIsFull",
