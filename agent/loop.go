@@ -11,11 +11,15 @@ import (
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/iso8583/mac"
 	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
 // loop owns the machine. It never waits for the disk or the network.
 func (a *Agent) loop(ctx context.Context) error {
+	for _, tid := range a.wakeSigners() {
+		a.step(txn.Keyless{TID: tid})
+	}
 	for _, uuid := range a.machine.Open() {
 		a.step(txn.Recovered{UUID: uuid})
 	}
@@ -254,7 +258,7 @@ func entries(batch []txn.Record) []journal.Entry {
 }
 
 // obey does what a released Ready says, from top to bottom: its records are
-// durable, so they may be seen; then the host, then timers, leases, answers.
+// durable, so they may be seen; then the signers, the host, then timers, leases, answers.
 func (a *Agent) obey(r txn.Ready, first journal.LSN) {
 	for len(a.late) > 0 && a.late[0].before <= a.obeyed {
 		a.view.load(a.late[0].records)
@@ -265,6 +269,9 @@ func (a *Agent) obey(r txn.Ready, first journal.LSN) {
 	a.publish(r.Records, first) // before the answers: who has one, finds it in lists and events
 	for _, rec := range r.Records {
 		a.log.Info("journaled", zap.Stringer("record", rec.Type()), zap.String("transaction", rec.Group()))
+	}
+	for _, k := range r.Keys {
+		a.loadKeys(k)
 	}
 	for _, o := range r.Messages {
 		a.send(o)
@@ -295,6 +302,9 @@ func (a *Agent) send(o txn.Outbound) {
 	}
 	if err != nil {
 		a.log.Error("message not sent", zap.String("transaction", o.UUID), zap.String("kind", string(o.Facts.Kind)), zap.Error(err))
+		if errors.Is(err, mac.ErrNoKey) {
+			a.queued = append(a.queued, txn.Keyless{TID: o.Facts.TID})
+		}
 		a.queued = append(a.queued, txn.Unsent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Inquiry: o.Inquiry})
 	}
 }

@@ -63,6 +63,9 @@ var problems = map[txn.Code]problem{
 	txn.ReplacedUnknown:      {http.StatusUnprocessableEntity, client.RetryNewID, "there is no such attempt to replace"},
 	txn.ReplacedUnfit:        {http.StatusUnprocessableEntity, client.RetryNewID, "what is to be replaced is no attempt at this part of this sale"},
 
+	txn.SignOnRequired: {http.StatusServiceUnavailable, client.RetrySameID, "the terminal has no working keys, or the acquirer holds others: it signs on by itself, or by POST /v1/terminals/{tid}/sign-on; nothing was begun"},
+	txn.SigningOn:      {http.StatusServiceUnavailable, client.RetrySameID, "the terminal is signing on: nothing was begun"},
+
 	txn.UUIDReused:      {http.StatusConflict, client.RetryNewID, "this UUID belongs to a transaction with another body"},
 	txn.EpochOld:        {http.StatusGone, client.RetryNever, "the UUID was minted in another epoch of the journal: it may have run then, so it never runs again"},
 	txn.UnknownTerminal: {http.StatusUnprocessableEntity, client.RetryNewID, "this agent has no such terminal"},

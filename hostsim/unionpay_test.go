@@ -26,7 +26,7 @@ func newTerminal(t *testing.T, h *Host) *posTerminal {
 	t.Helper()
 	c := dialProfile(t, h.Addr(0), "unionpay")
 	method, _ := c.p.MAC()
-	master, err := mac.ParseKey(testTerminalKey)
+	master, err := mac.ParseKey(TestTerminalKey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,7 @@ func (m *Machine) Apply(r Record) {
 	}
 	t := m.hot[r.Group()]
 	if t == nil {
+		m.applyKey(r)
 		return
 	}
 	was := t.settled()

@@ -25,6 +25,10 @@ func (s *step) begin(e Begin) {
 		s.answer(e.Req, e.UUID, code)
 		return
 	}
+	if code := s.refuseKeyless(term); code != "" {
+		s.answer(e.Req, e.UUID, code)
+		return
+	}
 	code, other := s.m.conflict(term, &e, s.now)
 	if code != "" && code != BeingReversed {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: code, Other: other})
@@ -286,6 +290,7 @@ func (s *step) request(t *Transaction, card *iso8583.Card) {
 	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: t.Route, Facts: f})
 	s.arm(t, waitResponse, r.SendTimeout+r.ResponseTimeout)
 	s.wait(t).Request = s.now.Boot + time.Duration(r.SendTimeout)
+	s.wait(t).Keys = s.m.keySTAN(t.TID)
 }
 
 // ownFacts is what t's own message carries: its request, or its advice.

@@ -37,6 +37,7 @@ const (
 	CauseLost          Cause = "journal_lost"
 	CauseAdviceRefused Cause = "advice_refused"
 	CauseAdviceSilence Cause = "advice_unanswered"
+	CauseNoKeys        Cause = "no_keys"
 )
 
 // causeInfo is what people are told about a cause.
@@ -108,6 +109,9 @@ var causes = []causeInfo{
 	{CauseAdviceSilence, "the advice was sent several times and the host has not taken it; sending goes on",
 		"Check the line. The customer has paid by the card's or the voice's word, so charge nothing again. It closes by itself when the host takes it; park and the acquirer's word close it otherwise.",
 		"A: Attempts; P5"},
+	{CauseNoKeys, "a reversal is owed and cannot be signed: the terminal has tried several times to sign on; trying goes on",
+		"Check the line and the terminal's master key, or ask the acquirer whether the terminal may sign on. When it has, the reversal goes out by itself.",
+		"A: Attempts (A0: sign in, new MAC, again); P5"},
 }
 
 // Causes lists every cause.

@@ -132,6 +132,9 @@ func (l *lab) sync() {
 
 func (l *lab) obey(ready []Ready) {
 	for _, r := range ready {
+		for _, k := range r.Keys {
+			l.printf("  keys     %s: %s", k.TID, k.Keys)
+		}
 		for _, o := range r.Messages {
 			l.sent[o.UUID] = append(l.sent[o.UUID], o)
 			l.printf("  message  %s", l.message(o))

@@ -24,11 +24,13 @@ type Machine struct {
 	losses []KnownLoss             // of entries, oldest first
 
 	batches map[iso8583.TID]*batchHead
+	keys    map[iso8583.TID]*keyHead
 
 	// Volatile: Step's own.
 	terminals map[iso8583.TID]*Terminal
 	sessions  map[string]*session // by id
-	waits     map[string]*wait    // by UUID
+	signing   map[iso8583.TID]*signing
+	waits     map[string]*wait // by UUID
 	evidence  budget
 
 	// Observe, where it is set, is told of every cell of the state table that
@@ -45,6 +47,8 @@ func New() *Machine {
 		bySTAN:    map[string]string{},
 		bySale:    map[string][]string{},
 		batches:   map[iso8583.TID]*batchHead{},
+		keys:      map[iso8583.TID]*keyHead{},
+		signing:   map[iso8583.TID]*signing{},
 		terminals: map[iso8583.TID]*Terminal{},
 		sessions:  map[string]*session{},
 		waits:     map[string]*wait{},

@@ -18,6 +18,7 @@ type Time struct {
 // Grouping by kind makes "send before journal" impossible to write.
 type Ready struct {
 	Records  []Record   // one durable batch, FIRST
+	Keys     []KeyLoad  // then the Signers: what follows is signed with these
 	Messages []Outbound // then the host
 	Timers   []Timer
 	Ended    []string // sessions that are over: their leases are let go
@@ -26,7 +27,7 @@ type Ready struct {
 
 // Empty says that there is nothing to do.
 func (r *Ready) Empty() bool {
-	return len(r.Records)+len(r.Messages)+len(r.Timers)+len(r.Ended)+len(r.Answers) == 0
+	return len(r.Records)+len(r.Keys)+len(r.Messages)+len(r.Timers)+len(r.Ended)+len(r.Answers) == 0
 }
 
 // Outbound is one message to the host, by meaning. The shell adds what is

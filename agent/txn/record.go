@@ -99,6 +99,10 @@ var recordTypes = map[RecordType]struct {
 	TypeAdviceAttempt:  {"advice_attempt", func() Record { return &AdviceAttempt{} }},
 	TypeAdviceAnswer:   {"advice_answer", func() Record { return &AdviceAnswer{} }},
 	TypeAdvised:        {"advised", func() Record { return &Advised{} }},
+	TypeSignOn:         {"sign_on", func() Record { return &SignOnSent{} }},
+	TypeSignedOn:       {"signed_on", func() Record { return &SignedOn{} }},
+	TypeSignOnFailed:   {"sign_on_failed", func() Record { return &SignOnFailed{} }},
+	TypeSignedOff:      {"signed_off", func() Record { return &SignedOff{} }},
 	TypeBatchNumber:    {"batch_number", func() Record { return &BatchNumber{} }},
 }
 
@@ -345,6 +349,7 @@ const (
 	VerdictRetry     Verdict = "retry"
 	VerdictRefused   Verdict = "refused"
 	VerdictDuplicate Verdict = "duplicate"
+	VerdictSignOn    Verdict = "sign_on" // the host holds other keys
 	VerdictIgnored   Verdict = "ignored" // another address, another time, or nothing left to decide
 )
 

@@ -24,6 +24,9 @@ func (s *step) response(e Response) {
 			s.evidence(t, &e, "the identity echoed is not this transaction's")
 			return
 		}
+		if t.State.Open() {
+			s.demandsSignOn(t, &e)
+		}
 		if t.Advice {
 			s.run(t.UUID, AdviceAnswered, e)
 			return

@@ -19,6 +19,7 @@ func (m *Machine) Clone() *Machine {
 	c.open, c.cold, c.losses = slices.Clone(m.open), slices.Clone(m.cold), slices.Clone(m.losses)
 	c.sessions = maps.Clone(m.sessions)
 	c.heads, c.waits, c.hot, c.batches = copies(m.heads), copies(m.waits), copies(m.hot), copies(m.batches)
+	c.keys, c.signing = copies(m.keys), copies(m.signing)
 	for _, t := range c.hot { // order: each on its own
 		t.Items, t.Follows, t.Asked = slices.Clip(t.Items), slices.Clip(t.Follows), slices.Clip(t.Asked) // changed in copies only
 	}
@@ -49,6 +50,7 @@ func (m *Machine) AppendDurable(dst []byte) []byte {
 	for _, tid := range slices.Sorted(maps.Keys(m.batches)) {
 		dst = fmt.Appendf(dst, "|batch %s %+v", tid, *m.batches[tid])
 	}
+	dst = m.appendKeys(dst)
 	for _, l := range m.losses {
 		dst = fmt.Appendf(dst, "|loss %d-%d %v", l.Ended, l.Begun, l.Closed)
 	}
@@ -93,6 +95,16 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 			dst = fmt.Appendf(dst, "B%+v", *b)
 		}
 	}
+	for _, tid := range slices.Sorted(maps.Keys(m.keys)) {
+		dst = fmt.Appendf(dst, "|k%s%d", tid, m.keySTAN(tid))
+	}
+	for _, tid := range slices.Sorted(maps.Keys(m.signing)) {
+		g := m.signing[tid]
+		dst = fmt.Appendf(dst, "|s%d %d %c%c%d", g.STAN, g.Shift, flag(g.Need), flag(g.Unusable), len(g.Asked))
+		if g.STAN != 0 || g.Need {
+			dst = binary.AppendVarint(binary.AppendVarint(dst, int64(g.Tries)), int64((g.Deadline-now.Boot)/time.Second))
+		}
+	}
 	if len(m.sessions) > 0 {
 		for _, id := range slices.Sorted(maps.Keys(m.sessions)) {
 			dst = fmt.Appendf(dst, "|%s%v", id, m.sessions[id].tids)
@@ -111,6 +123,9 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 				if t.State == StateApproved {
 					dst = binary.AppendVarint(dst, int64((w.Confirm-now.Boot)/time.Second))
 				}
+			}
+			if len(m.keys) > 0 {
+				dst = binary.AppendUvarint(dst, uint64(w.Keys))
 			}
 			if w.For != waitNothing {
 				dst = append(dst, '@', byte(w.For), flag(w.Unsent), byte(w.Shift))

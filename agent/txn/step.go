@@ -20,6 +20,9 @@ type step struct {
 // the Fence only.
 func (m *Machine) Step(now Time, ev Event) Ready {
 	s := &step{m: m, now: now}
+	if s.signOnEvent(ev) {
+		return s.ready
+	}
 	switch e := ev.(type) {
 	case Configure:
 		s.configure(e)

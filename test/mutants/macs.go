@@ -9,7 +9,7 @@ var macs = []mutant{
 		"\t\treturn AnswerUnprovedNo\n",
 		"\t\treturn AnswerDeclined\n"},
 	{"an 0410 needs no MAC", "A: When a response is accepted", reversal,
-		"\t\t!believed(s.rules(t), e),\n",
+		"\t\t!believed(s.rules(t), e) && !s.rules(t).SignOn.Demands(e.Code),\n",
 		""},
 	{"an advice's answer needs no MAC", "A: When a response is accepted", advice,
 		", t.Attempts == 0, !believed(r, e):",

@@ -72,14 +72,8 @@ func (a *agentProcess) configure(host string, t Timers) error {
 
 // start starts it, for the first time or after a kill, and waits until it has
 // recovered and its host can be reached.
-func (a *agentProcess) start(ctx context.Context) (err error) {
-	// The process lives longer than ctx, which only bounds its start.
-	a.process, err = start(context.WithoutCancel(ctx), a.self, "agent", a.log, nil,
-		"run", "--config", a.config(), "--announce", "--exit-with-stdin")
-	if err != nil {
-		return err
-	}
-	if _, err := a.process.announced(ctx); err != nil {
+func (a *agentProcess) start(ctx context.Context) error {
+	if err := a.launch(ctx); err != nil {
 		return err
 	}
 	return a.ask(func(c *client.Client) error {
@@ -96,6 +90,17 @@ func (a *agentProcess) start(ctx context.Context) (err error) {
 			}
 		}
 	})
+}
+
+// launch starts it, and waits until its socket is there.
+func (a *agentProcess) launch(ctx context.Context) (err error) {
+	// The process lives longer than ctx, which only bounds its start.
+	a.process, err = start(context.WithoutCancel(ctx), a.self, "agent", a.log, nil,
+		"run", "--config", a.config(), "--announce", "--exit-with-stdin")
+	if err == nil {
+		_, err = a.process.announced(ctx)
+	}
+	return err
 }
 
 // open is how many transactions it has not ended, less those in front of a

@@ -15,7 +15,10 @@ import (
 
 // Command is `demo`. It reads the inherited flag --json.
 func Command() *cobra.Command {
-	var keep bool
+	var (
+		keep bool
+		name string
+	)
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "The same faults with a plain client and through the agent, side by side",
@@ -40,9 +43,17 @@ no silent debit, or where one of the faults did not strike.`,
 				o.JSON, o.Progress = true, cmd.ErrOrStderr()
 			}
 			o.Colour = !o.JSON && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && terminal(o.Out)
-			return Run(cmd.Context(), o)
+			switch name {
+			case dialect:
+				return Run(cmd.Context(), o)
+			case signedDialect:
+				o.Profile = name
+				return tell(cmd.Context(), o)
+			}
+			return fmt.Errorf("demo: --profile: there is a demo of %s and of %s, none of %.40q", dialect, signedDialect, name)
 		},
 	}
+	cmd.Flags().StringVar(&name, "profile", dialect, "the dialect: "+dialect+", or "+signedDialect+", which tells a terminal's day with sign-on and MACs")
 	cmd.Flags().BoolVar(&keep, "keep", false, "keep the directory with ledgers, notes, journal and logs")
 	return cmd
 }
