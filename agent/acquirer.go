@@ -206,7 +206,7 @@ func (q *acquirer) Frame(route int, body []byte) {
 	tid := iso8583.TID(trimRight(m.Get(41)))
 	chip, bad := q.issuerData(m, tid, stan)
 	q.agent.post(txn.Response{
-		Route: route, MTI: m.MTI, TID: tid, STAN: stan, Code: m.Get(39), ChipData: chip, BadChip: bad,
+		Route: route, MTI: m.MTI, TID: tid, STAN: stan, Code: m.Get(39), Verdicts: q.profile.Verdicts(m), ChipData: chip, BadChip: bad,
 		Amount: m.Get(4), Currency: m.Get(49), Transmission: m.Get(7), LocalTime: m.Get(12), LocalDate: m.Get(13),
 		Balance: m.Get(54), Original: m.Get(90), MID: trimRight(m.Get(42)), RRN: iso8583.RRN(m.Get(37)), AuthCode: trimRight(m.Get(38)), Text: text, MAC: m.MAC,
 	})

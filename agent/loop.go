@@ -23,6 +23,11 @@ func (a *Agent) loop(ctx context.Context) error {
 	for _, uuid := range a.machine.Open() {
 		a.step(txn.Recovered{UUID: uuid})
 	}
+	for _, group := range a.machine.Settling() {
+		if err := a.take(txn.Recovered{UUID: group}); err != nil {
+			return err
+		}
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -132,6 +137,10 @@ func asked(ev txn.Event) (req uint64, uuid string) {
 		return e.Req, e.UUID
 	case txn.Acknowledge:
 		return e.Req, e.UUID
+	case txn.Settle:
+		return e.Req, ""
+	case txn.BatchResolve:
+		return e.Req, ""
 	}
 	return 0, ""
 }
@@ -293,7 +302,10 @@ func (a *Agent) obey(r txn.Ready, first journal.LSN) {
 func (a *Agent) send(o txn.Outbound) {
 	acq, err := a.acquirerOf(o.Facts.TID)
 	if err == nil {
-		if !o.Request() {
+		switch {
+		case o.Batch():
+			err = a.unsealRecords(&o)
+		case !o.Request():
 			o.Facts.Card, err = a.unseal(o.UUID)
 		}
 		if err == nil {
@@ -338,6 +350,18 @@ func (a *Agent) unseal(uuid string) (*iso8583.Card, error) {
 		return iso8583.ParseTemplate(plain)
 	}
 	return nil, fmt.Errorf("%s: %w", uuid, errNoTemplate)
+}
+
+// unsealRecords reads the card numbers of an upload's records back.
+func (a *Agent) unsealRecords(o *txn.Outbound) error {
+	for i, uuid := range o.Of {
+		card, err := a.unseal(uuid)
+		if err != nil {
+			return err
+		}
+		o.Facts.Settlement.Records[i].PAN = card.PAN
+	}
+	return nil
 }
 
 // evict lets settled transactions go, at a moment when nothing is held back

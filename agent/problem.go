@@ -28,6 +28,8 @@ const (
 	codeStopping     txn.Code = "stopping"
 	codeTimedOut     txn.Code = "no_answer_in_time"
 
+	codeNoBatch txn.Code = "no_such_batch"
+
 	codeHandleUnsupported txn.Code = "handle_unsupported"
 )
 
@@ -83,6 +85,10 @@ var problems = map[txn.Code]problem{
 	txn.OriginalBusy:    {http.StatusConflict, client.RetryPoll, "another that follows the original is undecided"},
 	txn.OriginalUsed:    {http.StatusConflict, client.RetryNever, "the original is voided, given back or completed already"},
 	txn.AboveOriginal:   {http.StatusConflict, client.RetryNewID, "that is more than is left of the original"},
+	codeNoBatch:         {http.StatusNotFound, client.RetryNever, "the terminal has no such batch, or it is long settled"},
+	txn.OriginalSettled: {http.StatusConflict, client.RetryNever, "the original's batch is settled: refund it instead"},
+	txn.Settling:        {http.StatusConflict, client.RetrySameID, "the terminal's batch is being settled: nothing was begun"},
+	txn.BatchFull:       {http.StatusConflict, client.RetrySameID, "the terminal's batch is full: settle it first"},
 	txn.OtherCard:       {http.StatusUnprocessableEntity, client.RetryNewID, "the original was paid with another card"},
 	txn.NotFound:        {http.StatusNotFound, client.RetrySameID, "never journaled in this epoch: safe to send"},
 	txn.NotDecided:      {http.StatusConflict, client.RetryPoll, "the host has not answered yet"},

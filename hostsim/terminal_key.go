@@ -104,6 +104,18 @@ func (k *keyRoom) of(tid iso8583.TID) *terminalKeys {
 	return t
 }
 
+// settled moves a terminal to its next batch, once the one it is in is closed.
+func (k *keyRoom) settled(of Key) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if t := k.rooms[of.TID]; t != nil && fmt.Sprintf("%06d", t.batch) == batchOf(of) {
+		t.batch = t.batch%999_999 + 1
+	}
+}
+
 // signOn makes new working keys and answers with them in DE 62, under the
 // terminal's master key, and with the batch in DE 60. The old ones are gone.
 func (k *keyRoom) signOn(m, answer *iso8583.Message) error {

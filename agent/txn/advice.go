@@ -79,7 +79,7 @@ func (t *Transaction) applyAdvice(r Record) {
 		if r.AuthCode != "" {
 			t.AuthCode = r.AuthCode
 		}
-		t.closeItems(&r.Head, "", CauseParked, CauseAdviceSilence)
+		t.closeItems(&r.Head, "", CauseParked, CauseAdviceSilence, CauseOwed)
 	}
 }
 

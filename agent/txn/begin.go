@@ -38,6 +38,10 @@ func (s *step) begin(e Begin) {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: SuspectedDuplicate, Other: other})
 		return
 	}
+	if code := s.m.refuseBatch(term); code != "" {
+		s.answer(e.Req, e.UUID, code)
+		return
+	}
 	if other := s.m.gate(&e, &term.Rules); other != "" {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: ReversalOwed, Other: other})
 		return
@@ -157,6 +161,8 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 		return OtherCard, e.Original // credits and captures belong to the card that was debited or held
 	case o.State != StateConfirmed:
 		return OriginalOpen, e.Original
+	case e.Type == iso8583.Void && m.inSettledBatch(o):
+		return OriginalSettled, e.Original // C.23: what is settled is refunded
 	case m.InDoubt(o) && !o.Overridden:
 		return OriginalInDoubt, e.Original
 	case o.Busy() != "":

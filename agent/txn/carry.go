@@ -50,6 +50,9 @@ func (m *Machine) Carry() (groups []string, heads []Record) {
 			groups = append(groups, o) // settled, and what follows it is not
 		}
 	}
+	for _, b := range m.settlements {
+		groups = append(groups, b.Group())
+	}
 	for _, h := range m.headRecords() {
 		heads = append(heads, h)
 	}

@@ -81,7 +81,7 @@ func (l *lab) start() {
 	l.step(c)
 	mark := l.m.Mark(uint64(len(l.journal)))
 	l.mark = &mark
-	for _, uuid := range l.m.Open() {
+	for _, uuid := range append(l.m.Open(), l.m.Settling()...) {
 		l.printf("  recovered %s", uuid)
 		l.step(Recovered{UUID: uuid})
 	}

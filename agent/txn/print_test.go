@@ -49,6 +49,9 @@ func (l *lab) describe(r Record) string {
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "rules" { // a hash, which any change of the profile changes
+			continue
+		}
 		fmt.Fprintf(&b, " %s=%v", name, quoted(fmt.Sprint(v.Field(i).Interface())))
 	}
 	return b.String()
@@ -64,6 +67,9 @@ func quoted(s string) string {
 // message is one outbound message on one line.
 func (l *lab) message(o Outbound) string {
 	f := o.Facts
+	if o.Batch() {
+		return l.batchLine(o)
+	}
 	mti := string(l.rules.MTI[f.Kind])
 	if f.Repeat {
 		mti += " repeat"
@@ -120,6 +126,12 @@ func (l *lab) states() {
 	for _, uuid := range l.m.All() {
 		if line := l.state(l.m.Get(uuid)); l.shown[uuid] != line {
 			l.shown[uuid] = line
+			l.printf("  %s", line)
+		}
+	}
+	for _, b := range l.m.settlements {
+		if line := l.batchState(b); l.shown[b.Group()] != line {
+			l.shown[b.Group()] = line
 			l.printf("  %s", line)
 		}
 	}

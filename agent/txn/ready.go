@@ -40,7 +40,13 @@ type Outbound struct {
 	Inquiry int // of an inquiry, from 1
 	Series  int // of a reversal: 0, then 1 after the hold-down
 	Facts   iso8583.Facts
+
+	// Of names whose cards an upload's records need, in their order.
+	Of []string
 }
+
+// Batch says whether the message is about a batch, and needs no card of its own.
+func (o *Outbound) Batch() bool { return o.Facts.Settlement != nil }
 
 // Reversal says whether the message is a reversal.
 func (o *Outbound) Reversal() bool {
@@ -107,6 +113,9 @@ const (
 	OriginalUsed    Code = "original_used"     // voided, given back or completed already
 	AboveOriginal   Code = "above_original"    // more than is left of the original
 	OriginalInDoubt Code = "original_in_doubt" // journal entries about it may be lost: it may be voided already
+	OriginalSettled Code = "original_settled"  // its batch is settled: refund it
+	Settling        Code = "settling"          // the terminal's batch is being settled
+	BatchFull       Code = "batch_full"        // settle first
 	OtherCard       Code = "other_card"        // not the original's card
 
 	NotFound      Code = "not_found"

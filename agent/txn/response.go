@@ -8,7 +8,12 @@ import (
 // the whole identity, never the STAN alone) and what it says about it. What
 // matches nothing is evidence.
 func (s *step) response(e Response) {
-	t := s.m.hot[s.m.bySTAN[STANKey(e.TID, e.STAN)]]
+	holder := s.m.bySTAN[STANKey(e.TID, e.STAN)]
+	if b := s.m.byGroup(holder); b != nil {
+		s.batchAnswer(b, e)
+		return
+	}
+	t := s.m.hot[holder]
 	if t == nil {
 		s.stray(e.Route, "no transaction has this terminal and STAN", e.Text)
 		return

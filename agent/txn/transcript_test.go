@@ -493,6 +493,15 @@ func (l *lab) setRules(c *command) error {
 			l.rules.EpochMark = iso8583.EpochMark(value)
 		case "profile":
 			l.rules = askingRules()
+			if value == "unionpay" {
+				l.rules = rulesOf(func() (iso8583.Rules, error) { return readDialect("unionpay") })
+			}
+		case "batch_limit":
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				return err
+			}
+			l.rules.Settlement.Limit = n
 		case "ordered":
 			l.rules.Advice.Ordered = on
 		case "advice_limit", "inquiries":

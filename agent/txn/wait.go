@@ -23,6 +23,7 @@ type wait struct {
 	Confirm   time.Duration // the end of the whole time for the confirmation
 	Keys      iso8583.STAN  // that the latest message was signed with: the STAN of their sign-on
 	Holder    string        // the session that waits for it
+	Round     int           // owed while its batch closes: the attempt that is its last round; of a batch: sends of its message
 	Orphan    bool          // that session is over, and no other has taken the terminal
 }
 
