@@ -159,3 +159,30 @@ func TestSettlementAgainstTheHostsBooks(t *testing.T) {
 		t.Fatalf("%+v", host)
 	}
 }
+
+// UnionPay's settlement over real sockets: flags per side, an upload in two
+// messages, the last word, and a sign-on that names the next batch.
+func TestUnionPaySettlement(t *testing.T) {
+	b := newBed(t, hostsim.Config{Profile: "unionpay"}, unionpay)
+	b.signedOn()
+	for i := range 9 {
+		b.paid(iso8583.Sale, fmt.Sprint("S", i), 100)
+	}
+	b.fault(hostsim.Fault{Action: hostsim.ForceVerdict, Verdict: "2/1", Count: 1, Match: hostsim.Match{Kind: iso8583.KindSettle}})
+	if _, err := b.client.Settle(b.ctx(), testTID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(t, b.client, 1); got.State != "unbalanced" || got.Uploaded != 9 || got.Domestic != "not balanced" || got.Foreign != "balanced" {
+		t.Fatalf("%+v", got)
+	}
+	if s, err := b.client.SignOn(b.ctx(), testTID); err != nil || !s.Accepted {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	b.paid(iso8583.Sale, "T", 100)
+	if _, err := b.client.Settle(b.ctx(), testTID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(t, b.client, 2); got.State != "balanced" || got.Number != "000002" || got.Totals.Debit != 100 {
+		t.Fatalf("%+v", got)
+	}
+}
