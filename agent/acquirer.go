@@ -15,6 +15,7 @@ import (
 	"github.com/counterfoil-pos/counterfoil/agent/link"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/iso8583/mac"
 	"github.com/counterfoil-pos/counterfoil/iso8583/profile"
 )
 
@@ -39,6 +40,7 @@ type acquirer struct {
 	profile *profile.Profile
 	link    *link.Link
 	log     *zap.Logger
+	signers map[iso8583.TID]mac.Signer // in a dialect with MACs
 
 	mu      sync.Mutex
 	status  []client.Host
@@ -53,12 +55,7 @@ const (
 )
 
 func newAcquirer(a *Agent, o AcquirerOptions) (*acquirer, error) {
-	if _, signed := o.Profile.MAC(); signed {
-		// Better no daemon than sales that fail after their intent: the core
-		// knows no batches and nobody signs yet.
-		return nil, fmt.Errorf("acquirer %s: profile %s has MACs and batches, which this agent cannot work with yet", o.Name, o.Profile.Name)
-	}
-	acq := &acquirer{agent: a, opts: o, profile: o.Profile, log: a.log.With(zap.String("acquirer", o.Name))}
+	acq := &acquirer{agent: a, opts: o, profile: o.Profile, log: a.log.With(zap.String("acquirer", o.Name)), signers: map[iso8583.TID]mac.Signer{}}
 	acq.signOns.waiting, acq.signOns.latest = map[iso8583.STAN]chan signOnAnswer{}, map[iso8583.TID]client.SignOn{}
 	for i, h := range o.Hosts {
 		acq.status = append(acq.status, client.Host{Acquirer: o.Name, Route: i, Address: h})
@@ -113,7 +110,7 @@ func (q *acquirer) send(o txn.Outbound) error {
 	if err != nil {
 		return err
 	}
-	body, err := q.profile.Pack(m)
+	body, err := q.pack(o.Facts.TID, m)
 	if err != nil {
 		return err
 	}
@@ -179,7 +176,7 @@ func (q *acquirer) Result(r link.Result) {
 // Frame gives the core what the host said. A frame that does not parse, has
 // trailing bytes or does not re-encode to itself is evidence only.
 func (q *acquirer) Frame(route int, body []byte) {
-	m, err := q.profile.Unpack(body)
+	m, err := q.unpack(body)
 	if err != nil {
 		q.log.Warn("frame is no message", zap.Int("route", route), zap.Int("bytes", len(body)), zap.Error(err))
 		q.agent.post(txn.Garbage{Route: route, Text: fmt.Sprintf("%d bytes: %v", len(body), err)})
@@ -187,6 +184,10 @@ func (q *acquirer) Frame(route int, body []byte) {
 	}
 	text := quote(m)
 	q.log.Info("from host", zap.Int("route", route), zap.String("message", text))
+	if r := &q.profile.Rules; r.SignOn.Required && m.MTI == r.MTI[iso8583.KindSignOn].Response() {
+		q.signOnAnswer(route, m, text)
+		return
+	}
 	if m.MTI.Class() == '8' { // network management: mostly, that it came is all there is to it
 		if stan, err := iso8583.ParseSTAN(m.Get(11)); err == nil && m.MTI.IsResponse() {
 			q.signOnEnded(stan, signOnAnswer{code: m.Get(39)})
@@ -205,7 +206,7 @@ func (q *acquirer) Frame(route int, body []byte) {
 	tid := iso8583.TID(trimRight(m.Get(41)))
 	chip, bad := q.issuerData(m, tid, stan)
 	q.agent.post(txn.Response{
-		Route: route, MTI: m.MTI, TID: tid, STAN: stan, Code: m.Get(39), ChipData: chip, BadChip: bad,
+		Route: route, MTI: m.MTI, TID: tid, STAN: stan, Code: m.Get(39), Verdicts: q.profile.Verdicts(m), ChipData: chip, BadChip: bad,
 		Amount: m.Get(4), Currency: m.Get(49), Transmission: m.Get(7), LocalTime: m.Get(12), LocalDate: m.Get(13),
 		Balance: m.Get(54), Original: m.Get(90), MID: trimRight(m.Get(42)), RRN: iso8583.RRN(m.Get(37)), AuthCode: trimRight(m.Get(38)), Text: text, MAC: m.MAC,
 	})

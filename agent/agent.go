@@ -16,6 +16,7 @@ import (
 	"github.com/counterfoil-pos/counterfoil/agent/push"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/iso8583/mac"
 	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
@@ -39,6 +40,9 @@ type TerminalOptions struct {
 	MID      iso8583.MID
 	Acquirer string
 	Implicit bool // its applications cannot confirm
+
+	// Signer holds the terminal's keys, in a dialect with MACs; nil elsewhere.
+	Signer mac.Signer
 }
 
 // Agent is the daemon without its listeners. It is made by New, works in Run,
@@ -127,6 +131,9 @@ func New(opts Options) (*Agent, error) {
 			return nil, fmt.Errorf("terminal %s: there is no acquirer %q", t.TID, t.Acquirer)
 		case a.terminals[t.TID].TID != "":
 			return nil, fmt.Errorf("terminal %s: configured twice", t.TID)
+		}
+		if err := a.acquirers[t.Acquirer].addSigner(&t); err != nil {
+			return nil, err
 		}
 		a.terminals[t.TID] = t
 		a.tids = append(a.tids, t.TID)

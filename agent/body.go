@@ -314,7 +314,7 @@ func parseResolve(r *client.Resolve) (txn.Resolve, *client.Problem) {
 	verb := txn.Verb(r.Verb)
 	switch verb {
 	case txn.VerbPark, txn.VerbResume, txn.VerbOverride, txn.VerbClose:
-	case txn.VerbReversed, txn.VerbDebited:
+	case txn.VerbReversed, txn.VerbDebited, txn.VerbSettled:
 		if r.Reference == "" {
 			return txn.Resolve{}, badField("reference", "want the acquirer's reference for what it said")
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,6 +72,7 @@ type telling struct {
 	number int
 	item   txn.Item
 	loss   *client.Loss // instead of a transaction's item
+	batch  *client.Batch
 
 	raised bool      // it was told that, or more
 	ackAt  int64     // the acknowledgement that it was told of
@@ -159,6 +161,7 @@ func (c *crier) look() {
 	c.marks, c.rescan = map[string]bool{}, false
 	c.mu.Unlock()
 	c.takeLosses()
+	c.takeBatches()
 	if rescan {
 		list, _ := c.agent.view.list(crierItems, (*txn.Transaction).Escalated)
 		for i := range list {
@@ -208,6 +211,26 @@ func (c *crier) takeLosses() {
 			known.item.Closed, known.loss = l.Closed, &l
 		} else if !l.Closed {
 			c.items[id] = &telling{uuid: id, loss: &l, item: txn.Item{Cause: txn.CauseLost, At: l.At.UnixMilli()}}
+		}
+	}
+}
+
+// takeBatches takes in the items of batches: they are few.
+func (c *crier) takeBatches() {
+	for _, tid := range c.agent.tids {
+		for _, b := range c.agent.batchesOf(tid) {
+			for i, it := range b.Items {
+				item := txn.Item{Cause: txn.Cause(it.Cause), At: it.At.UnixMilli(), Closed: it.Closed, ClosedBy: it.ClosedBy}
+				if it.ClosedAt != nil {
+					item.ClosedAt = it.ClosedAt.UnixMilli()
+				}
+				of := b
+				if known := c.items[it.ID]; known != nil {
+					known.item, known.batch = item, &of
+				} else if !it.Closed {
+					c.items[it.ID] = &telling{uuid: strings.TrimSuffix(it.ID, fmt.Sprintf("/%d", it.Number)), number: i + 1, item: item, batch: &of}
+				}
+			}
 		}
 	}
 }
@@ -344,6 +367,12 @@ func (c *crier) message(k *telling, event client.PushEvent) (push.Message, error
 			p.At = time.UnixMilli(c.agent.opts.Clock().Wall).UTC()
 		}
 		return message(&p, string(txn.CauseLost))
+	}
+	if k.batch != nil {
+		b := *k.batch
+		p.Item, b.Items = &b.Items[k.number-1], nil
+		p.Batch = &b
+		return message(&p, string(k.item.Cause))
 	}
 	if _, gist := c.sink.(logSink); gist {
 		return push.Message{ID: p.ID, Event: string(event), Cause: string(k.item.Cause)}, nil // no body: nothing is read for it

@@ -72,7 +72,7 @@ func (a *Agent) presentWithEvidence(t *txn.Transaction) (*client.Transaction, er
 
 func (s *api) escalations(_ *http.Request, w http.ResponseWriter) *client.Problem {
 	list, more := s.agent.view.list(listLimit, (*txn.Transaction).Escalated)
-	out := client.List{Transactions: []client.Transaction{}, More: more, Losses: s.agent.losses(false)}
+	out := client.List{Transactions: []client.Transaction{}, More: more, Losses: s.agent.losses(false), Batches: s.agent.escalatedBatches()}
 	for i := range list {
 		t, err := s.agent.presentWithEvidence(&list[i])
 		if err != nil {

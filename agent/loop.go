@@ -11,13 +11,22 @@ import (
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/iso8583/mac"
 	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
 // loop owns the machine. It never waits for the disk or the network.
 func (a *Agent) loop(ctx context.Context) error {
+	for _, tid := range a.wakeSigners() {
+		a.step(txn.Keyless{TID: tid})
+	}
 	for _, uuid := range a.machine.Open() {
 		a.step(txn.Recovered{UUID: uuid})
+	}
+	for _, group := range a.machine.Settling() {
+		if err := a.take(txn.Recovered{UUID: group}); err != nil {
+			return err
+		}
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -128,6 +137,10 @@ func asked(ev txn.Event) (req uint64, uuid string) {
 		return e.Req, e.UUID
 	case txn.Acknowledge:
 		return e.Req, e.UUID
+	case txn.Settle:
+		return e.Req, ""
+	case txn.BatchResolve:
+		return e.Req, ""
 	}
 	return 0, ""
 }
@@ -254,7 +267,7 @@ func entries(batch []txn.Record) []journal.Entry {
 }
 
 // obey does what a released Ready says, from top to bottom: its records are
-// durable, so they may be seen; then the host, then timers, leases, answers.
+// durable, so they may be seen; then the signers, the host, then timers, leases, answers.
 func (a *Agent) obey(r txn.Ready, first journal.LSN) {
 	for len(a.late) > 0 && a.late[0].before <= a.obeyed {
 		a.view.load(a.late[0].records)
@@ -265,6 +278,9 @@ func (a *Agent) obey(r txn.Ready, first journal.LSN) {
 	a.publish(r.Records, first) // before the answers: who has one, finds it in lists and events
 	for _, rec := range r.Records {
 		a.log.Info("journaled", zap.Stringer("record", rec.Type()), zap.String("transaction", rec.Group()))
+	}
+	for _, k := range r.Keys {
+		a.loadKeys(k)
 	}
 	for _, o := range r.Messages {
 		a.send(o)
@@ -286,7 +302,10 @@ func (a *Agent) obey(r txn.Ready, first journal.LSN) {
 func (a *Agent) send(o txn.Outbound) {
 	acq, err := a.acquirerOf(o.Facts.TID)
 	if err == nil {
-		if !o.Request() {
+		switch {
+		case o.Batch():
+			err = a.unsealRecords(&o)
+		case !o.Request():
 			o.Facts.Card, err = a.unseal(o.UUID)
 		}
 		if err == nil {
@@ -295,6 +314,9 @@ func (a *Agent) send(o txn.Outbound) {
 	}
 	if err != nil {
 		a.log.Error("message not sent", zap.String("transaction", o.UUID), zap.String("kind", string(o.Facts.Kind)), zap.Error(err))
+		if errors.Is(err, mac.ErrNoKey) {
+			a.queued = append(a.queued, txn.Keyless{TID: o.Facts.TID})
+		}
 		a.queued = append(a.queued, txn.Unsent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt, Inquiry: o.Inquiry})
 	}
 }
@@ -328,6 +350,18 @@ func (a *Agent) unseal(uuid string) (*iso8583.Card, error) {
 		return iso8583.ParseTemplate(plain)
 	}
 	return nil, fmt.Errorf("%s: %w", uuid, errNoTemplate)
+}
+
+// unsealRecords reads the card numbers of an upload's records back.
+func (a *Agent) unsealRecords(o *txn.Outbound) error {
+	for i, uuid := range o.Of {
+		card, err := a.unseal(uuid)
+		if err != nil {
+			return err
+		}
+		o.Facts.Settlement.Records[i].PAN = card.PAN
+	}
+	return nil
 }
 
 // evict lets settled transactions go, at a moment when nothing is held back

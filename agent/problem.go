@@ -28,6 +28,8 @@ const (
 	codeStopping     txn.Code = "stopping"
 	codeTimedOut     txn.Code = "no_answer_in_time"
 
+	codeNoBatch txn.Code = "no_such_batch"
+
 	codeHandleUnsupported txn.Code = "handle_unsupported"
 )
 
@@ -63,6 +65,9 @@ var problems = map[txn.Code]problem{
 	txn.ReplacedUnknown:      {http.StatusUnprocessableEntity, client.RetryNewID, "there is no such attempt to replace"},
 	txn.ReplacedUnfit:        {http.StatusUnprocessableEntity, client.RetryNewID, "what is to be replaced is no attempt at this part of this sale"},
 
+	txn.SignOnRequired: {http.StatusServiceUnavailable, client.RetrySameID, "the terminal has no working keys, or the acquirer holds others: it signs on by itself, or by POST /v1/terminals/{tid}/sign-on; nothing was begun"},
+	txn.SigningOn:      {http.StatusServiceUnavailable, client.RetrySameID, "the terminal is signing on: nothing was begun"},
+
 	txn.UUIDReused:      {http.StatusConflict, client.RetryNewID, "this UUID belongs to a transaction with another body"},
 	txn.EpochOld:        {http.StatusGone, client.RetryNever, "the UUID was minted in another epoch of the journal: it may have run then, so it never runs again"},
 	txn.UnknownTerminal: {http.StatusUnprocessableEntity, client.RetryNewID, "this agent has no such terminal"},
@@ -80,6 +85,10 @@ var problems = map[txn.Code]problem{
 	txn.OriginalBusy:    {http.StatusConflict, client.RetryPoll, "another that follows the original is undecided"},
 	txn.OriginalUsed:    {http.StatusConflict, client.RetryNever, "the original is voided, given back or completed already"},
 	txn.AboveOriginal:   {http.StatusConflict, client.RetryNewID, "that is more than is left of the original"},
+	codeNoBatch:         {http.StatusNotFound, client.RetryNever, "the terminal has no such batch, or it is long settled"},
+	txn.OriginalSettled: {http.StatusConflict, client.RetryNever, "the original's batch is settled: refund it instead"},
+	txn.Settling:        {http.StatusConflict, client.RetrySameID, "the terminal's batch is being settled: nothing was begun"},
+	txn.BatchFull:       {http.StatusConflict, client.RetrySameID, "the terminal's batch is full: settle it first"},
 	txn.OtherCard:       {http.StatusUnprocessableEntity, client.RetryNewID, "the original was paid with another card"},
 	txn.NotFound:        {http.StatusNotFound, client.RetrySameID, "never journaled in this epoch: safe to send"},
 	txn.NotDecided:      {http.StatusConflict, client.RetryPoll, "the host has not answered yet"},

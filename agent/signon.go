@@ -14,8 +14,8 @@ import (
 )
 
 // signOns is the sign-ons of an acquirer's terminals that somebody asked for.
-// They move no money, so that nothing of them is durable: a dialect with keys
-// gives them a life of their own.
+// They move no money, so that nothing of them is durable. A dialect with keys
+// gives them a life of their own, in the core: key.go.
 type signOns struct {
 	mu      sync.Mutex
 	waiting map[iso8583.STAN]chan signOnAnswer
@@ -114,6 +114,9 @@ func (q *acquirer) signOnResult(t signOnToken, r link.Result) {
 
 // lastSignOn is a terminal's latest, or nil.
 func (q *acquirer) lastSignOn(tid iso8583.TID) *client.SignOn {
+	if q.profile.Rules.SignOn.Required {
+		return q.agent.view.signOn(tid)
+	}
 	q.signOns.mu.Lock()
 	defer q.signOns.mu.Unlock()
 	if s, ok := q.signOns.latest[tid]; ok {
@@ -130,7 +133,19 @@ func (s *api) signOn(r *http.Request, w http.ResponseWriter) *client.Problem {
 	if !ok {
 		return newProblem(txn.UnknownTerminal)
 	}
-	out, err := s.agent.acquirers[t.Acquirer].signOn(r.Context(), t)
+	acq := s.agent.acquirers[t.Acquirer]
+	if acq.profile.Rules.SignOn.Required {
+		out, code, err := s.agent.signOnWithKeys(r.Context(), t)
+		if err != nil {
+			return newProblem(codeStopping)
+		}
+		if code != txn.OK {
+			return newProblem(code)
+		}
+		writeJSON(w, http.StatusOK, out)
+		return nil
+	}
+	out, err := acq.signOn(r.Context(), t)
 	if err != nil {
 		return newProblem(txn.Unsupported)
 	}

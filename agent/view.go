@@ -38,7 +38,8 @@ func (v *View) apply(records []txn.Record) (escalated []string) {
 		if t := v.machine.Get(r.Group()); t != nil && len(t.Items) > 0 {
 			escalated = append(escalated, t.UUID)
 		}
-		if _, loss := r.(*txn.LossClosed); loss {
+		switch r.(type) {
+		case *txn.LossClosed, *txn.BatchEscalated, *txn.BatchSettled, *txn.BatchResolved:
 			escalated = append(escalated, r.Group())
 		}
 	}

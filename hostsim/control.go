@@ -36,6 +36,7 @@ func routes() []route {
 	return []route{
 		{"GET", "/health", "whether it runs, and where", (*Host).serveHealth},
 		{"GET", "/ledger", "every transaction and the sums; ?format=text for people", (*Host).serveLedger},
+		{"GET", "/settlements", "every closed batch with its transactions; ?terminal=", (*Host).serveSettlements},
 		{"GET", "/log", "the last 1,000 messages, masked", (*Host).serveLog},
 		{"GET", "/faults", "the script and how often each fault struck", (*Host).serveFaults},
 		{"POST", "/faults", "add one fault or a list, YAML or JSON", (*Host).serveAddFaults},
@@ -133,6 +134,14 @@ func (h *Host) serveLedger(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return badRequest(fmt.Errorf("format: want json or text, got %.20q", format))
 	}
+}
+
+func (h *Host) serveSettlements(w http.ResponseWriter, r *http.Request) error {
+	out := h.Settlements(iso8583.TID(r.URL.Query().Get("terminal")))
+	if out == nil {
+		out = []SettlementView{}
+	}
+	return writeJSON(w, http.StatusOK, out)
 }
 
 func (h *Host) serveLog(w http.ResponseWriter, _ *http.Request) error {

@@ -24,6 +24,7 @@ const (
 	RefuseReversal Action = "refuse_reversal" // the same, for reversals only [code]
 	Decline        Action = "decline"         // processed and declined [code]
 	Partial        Action = "partial"         // a sale or pre-authorisation, processed and approved with 10 [amount]
+	ForceVerdict   Action = "verdict"         // a settlement, processed; the host says this of it [verdict]
 	Stall          Action = "stall"           // the host reads nothing for a while, then goes on [after]
 
 	// The answer. The request was processed, its debit stands.
@@ -65,7 +66,7 @@ const UntilReversal = "reversal"
 // skip, probability and seed; a "!" marks one that it needs.
 var params = map[Action][]string{
 	DropRequest: {}, DelayRequest: {"after", "until"}, ActCode: {"code!"}, RefuseReversal: {"code!"},
-	Decline: {"code!"}, Partial: {"amount!"}, Stall: {"after!"},
+	Decline: {"code!"}, Partial: {"amount!"}, Stall: {"after!"}, ForceVerdict: {"verdict!"},
 	Silent: {}, DropResponse: {}, Late: {"after!"}, Twice: {}, Cut: {}, Garbage: {}, BadLength: {"length!"},
 	Trailing: {}, OtherSTAN: {}, OtherAmount: {"amount!"}, OtherTerminal: {}, OtherMID: {},
 	WrongMTI: {"mti"}, Missing39: {}, AnswerCode: {"code!"}, BadMAC: {}, NoMAC: {}, BadChip: {},
@@ -106,7 +107,10 @@ type Fault struct {
 	Length string      `yaml:"length" json:"length,omitempty"` // long, short, zero or oversize
 	MTI    iso8583.MTI `yaml:"mti" json:"mti,omitempty"`       // absent: 0410 for 0210 and the reverse
 	When   string      `yaml:"when" json:"when,omitempty"`     // before or after
-	Forget bool        `yaml:"forget" json:"forget,omitempty"` // the host loses its ledger
+	// Verdict is what a settlement is answered, of domestic cards and of
+	// foreign ones: 1 balanced, 2 not, 3 error, as in 2/1.
+	Verdict string `yaml:"verdict" json:"verdict,omitempty"`
+	Forget  bool   `yaml:"forget" json:"forget,omitempty"` // the host loses its ledger
 }
 
 // Match selects messages by all of its keys that are set; none selects all.
@@ -179,9 +183,9 @@ func (f *Fault) Validate() error {
 	}
 	set := map[string]bool{
 		"after": f.After != 0, "until": f.Until != "", "code": f.Code != "", "amount": f.Amount != "",
-		"length": f.Length != "", "mti": f.MTI != "", "when": f.When != "", "forget": f.Forget,
+		"length": f.Length != "", "mti": f.MTI != "", "when": f.When != "", "forget": f.Forget, "verdict": f.Verdict != "",
 	}
-	for _, key := range []string{"after", "until", "code", "amount", "length", "mti", "when", "forget"} {
+	for _, key := range []string{"after", "until", "code", "amount", "length", "mti", "when", "forget", "verdict"} {
 		needed := slices.Contains(takes, key+"!")
 		switch {
 		case set[key] && !needed && !slices.Contains(takes, key):
@@ -213,6 +217,8 @@ func (f *Fault) values() error {
 		return fmt.Errorf("when: want %q or %q, got %q", Before, After, f.When)
 	case f.Length != "" && !slices.Contains([]string{"long", "short", "zero", "oversize"}, f.Length):
 		return fmt.Errorf("length: want long, short, zero or oversize, got %q", f.Length)
+	case f.Verdict != "" && !validVerdict(f.Verdict):
+		return fmt.Errorf("verdict: want two of 1, 2 and 3 as in 2/1, got %q", f.Verdict)
 	case f.Skip < 0 || f.Count < 0:
 		return fmt.Errorf("skip, count: want 0 or more")
 	case f.Probability != nil && (*f.Probability < 0 || *f.Probability > 1 || math.IsNaN(*f.Probability)):

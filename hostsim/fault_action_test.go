@@ -90,6 +90,7 @@ func TestFaultActions(t *testing.T) {
 			again.ask(again.sale(2, 500), "00")
 		})
 	}
+	covered[ForceVerdict] = true                 // TestSettlement
 	covered[RefuseReversal] = true               // TestRefusedReversal
 	covered[BadMAC], covered[NoMAC] = true, true // TestC09MACs: this dialect has none
 	for _, a := range Actions() {

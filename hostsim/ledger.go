@@ -90,6 +90,8 @@ type Ledger struct {
 	order   []*entry // by first event
 	last    int64    // N of the last event
 	records map[record]Key
+
+	settlements []*settlement
 }
 
 // record is where a host that rewrites the STAN of reversals keeps one.
@@ -107,6 +109,11 @@ func NewLedger() *Ledger { return &Ledger{entries: map[Key]*entry{}, records: ma
 func (l *Ledger) Apply(ev Event) error {
 	if ev.N != l.last+1 {
 		return fmt.Errorf("%w: number %d after %d", ErrLedger, ev.N, l.last)
+	}
+	if ev.Type == EventSettled {
+		l.applySettled(ev)
+		l.last = ev.N
+		return nil
 	}
 	e := l.entries[ev.Key]
 	if err := l.follows(e, ev); err != nil {

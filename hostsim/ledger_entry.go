@@ -23,6 +23,7 @@ type entry struct {
 	marked    bool  // a reversal came while it was pending
 	remains   int64 // of that reversal: what is to stay
 	refused   bool  // the request of this tombstone came
+	settled   bool  // its batch is closed
 	history   []Event
 }
 

@@ -59,11 +59,12 @@ type Verdict struct {
 	Code     string
 	RRN      iso8583.RRN
 	AuthCode string
-	Amount   int64        // DE 4, where less than asked was approved; else 0
-	Balance  string       // DE 54
-	STAN     iso8583.STAN // DE 11, where it is not the one that came; else 0
-	Original Key          // DE 90 of an inquiry's answer
-	Pending  bool         // no answer yet: call Complete later
+	Amount   int64                   // DE 4, where less than asked was approved; else 0
+	Balance  string                  // DE 54
+	STAN     iso8583.STAN            // DE 11, where it is not the one that came; else 0
+	Original Key                     // DE 90 of an inquiry's answer
+	Sides    [2]iso8583.BatchVerdict // of a settlement's answer: domestic cards, foreign ones
+	Pending  bool                    // no answer yet: call Complete later
 	Events   []Event
 	Note     string // for people
 }

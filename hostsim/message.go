@@ -2,6 +2,8 @@ package hostsim
 
 import (
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -31,7 +33,7 @@ func kindOf(m *iso8583.Message) iso8583.Kind {
 	case m.MTI == "0800" && m.Get(70) == "301":
 		return iso8583.KindEcho
 	default:
-		return ""
+		return settleKind(m)
 	}
 }
 
@@ -174,6 +176,10 @@ func replyTo(m *iso8583.Message, v Verdict) *iso8583.Message {
 	r.Set(38, v.AuthCode)
 	r.Set(39, v.Code)
 	r.Set(54, v.Balance)
+	if v.Sides != ([2]iso8583.BatchVerdict{}) {
+		r.Set(66, strconv.Itoa(int(max(v.Sides[0], v.Sides[1]))))
+		r.Set(48, fmt.Sprintf("%d%d", v.Sides[0], v.Sides[1])) // for a dialect that has flags
+	}
 	if v.Amount != 0 {
 		r.Set(4, iso8583.Amount{Minor: v.Amount}.DE4())
 	}

@@ -20,6 +20,7 @@ type MessageView struct {
 	MTI       iso8583.MTI    `json:"mti,omitempty"`
 	Kind      iso8583.Kind   `json:"kind,omitempty"`
 	Fields    map[int]string `json:"fields,omitempty"` // by data element
+	Signed    bool           `json:"signed,omitempty"` // it has a MAC, right or wrong
 	Fault     Action         `json:"fault,omitempty"`
 	Note      string         `json:"note,omitempty"`
 }
@@ -34,7 +35,7 @@ type messageLog struct {
 // add numbers v and keeps it in place of the oldest.
 func (l *messageLog) add(v MessageView, m *iso8583.Message) {
 	if m != nil {
-		v.MTI, v.Fields = m.MTI, map[int]string{}
+		v.MTI, v.Fields, v.Signed = m.MTI, map[int]string{}, m.Has(64) || m.MAC == iso8583.MACWanted
 		for _, de := range m.Fields() {
 			v.Fields[de] = m.Masked(de)
 		}

@@ -170,6 +170,8 @@ func (x *exchange) process() {
 		x.reversal()
 	case x.kind == iso8583.KindInquiry:
 		x.inquiry()
+	case settleKind(x.m) != "":
+		x.settle()
 	case x.kind == iso8583.KindSignOn || x.kind == iso8583.KindEcho:
 		x.answer(Verdict{Code: CodeApproved})
 	default:
@@ -282,6 +284,8 @@ func (x *exchange) dialect(m *iso8583.Message) (*profile.Codec, *iso8583.Message
 	h := x.s.h
 	if h.unionpay {
 		m = h.toUnionPay(m, x.raw, x.m)
+	} else {
+		m.Set(48, "") // the flags are another dialect's
 	}
 	if h.keys == nil {
 		return h.profile.With(nil), m

@@ -12,9 +12,9 @@ import (
 	"github.com/counterfoil-pos/counterfoil/iso8583/profile"
 )
 
-// testTerminalKey is the terminal master key of the sign-on vector
+// TestTerminalKey is the terminal master key of the sign-on vector
 // (terminal-rules D): a key that everybody knows.
-const testTerminalKey = "CA5D92598DCA48CE8A4C76361A9269E9"
+const TestTerminalKey = "CA5D92598DCA48CE8A4C76361A9269E9"
 
 // Codes that a dialect with keys adds.
 const (
@@ -61,7 +61,7 @@ func newKeyRoom(p *profile.Profile, c *Config, log *zap.Logger) (*keyRoom, error
 	}
 	text := c.TerminalKey
 	if text == "" {
-		text = testTerminalKey
+		text = TestTerminalKey
 		log.Warn("the terminals' master key is a published test key")
 	}
 	master, err := mac.ParseKey(text)
@@ -102,6 +102,18 @@ func (k *keyRoom) of(tid iso8583.TID) *terminalKeys {
 		k.rooms[tid] = t
 	}
 	return t
+}
+
+// settled moves a terminal to its next batch, once the one it is in is closed.
+func (k *keyRoom) settled(of Key) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if t := k.rooms[of.TID]; t != nil && fmt.Sprintf("%06d", t.batch) == batchOf(of) {
+		t.batch = t.batch%999_999 + 1
+	}
 }
 
 // signOn makes new working keys and answers with them in DE 62, under the

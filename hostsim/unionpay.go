@@ -59,6 +59,11 @@ func fromUnionPay(m *iso8583.Message) *iso8583.Message {
 		g.Set(70, "301")
 		return g
 	}
+	if de60[:2] == "00" && (m.MTI == "0500" || m.MTI == "0320") {
+		g.Set(7, batchKey(batch))
+		g.Set(70, network)
+		return g
+	}
 	t, ok := unionpayTypes[de60[:2]]
 	request := t.mti
 	if t.typ == iso8583.Refund {
@@ -94,8 +99,14 @@ func (h *Host) toUnionPay(r, m, g *iso8583.Message) *iso8583.Message {
 	if out.MTI == g.MTI.Response() { // a fault may have changed it
 		out.MTI = m.MTI.Response()
 	}
-	for _, de := range []int{7, 14, 70, 90, 95} {
+	for _, de := range []int{7, 14, 66, 70, 90, 95} {
 		out.Set(de, "")
+	}
+	if v := out.Get(48); g.MTI == "0500" && len(v) == 2 && len(m.Get(48)) == 62 { // the flags, and no DE 39
+		out.Set(48, m.Get(48)[:30]+v[:1]+m.Get(48)[31:61]+v[1:])
+		out.Set(39, "")
+	} else {
+		out.Set(48, "")
 	}
 	if out.Get(3) == g.Get(3) {
 		out.Set(3, m.Get(3))

@@ -51,6 +51,8 @@ type Rules struct {
 
 	Settlement SettlementRules `json:"settlement,omitzero"` // absent: none
 
+	SignOn SignOnRules `json:"sign_on,omitzero"` // absent: messages are not signed
+
 	Chip ChipRules `json:"chip,omitzero"`
 
 	// EpochMark is how the acquirer sees that an epoch began (R15).
@@ -290,7 +292,7 @@ func (r *Rules) Validate() error {
 			return fmt.Errorf("rules.reversal.types: %q moves no money, so there is nothing to reverse", t)
 		}
 	}
-	for _, check := range []func() error{r.validateAdvice, r.validateInquiry, r.validateSettlement, r.Chip.Validate} {
+	for _, check := range []func() error{r.validateAdvice, r.validateInquiry, r.validateSettlement, r.validateSignOn, r.Chip.Validate} {
 		if err := check(); err != nil {
 			return err
 		}

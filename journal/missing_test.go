@@ -30,7 +30,7 @@ func names(t *testing.T, dir, suffix string) (out []string) {
 func TestOldestNamesMissing(t *testing.T) {
 	l := openSmall(t)
 	newLife(t, l).sell("a", 60)
-	l.opts.Retain.Age = time.Nanosecond
+	retain(l, func(r *Retain) { r.Age = time.Nanosecond })
 	eventually(t, l, func() bool { return !l.due() })
 	mustClose(t, l)
 	rets := names(t, l.path, retSuffix)

@@ -31,7 +31,7 @@ func newPatient(t testing.TB, recycled bool) *patient {
 	u.begin("open-1")
 	u.sell("a", 30)
 	if recycled {
-		l.opts.Retain.Bytes = 2 * l.opts.SegmentBytes
+		retain(l, func(r *Retain) { r.Bytes = 2 * l.opts.SegmentBytes })
 		eventually(t, l, func() bool { return !l.due() })
 		for l.cur.head.flags&segRecycled == 0 || l.room.Load() < 20<<10 {
 			u.sell("b", 1)

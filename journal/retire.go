@@ -48,9 +48,9 @@ func (l *Log) due() bool {
 		return false
 	}
 	l.segMu.RLock()
-	segs := slices.Clone(l.segs)
+	segs, retain := slices.Clone(l.segs), l.opts.Retain
 	l.segMu.RUnlock()
-	if max := l.opts.Retain.Bytes; max > 0 && l.bytes.Load() > max {
+	if max := retain.Bytes; max > 0 && l.bytes.Load() > max {
 		return true
 	}
 	for _, s := range segs[1:] { // the first that was begun at a time to be believed
@@ -59,7 +59,7 @@ func (l *Log) due() bool {
 			return false
 		}
 		if h.begun.After(sane) {
-			return time.Since(h.begun) > l.opts.Retain.Age
+			return time.Since(h.begun) > retain.Age
 		}
 	}
 	return false
@@ -70,7 +70,7 @@ func (l *Log) due() bool {
 // leaves the names, and the next open removes the file.
 func (l *Log) retire(s *spareSegment) error {
 	l.segMu.RLock()
-	old := l.segs[0]
+	old, kept := l.segs[0], l.opts.Retain.Names
 	l.segMu.RUnlock()
 	h, err := old.header()
 	if err != nil {
@@ -80,7 +80,7 @@ func (l *Log) retire(s *spareSegment) error {
 	if err != nil {
 		return fmt.Errorf("retiring segment %d: %w", old.seq, err)
 	}
-	since, err := l.retired.since(old.seq, l.opts.Retain.Names)
+	since, err := l.retired.since(old.seq, kept)
 	if err == nil {
 		err = l.retired.add(old.seq, since, names)
 	}

@@ -208,6 +208,13 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// retain changes what a log that is open keeps.
+func retain(l *Log, change func(*Retain)) {
+	l.segMu.Lock()
+	defer l.segMu.Unlock()
+	change(&l.opts.Retain)
+}
+
 func TestRetentionByAge(t *testing.T) {
 	l := openSmall(t)
 	u := newLife(t, l)
@@ -215,7 +222,7 @@ func TestRetentionByAge(t *testing.T) {
 	if l.due() {
 		t.Fatal("a young segment is due")
 	}
-	l.opts.Retain.Age = time.Nanosecond
+	retain(l, func(r *Retain) { r.Age = time.Nanosecond })
 	l.segMu.RLock()
 	n := len(l.segs)
 	l.segMu.RUnlock()
@@ -224,7 +231,7 @@ func TestRetentionByAge(t *testing.T) {
 		t.Errorf("%+v, before %d segments", info, n)
 	}
 	// Names have a second period; the newest file stays.
-	l.opts.Retain.Names = time.Nanosecond
+	retain(l, func(r *Retain) { r.Names = time.Nanosecond })
 	u.sell("more", 10)
 	eventually(t, l, func() bool { return !l.due() })
 	if l.retired.count() != 1 {
@@ -242,7 +249,7 @@ func TestRetentionByAge(t *testing.T) {
 // log.
 func TestNoCarryNoRetention(t *testing.T) {
 	l := openSmall(t)
-	l.opts.Retain.Age = time.Nanosecond
+	retain(l, func(r *Retain) { r.Age = time.Nanosecond })
 	for i := range 50 {
 		mustAppend(t, l, entry(fmt.Sprint("g", i), "c", "s"))
 	}

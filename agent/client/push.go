@@ -12,6 +12,7 @@ type Push struct {
 	Item        *Item        `json:"item,omitempty"`        // with what the host said
 	Transaction *Transaction `json:"transaction,omitempty"` // that the item is of, as it is now, without its items
 	Loss        *Loss        `json:"loss,omitempty"`        // of journal entries: until a person closes it
+	Batch       *Batch       `json:"batch,omitempty"`       // that the item is of, without its items
 	Notice      *Notice      `json:"notice,omitempty"`
 }
 

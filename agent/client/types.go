@@ -252,10 +252,11 @@ type Moment struct {
 // List is the answer of the calls that list transactions.
 type List struct {
 	Transactions []Transaction `json:"transactions"`
-	More         bool          `json:"more"`             // the list was cut
-	Sale         *SaleView     `json:"sale,omitempty"`   // with ?sale=
-	Next         string        `json:"next,omitempty"`   // of GET /v1/transactions: from=, for the next page
-	Losses       []Loss        `json:"losses,omitempty"` // of /v1/escalations: those that wait for a person
+	More         bool          `json:"more"`              // the list was cut
+	Sale         *SaleView     `json:"sale,omitempty"`    // with ?sale=
+	Next         string        `json:"next,omitempty"`    // of GET /v1/transactions: from=, for the next page
+	Losses       []Loss        `json:"losses,omitempty"`  // of /v1/escalations: those that wait for a person
+	Batches      []Batch       `json:"batches,omitempty"` // likewise
 }
 
 // Loss says that journal entries are gone: the journal was lost, or an older

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent"
@@ -31,11 +32,16 @@ func (c *Config) Fill(o *agent.Options) (err error) {
 		}
 		o.Acquirers = append(o.Acquirers, acq)
 	}
-	for _, t := range c.Terminals {
-		o.Terminals = append(o.Terminals, agent.TerminalOptions{
+	for i, t := range c.Terminals {
+		out := agent.TerminalOptions{
 			TID: iso8583.TID(t.TID), MID: iso8583.MID(t.MID), Acquirer: t.Acquirer,
 			Implicit: t.Confirmation == confirmationImplicit,
-		})
+		}
+		acq := slices.IndexFunc(o.Acquirers, func(a agent.AcquirerOptions) bool { return a.Name == t.Acquirer })
+		if out.Signer, err = t.signer(o.Acquirers[acq].Profile); err != nil { // validate has found the acquirer
+			return fmt.Errorf("terminals[%d].%w", i, err)
+		}
+		o.Terminals = append(o.Terminals, out)
 	}
 	o.Patterns = c.Patterns.build()
 	o.Push, err = c.Push.build()
@@ -88,6 +94,12 @@ func (r *Rules) apply(to *iso8583.Rules) {
 		to.Reversal.Schedule = nil
 		for _, d := range r.Schedule {
 			to.Reversal.Schedule = append(to.Reversal.Schedule, iso8583.Duration(d))
+		}
+	}
+	if r.Reversed != nil {
+		to.Reversal.Types = nil
+		for _, t := range r.Reversed {
+			to.Reversal.Types = append(to.Reversal.Types, iso8583.Type(t))
 		}
 	}
 	if r.EscalateAfter != nil {

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -74,6 +73,7 @@ type Rules struct {
 	DuplicateWindow *Duration  `yaml:"duplicate_window"`
 	AnswerTimeout   *Duration  `yaml:"reversal_answer_timeout"`
 	Schedule        []Duration `yaml:"reversal_schedule"`
+	Reversed        []string   `yaml:"reversal_types"` // the types that this acquirer reverses
 	EscalateAfter   *int       `yaml:"escalate_after"`
 	MessageLifetime *Duration  `yaml:"message_lifetime"`
 	Tombstones      *bool      `yaml:"tombstones"`
@@ -92,6 +92,12 @@ type Terminal struct {
 	// application cannot confirm: a sale then commits with its approval, while
 	// the session that asked for it lives.
 	Confirmation string `yaml:"confirmation"`
+
+	// The terminal's master key, in a dialect with MACs: 16, 32 or 48 hexadecimal
+	// digits, in a file that only its owner may read or in a credential of the
+	// service manager. Hardware that holds it implements mac.Signer.
+	MasterKeyFile string `yaml:"master_key_file"`
+	MasterKeyCred string `yaml:"master_key_credential"`
 }
 
 // The confirmations there are.
@@ -153,6 +159,9 @@ func (c *Config) paths() []*string {
 			out = append(out, &a.TLS.CA, &a.TLS.Cert, &a.TLS.Key)
 		}
 	}
+	for i := range c.Terminals {
+		out = append(out, &c.Terminals[i].MasterKeyFile)
+	}
 	return append(out, c.Push.paths()...)
 }
 
@@ -182,8 +191,8 @@ func (c *Config) validate() error {
 	if c.KeyFile != "" && c.KeyCred != "" {
 		return errors.New("key_file, key_credential: want one of them")
 	}
-	if strings.ContainsAny(c.KeyCred, "/\x00") || c.KeyCred == "." || c.KeyCred == ".." {
-		return fmt.Errorf("key_credential: want the name of a credential, got %.40q", c.KeyCred)
+	if err := validCredential("key_credential", c.KeyCred); err != nil {
+		return err
 	}
 	if _, err := time.LoadLocation(c.Zone); err != nil {
 		return fmt.Errorf("zone: %q is no IANA time zone such as Asia/Shanghai", c.Zone)
@@ -261,6 +270,9 @@ func (c *Config) validateTerminals(acquirers map[string]bool) error {
 			return fmt.Errorf("terminals[%d].acquirer: there is no acquirer %q", i, t.Acquirer)
 		case !slices.Contains([]string{"", confirmationRequired, confirmationImplicit}, t.Confirmation):
 			return fmt.Errorf("terminals[%d].confirmation: want %s or %s, got %.20q", i, confirmationRequired, confirmationImplicit, t.Confirmation)
+		}
+		if err := t.validateMaster(); err != nil {
+			return fmt.Errorf("terminals[%d].%w", i, err)
 		}
 		seen[t.TID] = true
 	}

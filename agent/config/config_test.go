@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,7 @@ acquirers:
       shared_ledger: true
       gate: strict
       owed_limit: 2
+      reversal_types: [sale, void]
 terminals:
   - tid: T0000001
     mid: M00000000000001
@@ -94,6 +96,7 @@ func TestEveryKey(t *testing.T) {
 		"reversal_schedule": len(v.Schedule) == 3 && v.Schedule[2] == dur(5*time.Minute),
 		"message_lifetime":  v.MessageLifetime == dur(200*time.Second), "tombstones": v.Tombstones, "shared_ledger": v.SharedLedger,
 		"gate": r.Gate == iso8583.GateStrict, "owed_limit": r.OwedLimit == 2,
+		"reversal_types": slices.Equal(r.Reversal.Types, []iso8583.Type{iso8583.Sale, iso8583.Void}),
 	} {
 		if !ok {
 			t.Errorf("%s has no effect: %+v", name, r)
@@ -213,6 +216,7 @@ func TestRulesRefused(t *testing.T) {
 		{"gate: strict", "gate: open", "rules.gate"},
 		{"gate: strict", `gate: ""`, "rules.gate"},
 		{"gate: strict\n      owed_limit: 2", "gate: limit\n      owed_limit: 0", "rules.owed_limit"},
+		{"[sale, void]", "[sale, theft]", "rules.reversal.types"},
 		{"ca: ca.pem", "ca: none.pem", "acquirer one: tls.ca: open none.pem"},
 	} {
 		c2, err := config.Parse(with(t, good, c.from, c.to))

@@ -79,7 +79,7 @@ func (t *Transaction) applyAdvice(r Record) {
 		if r.AuthCode != "" {
 			t.AuthCode = r.AuthCode
 		}
-		t.closeItems(&r.Head, "", CauseParked, CauseAdviceSilence)
+		t.closeItems(&r.Head, "", CauseParked, CauseAdviceSilence, CauseOwed)
 	}
 }
 
@@ -141,11 +141,12 @@ func (s *step) advance(tid iso8583.TID) {
 }
 
 // tell sends the advice once more, always under the identity of its intent;
-// with the repeat MTI as soon as an earlier send may have left. While that is
-// certain not to be so, the next address may have it.
+// with the repeat MTI as soon as an earlier send may have left, or may have been
+// lost with the journal. While that is certain not to be so, the next address may
+// have it.
 func (s *step) tell(t *Transaction) {
 	r, w := s.rules(t), s.wait(t)
-	repeat := t.Attempts > 0 && (t.Repeat || !w.Unsent)
+	repeat := s.m.InDoubt(t) || t.Attempts > 0 && (t.Repeat || !w.Unsent)
 	if next := s.nextRoute(t); t.Attempts > 0 && !repeat && !r.Reversal.SharedLedger && next != t.Route {
 		s.record(t.UUID, &Rerouted{Route: next, Address: s.m.terminals[t.TID].address(next)})
 	}
@@ -153,7 +154,7 @@ func (s *step) tell(t *Transaction) {
 	f := s.ownFacts(t)
 	f.Repeat = repeat
 	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: s.reversalRoute(t, r), Attempt: t.Attempts, Facts: f})
-	w.Unsent = false
+	w.Unsent, w.Keys = false, s.m.keySTAN(t.TID)
 	w.Quiet = s.now.Boot + time.Duration(r.SendTimeout+r.Reversal.MessageLifetime)
 	s.arm(t, waitTaken, r.SendTimeout+r.Advice.AnswerTimeout)
 }

@@ -26,9 +26,6 @@ func (m *Machine) Apply(r Record) {
 	case *TerminalHead:
 		*m.head(r.TID) = stanHead{Next: r.Next, Wrapped: r.Wrapped}
 		return
-	case *BatchNumber:
-		*m.batch(r.TID) = batchHead{Number: r.Number, Serial: r.Serial, Used: r.Used}
-		return
 	case *Loss, *LossClosed:
 		m.applyLoss(r)
 		return
@@ -42,8 +39,12 @@ func (m *Machine) Apply(r Record) {
 		m.addInquiry(r, false)
 		return
 	}
+	if m.applyBatch(r) {
+		return
+	}
 	t := m.hot[r.Group()]
 	if t == nil {
+		m.applyKey(r)
 		return
 	}
 	was := t.settled()
@@ -200,7 +201,7 @@ func (t *Transaction) applyReversal(r Record) {
 		t.Hold = HoldWaiting
 	case *Reversed:
 		t.State, t.Final = StateReversed, r.At
-		t.closeItems(&r.Head, "", CauseParked, CauseLost)
+		t.closeItems(&r.Head, "", CauseParked, CauseLost, CauseOwed)
 	}
 }
 

@@ -119,6 +119,10 @@ func (s *step) unfit(t *Transaction, e *Resolve) Code {
 		if !t.sending() || !t.Parked && !t.Stuck || t.has(CauseCollision) {
 			return Unsuitable
 		}
+		// The lost entries may have it under way to another address, with a ledger of its own.
+		if t.Advice && s.m.InDoubt(t) && s.now.Boot < s.wait(t).Quiet {
+			return TooEarly
+		}
 	case VerbOverride:
 		if t.State != StateReversing && !t.Stuck && !s.m.InDoubt(t) || t.Overridden || t.State == StateAdvising {
 			return Unsuitable

@@ -25,6 +25,10 @@ func (s *step) begin(e Begin) {
 		s.answer(e.Req, e.UUID, code)
 		return
 	}
+	if code := s.refuseKeyless(term); code != "" {
+		s.answer(e.Req, e.UUID, code)
+		return
+	}
 	code, other := s.m.conflict(term, &e, s.now)
 	if code != "" && code != BeingReversed {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: code, Other: other})
@@ -32,6 +36,10 @@ func (s *step) begin(e Begin) {
 	}
 	if other := s.m.suspect(term, &e, s.now); other != "" {
 		s.ready.Answers = append(s.ready.Answers, Answer{Req: e.Req, UUID: e.UUID, Code: SuspectedDuplicate, Other: other})
+		return
+	}
+	if code := s.m.refuseBatch(term); code != "" {
+		s.answer(e.Req, e.UUID, code)
 		return
 	}
 	if other := s.m.gate(&e, &term.Rules); other != "" {
@@ -153,6 +161,8 @@ func (m *Machine) refuseOriginal(term *Terminal, e *Begin) (Code, string) {
 		return OtherCard, e.Original // credits and captures belong to the card that was debited or held
 	case o.State != StateConfirmed:
 		return OriginalOpen, e.Original
+	case e.Type == iso8583.Void && m.inSettledBatch(o):
+		return OriginalSettled, e.Original // C.23: what is settled is refunded
 	case m.InDoubt(o) && !o.Overridden:
 		return OriginalInDoubt, e.Original
 	case o.Busy() != "":
@@ -286,6 +296,7 @@ func (s *step) request(t *Transaction, card *iso8583.Card) {
 	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: t.Route, Facts: f})
 	s.arm(t, waitResponse, r.SendTimeout+r.ResponseTimeout)
 	s.wait(t).Request = s.now.Boot + time.Duration(r.SendTimeout)
+	s.wait(t).Keys = s.m.keySTAN(t.TID)
 }
 
 // ownFacts is what t's own message carries: its request, or its advice.

@@ -50,6 +50,9 @@ func (m *Machine) Carry() (groups []string, heads []Record) {
 			groups = append(groups, o) // settled, and what follows it is not
 		}
 	}
+	for _, b := range m.settlements {
+		groups = append(groups, b.Group())
+	}
 	for _, h := range m.headRecords() {
 		heads = append(heads, h)
 	}
@@ -57,7 +60,7 @@ func (m *Machine) Carry() (groups []string, heads []Record) {
 		b := m.batches[tid]
 		heads = append(heads, &BatchNumber{Head: Head{UUID: groupTerminal + string(tid)}, TID: tid, Number: b.Number, Serial: b.Serial, Used: b.Used})
 	}
-	return groups, heads
+	return groups, append(heads, m.keyRecords()...)
 }
 
 // headRecords says where each terminal's numbering stands, by TID.

@@ -37,6 +37,11 @@ const (
 	CauseLost          Cause = "journal_lost"
 	CauseAdviceRefused Cause = "advice_refused"
 	CauseAdviceSilence Cause = "advice_unanswered"
+	CauseOwed          Cause = "owed_at_settlement"
+	CauseUnbalanced    Cause = "batch_unbalanced"
+	CauseBatchSilence  Cause = "settlement_unanswered"
+	CauseBatchRefused  Cause = "settlement_refused"
+	CauseNoKeys        Cause = "no_keys"
 )
 
 // causeInfo is what people are told about a cause.
@@ -108,6 +113,21 @@ var causes = []causeInfo{
 	{CauseAdviceSilence, "the advice was sent several times and the host has not taken it; sending goes on",
 		"Check the line. The customer has paid by the card's or the voice's word, so charge nothing again. It closes by itself when the host takes it; park and the acquirer's word close it otherwise.",
 		"A: Attempts; P5"},
+	{CauseOwed, "undecided when its batch was settled: it is in no totals, and what is owed goes on being sent under that batch",
+		"Nothing, unless the acquirer's list of that batch has it: then the batch does not balance because of it. It closes by itself when the host takes the reversal or the advice.",
+		"P5, P6; C.30, C.31"},
+	{CauseUnbalanced, "the acquirer holds other totals for the batch than this terminal",
+		"Compare the batch with the acquirer's list: `counterfoil reconcile`. Each difference is a debit that nobody knows of, or a sale that will not be paid out. Then close it with the acquirer's reference.",
+		"P6; C.31"},
+	{CauseBatchSilence, "the settlement was sent several times and the host has not answered; sending goes on, and the terminal takes nothing new",
+		"Check the line. If the acquirer says that the batch is settled: acquirer-settled, with its reference.",
+		"C.31"},
+	{CauseBatchRefused, "the host answers the settlement, and says nothing about the batch; it is sent again",
+		"Ask the acquirer why. If it says that the batch is settled: acquirer-settled, with its reference.",
+		"C.31"},
+	{CauseNoKeys, "a reversal is owed and cannot be signed: the terminal has tried several times to sign on; trying goes on",
+		"Check the line and the terminal's master key, or ask the acquirer whether the terminal may sign on. When it has, the reversal goes out by itself.",
+		"A: Attempts (A0: sign in, new MAC, again); P5"},
 }
 
 // Causes lists every cause.

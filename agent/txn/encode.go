@@ -127,7 +127,7 @@ func str[T ~string](c *coder, n int, v *T) {
 }
 
 // num walks a field of any integer type that fits an int64.
-func num[T ~int | ~uint16 | ~uint32 | ~uint64](c *coder, n int, v *T) {
+func num[T ~int | ~uint8 | ~uint16 | ~uint32 | ~uint64](c *coder, n int, v *T) {
 	x := int64(*v)
 	c.int64(n, &x)
 	if c.reading {

@@ -22,7 +22,7 @@ import (
 // sampleRecords is one record of each type with every field set, so that a
 // change of a field's number or meaning shows in testdata/records.golden.
 func sampleRecords(t testing.TB) []Record {
-	h := Head{UUID: "u1", At: start}
+	h, b := Head{UUID: "u1", At: start}, Head{UUID: "batch:T0000001/3", At: start}
 	return []Record{
 		&Epoch{Head{UUID: "epoch:", At: start}, 7},
 		&RulesUsed{Head{UUID: "rules:h", At: start}, "0123456789abcdef", `{"profile":"p"}`},
@@ -38,6 +38,9 @@ func sampleRecords(t testing.TB) []Record {
 			Batch: "000042", Serial: 3,
 			Card: testCard(t),
 		},
+		&SignOnSent{Head{UUID: "terminal:T0000001", At: start}, testTID, 7, 1, "a.example:8583"},
+		&SignedOn{Head{UUID: "terminal:T0000001", At: start}, testTID, 7, "00", "0102030405060708AABBCCDD", "000043", 1, "a.example:8583"},
+		&SignOnFailed{Head{UUID: "terminal:T0000001", At: start}, testTID, 7, "58", "the host refused it", 1, "a.example:8583"},
 		&Rerouted{h, 1, "b.example:8583"},
 		&Approved{h, "00", "000000600001", "A00001", 1, "BAL", "8A023030", 1000},
 		&Declined{h, "51", "000000600001", "8A023531"},
@@ -69,6 +72,14 @@ func sampleRecords(t testing.TB) []Record {
 		&AdviceAnswer{h, "12", 1, VerdictRefused, "0230 39=12"},
 		&Advised{h, "00", "000000600001", "A00001"},
 		&BatchNumber{Head{UUID: "terminal:T0000001", At: start}, testTID, "000042", 3, 17},
+		&BatchLeftOver{b, testTID, 3, "000042"},
+		&BatchClosingBegun{b, testTID, 3, "000042", "0123456789abcdef", 1, "Li"},
+		&BatchFrozen{b, 12345, 3, 1000, 1, 156, "000001000002000004000005", "000003"},
+		&BatchMessage{b, iso8583.KindUpload, testTID, 6, "0314100000", "180000", "0314", 8, 3},
+		&BatchAnswer{b, "00", iso8583.BatchUnbalanced, iso8583.BatchBalanced, 11, "0330 39=00"},
+		&BatchSettled{b, BatchByHand, "Li", "phoned", "K-17"},
+		&BatchEscalated{b, CauseUnbalanced},
+		&BatchResolved{b, "Li", "compared", "K-18"},
 	}
 }
 

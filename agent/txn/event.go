@@ -197,6 +197,8 @@ type Response struct {
 	BadChip      bool         // DE 55 is there and is no chip data
 	Text         string       // the message, masked, for the record
 
+	Verdicts [2]iso8583.BatchVerdict // of a settlement's answer: domestic cards, foreign ones
+
 	MAC iso8583.MAC // the verdict on it; MACNone in a dialect without
 }
 
@@ -224,5 +226,3 @@ func (InDoubt) event()   {}
 func (Response) event()  {}
 func (Garbage) event()   {}
 func (Timeout) event()   {}
-
-func (BatchAnnounced) event() {}

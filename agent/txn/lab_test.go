@@ -81,7 +81,7 @@ func (l *lab) start() {
 	l.step(c)
 	mark := l.m.Mark(uint64(len(l.journal)))
 	l.mark = &mark
-	for _, uuid := range l.m.Open() {
+	for _, uuid := range append(l.m.Open(), l.m.Settling()...) {
 		l.printf("  recovered %s", uuid)
 		l.step(Recovered{UUID: uuid})
 	}
@@ -132,6 +132,9 @@ func (l *lab) sync() {
 
 func (l *lab) obey(ready []Ready) {
 	for _, r := range ready {
+		for _, k := range r.Keys {
+			l.printf("  keys     %s: %s", k.TID, k.Keys)
+		}
 		for _, o := range r.Messages {
 			l.sent[o.UUID] = append(l.sent[o.UUID], o)
 			l.printf("  message  %s", l.message(o))

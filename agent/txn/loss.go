@@ -185,6 +185,9 @@ func (s *step) jump(tids []iso8583.TID, mark *Mark) {
 	}
 	slices.Sort(tids)
 	for _, tid := range tids {
+		if b := s.m.batches[tid]; b != nil { // the epoch's sign where there are batches (R15)
+			s.moveBatch(tid, iso8583.NextBatch(b.Number))
+		}
 		h := heads[tid]
 		next := min(h.Next+stanJump, iso8583.LastSTAN+1)
 		s.record(groupTerminal+string(tid), &TerminalHead{TID: tid, Next: next, Wrapped: h.Wrapped})
@@ -201,6 +204,9 @@ func (t *Transaction) InQuestion() bool {
 // messages, once; and each that was paid and not shown, since it may have been
 // given back meanwhile.
 func (s *step) doubt(who, why string) {
+	for _, group := range s.m.Settling() { // what it is about may be gone
+		s.escalateBatch(s.m.byGroup(group), CauseLost)
+	}
 	for _, uuid := range s.m.Open() {
 		switch t := s.m.hot[uuid]; {
 		case t.awaitsShown():

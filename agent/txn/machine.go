@@ -23,12 +23,16 @@ type Machine struct {
 	bySale map[string][]string     // SaleKey → UUIDs, oldest first
 	losses []KnownLoss             // of entries, oldest first
 
-	batches map[iso8583.TID]*batchHead
+	batches     map[iso8583.TID]*batchHead // that take intents
+	settlements []*Batch                   // those that do not any more, in the order in which that began
+	settling    []string                   // of these, the groups of those that are being settled
+	keys        map[iso8583.TID]*keyHead
 
 	// Volatile: Step's own.
 	terminals map[iso8583.TID]*Terminal
 	sessions  map[string]*session // by id
-	waits     map[string]*wait    // by UUID
+	signing   map[iso8583.TID]*signing
+	waits     map[string]*wait // by UUID
 	evidence  budget
 
 	// Observe, where it is set, is told of every cell of the state table that
@@ -45,6 +49,8 @@ func New() *Machine {
 		bySTAN:    map[string]string{},
 		bySale:    map[string][]string{},
 		batches:   map[iso8583.TID]*batchHead{},
+		keys:      map[iso8583.TID]*keyHead{},
+		signing:   map[iso8583.TID]*signing{},
 		terminals: map[iso8583.TID]*Terminal{},
 		sessions:  map[string]*session{},
 		waits:     map[string]*wait{},
@@ -95,6 +101,9 @@ func Keys(r Record) []string {
 		if r.Kind.HandsOver() {
 			keys = append(keys, SaleKey(r.MID, r.Sale, r.Part), WholeKey(r.MID, r.Sale))
 		}
+		if r.Serial != 0 {
+			keys = append(keys, BatchKey(r.TID, r.Serial))
+		}
 		return keys
 	case *Followed:
 		return []string{STANKey(r.TID, r.STAN)}
@@ -133,9 +142,18 @@ func (m *Machine) Needs(ev Event) []string {
 		return m.needUUID(e.UUID)
 	case Acknowledge:
 		return m.needUUID(e.UUID)
+	case Settle:
+		serial, _ := m.due(e.TID)
+		return []string{BatchKey(e.TID, serial)}
+	case Recovered:
+		if b := m.byGroup(e.UUID); b != nil {
+			return []string{BatchKey(b.TID, b.Serial)}
+		}
 	case Response:
-		t := m.hot[m.bySTAN[STANKey(e.TID, e.STAN)]]
+		holder := m.bySTAN[STANKey(e.TID, e.STAN)]
+		t := m.hot[holder]
 		switch {
+		case m.byGroup(holder) != nil:
 		case t == nil:
 			return []string{STANKey(e.TID, e.STAN)}
 		case t.Original != "":
@@ -195,9 +213,14 @@ func (m *Machine) Load(records []Record) {
 // The caller promises that the journal finds them again by their keys, and
 // that no Load is under way.
 func (m *Machine) Evict(keep int) {
-	for len(m.cold) > keep {
-		t := m.hot[m.cold[0]]
-		m.cold = m.cold[1:]
+	from := 0
+	for len(m.cold)-from > keep {
+		t := m.hot[m.cold[from]]
+		if m.pinned(t) {
+			from++
+			continue
+		}
+		m.cold = slices.Delete(m.cold, from, from+1)
 		delete(m.hot, t.UUID)
 		delete(m.waits, t.UUID)
 		for _, stan := range t.stans() {

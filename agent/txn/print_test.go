@@ -49,6 +49,9 @@ func (l *lab) describe(r Record) string {
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "rules" { // a hash, which any change of the profile changes
+			continue
+		}
 		fmt.Fprintf(&b, " %s=%v", name, quoted(fmt.Sprint(v.Field(i).Interface())))
 	}
 	return b.String()
@@ -64,9 +67,15 @@ func quoted(s string) string {
 // message is one outbound message on one line.
 func (l *lab) message(o Outbound) string {
 	f := o.Facts
+	if o.Batch() {
+		return l.batchLine(o)
+	}
 	mti := string(l.rules.MTI[f.Kind])
 	if f.Repeat {
 		mti += " repeat"
+	}
+	if f.Kind == iso8583.KindSignOn {
+		return fmt.Sprintf("%s %s to address %d: STAN %s batch %s", mti, o.UUID, o.Route, f.STAN, f.Batch)
 	}
 	s := fmt.Sprintf("%s %s to address %d: STAN %s %s", mti, o.UUID, o.Route, f.STAN, f.Amount)
 	switch {
@@ -117,6 +126,12 @@ func (l *lab) states() {
 	for _, uuid := range l.m.All() {
 		if line := l.state(l.m.Get(uuid)); l.shown[uuid] != line {
 			l.shown[uuid] = line
+			l.printf("  %s", line)
+		}
+	}
+	for _, b := range l.m.settlements {
+		if line := l.batchState(b); l.shown[b.Group()] != line {
+			l.shown[b.Group()] = line
 			l.printf("  %s", line)
 		}
 	}

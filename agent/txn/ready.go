@@ -18,6 +18,7 @@ type Time struct {
 // Grouping by kind makes "send before journal" impossible to write.
 type Ready struct {
 	Records  []Record   // one durable batch, FIRST
+	Keys     []KeyLoad  // then the Signers: what follows is signed with these
 	Messages []Outbound // then the host
 	Timers   []Timer
 	Ended    []string // sessions that are over: their leases are let go
@@ -26,7 +27,7 @@ type Ready struct {
 
 // Empty says that there is nothing to do.
 func (r *Ready) Empty() bool {
-	return len(r.Records)+len(r.Messages)+len(r.Timers)+len(r.Ended)+len(r.Answers) == 0
+	return len(r.Records)+len(r.Keys)+len(r.Messages)+len(r.Timers)+len(r.Ended)+len(r.Answers) == 0
 }
 
 // Outbound is one message to the host, by meaning. The shell adds what is
@@ -39,7 +40,13 @@ type Outbound struct {
 	Inquiry int // of an inquiry, from 1
 	Series  int // of a reversal: 0, then 1 after the hold-down
 	Facts   iso8583.Facts
+
+	// Of names whose cards an upload's records need, in their order.
+	Of []string
 }
+
+// Batch says whether the message is about a batch, and needs no card of its own.
+func (o *Outbound) Batch() bool { return o.Facts.Settlement != nil }
 
 // Reversal says whether the message is a reversal.
 func (o *Outbound) Reversal() bool {
@@ -106,6 +113,9 @@ const (
 	OriginalUsed    Code = "original_used"     // voided, given back or completed already
 	AboveOriginal   Code = "above_original"    // more than is left of the original
 	OriginalInDoubt Code = "original_in_doubt" // journal entries about it may be lost: it may be voided already
+	OriginalSettled Code = "original_settled"  // its batch is settled: refund it
+	Settling        Code = "settling"          // the terminal's batch is being settled
+	BatchFull       Code = "batch_full"        // settle first
 	OtherCard       Code = "other_card"        // not the original's card
 
 	NotFound      Code = "not_found"

@@ -56,7 +56,6 @@ const (
 	TypeAdviceAttempt  RecordType = 44
 	TypeAdviceAnswer   RecordType = 45
 	TypeAdvised        RecordType = 46
-	TypeBatchNumber    RecordType = 80
 )
 
 // recordTypes is the registry: the name in dumps, and a maker for decoding.
@@ -99,7 +98,18 @@ var recordTypes = map[RecordType]struct {
 	TypeAdviceAttempt:  {"advice_attempt", func() Record { return &AdviceAttempt{} }},
 	TypeAdviceAnswer:   {"advice_answer", func() Record { return &AdviceAnswer{} }},
 	TypeAdvised:        {"advised", func() Record { return &Advised{} }},
+	TypeSignOn:         {"sign_on", func() Record { return &SignOnSent{} }},
+	TypeSignedOn:       {"signed_on", func() Record { return &SignedOn{} }},
+	TypeSignOnFailed:   {"sign_on_failed", func() Record { return &SignOnFailed{} }},
 	TypeBatchNumber:    {"batch_number", func() Record { return &BatchNumber{} }},
+	TypeBatchLeft:      {"batch_left", func() Record { return &BatchLeftOver{} }},
+	TypeBatchClosing:   {"batch_closing", func() Record { return &BatchClosingBegun{} }},
+	TypeBatchFrozen:    {"batch_frozen", func() Record { return &BatchFrozen{} }},
+	TypeBatchMessage:   {"batch_message", func() Record { return &BatchMessage{} }},
+	TypeBatchAnswer:    {"batch_answer", func() Record { return &BatchAnswer{} }},
+	TypeBatchSettled:   {"batch_settled", func() Record { return &BatchSettled{} }},
+	TypeBatchEscalated: {"batch_escalated", func() Record { return &BatchEscalated{} }},
+	TypeBatchResolved:  {"batch_resolved", func() Record { return &BatchResolved{} }},
 }
 
 // String is the type's name in dumps and timelines.
@@ -345,6 +355,7 @@ const (
 	VerdictRetry     Verdict = "retry"
 	VerdictRefused   Verdict = "refused"
 	VerdictDuplicate Verdict = "duplicate"
+	VerdictSignOn    Verdict = "sign_on" // the host holds other keys
 	VerdictIgnored   Verdict = "ignored" // another address, another time, or nothing left to decide
 )
 

@@ -8,7 +8,12 @@ import (
 // the whole identity, never the STAN alone) and what it says about it. What
 // matches nothing is evidence.
 func (s *step) response(e Response) {
-	t := s.m.hot[s.m.bySTAN[STANKey(e.TID, e.STAN)]]
+	holder := s.m.bySTAN[STANKey(e.TID, e.STAN)]
+	if b := s.m.byGroup(holder); b != nil {
+		s.batchAnswer(b, e)
+		return
+	}
+	t := s.m.hot[holder]
 	if t == nil {
 		s.stray(e.Route, "no transaction has this terminal and STAN", e.Text)
 		return
@@ -23,6 +28,9 @@ func (s *step) response(e Response) {
 		if !echoes(r, &e, t, t.Transmission) {
 			s.evidence(t, &e, "the identity echoed is not this transaction's")
 			return
+		}
+		if t.State.Open() {
+			s.demandsSignOn(t, &e)
 		}
 		if t.Advice {
 			s.run(t.UUID, AdviceAnswered, e)

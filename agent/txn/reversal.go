@@ -73,6 +73,9 @@ func (s *step) attempt(t *Transaction, fresh bool) {
 		s.disarm(t)
 		return
 	}
+	if s.withhold(t) {
+		return
+	}
 	a := &Attempt{N: t.Attempts + 1, Series: t.Series, Transmission: t.SeriesDE7, Repeat: t.Repeat || !w.Unsent}
 	if fresh {
 		a.Series++
@@ -94,7 +97,7 @@ func (s *step) attempt(t *Transaction, fresh bool) {
 	s.ready.Messages = append(s.ready.Messages, Outbound{
 		UUID: t.UUID, Route: s.reversalRoute(t, r), Attempt: a.N, Series: a.Series, Facts: f,
 	})
-	w.Unsent = false
+	w.Unsent, w.Keys = false, s.m.keySTAN(t.TID)
 	w.Attempt = s.now.Boot + time.Duration(r.SendTimeout)
 	w.Quiet = w.Attempt + time.Duration(r.Reversal.MessageLifetime)
 	s.arm(t, waitAnswer, r.SendTimeout+r.Reversal.AnswerTimeout)
@@ -170,7 +173,7 @@ func reversalTimeUp(s *step, t *Transaction, _ Event) {
 	case waitAnswer:
 		s.retryLater(t)
 	case waitRetry:
-		s.attempt(t, false)
+		s.attempt(t, t.Hold == HoldWaiting) // one that waited for keys, after the hold-down
 	case waitHold:
 		s.attempt(t, true)
 	}
@@ -196,6 +199,11 @@ func reversalAnswer(s *step, t *Transaction, ev Event) {
 		s.unknownOriginal(t, doneBefore)
 	case VerdictRetry:
 		s.retryLater(t)
+	case VerdictSignOn:
+		s.demandsSignOn(t, &e)
+		if !s.withhold(t) {
+			s.retryLater(t)
+		}
 	case VerdictDuplicate:
 		s.refused(t, CauseDuplicate)
 	case VerdictRefused:
@@ -208,10 +216,12 @@ func (s *step) judge(t *Transaction, e *Response) Verdict {
 	minor, err := iso8583.ParseDE4(e.Amount)
 	switch {
 	case e.Route != t.Route && !r.SharedLedger, // row "Whose answer closes"
-		!believed(s.rules(t), e),
+		!believed(s.rules(t), e) && !s.rules(t).SignOn.Demands(e.Code),
 		e.Amount != "" && (err != nil || minor != t.Minor && minor != t.Taken()),
-		t.Hold == HoldWaiting && !s.refuses(r, e.Code): // nothing is asked at present
+		t.Hold == HoldWaiting && (!s.refuses(r, e.Code) || s.rules(t).SignOn.Demands(e.Code)): // nothing is asked at present
 		return VerdictIgnored
+	case s.rules(t).SignOn.Demands(e.Code):
+		return VerdictSignOn
 	case slices.Contains(r.Done, e.Code):
 		return VerdictDone
 	case slices.Contains(r.Duplicate, e.Code):
@@ -237,7 +247,7 @@ func (s *step) idle(t *Transaction, v Verdict) bool {
 		return false
 	}
 	switch v {
-	case VerdictRetry:
+	case VerdictRetry, VerdictSignOn:
 		return true
 	case VerdictRefused, VerdictDuplicate:
 		return t.HostRefused

@@ -75,12 +75,13 @@ func (m *Machine) lately(uuid string, d time.Duration, now Time) bool {
 }
 
 // doubtful says that whoever stands at the terminal may not know what became of
-// t, although its debit stands or may come to stand. A clock that is behind t
-// is wrong, and takes nothing out of the window.
+// t, although its debit stands or may come to stand. What is open has no window,
+// since nobody is asked about it meanwhile: neither has an advice. A clock that
+// is behind t is wrong, and takes nothing out of the window.
 func (t *Transaction) doubtful(window time.Duration, now Time) bool {
 	recent := time.Duration(now.Wall-max(t.At, t.Confirmed))*time.Millisecond < window
 	switch {
-	case t.replaceable():
+	case t.replaceable(), t.State == StateAdvising && t.unshown():
 		return true
 	case t.Stuck:
 		return recent

@@ -18,7 +18,13 @@ func (m *Machine) Clone() *Machine {
 	c.bySTAN, c.bySale = maps.Clone(m.bySTAN), maps.Clone(m.bySale)
 	c.open, c.cold, c.losses = slices.Clone(m.open), slices.Clone(m.cold), slices.Clone(m.losses)
 	c.sessions = maps.Clone(m.sessions)
+	c.settlements, c.settling = make([]*Batch, len(m.settlements)), slices.Clone(m.settling)
+	for i, b := range m.settlements {
+		copied := *b // its slices are replaced, never changed
+		c.settlements[i] = &copied
+	}
 	c.heads, c.waits, c.hot, c.batches = copies(m.heads), copies(m.waits), copies(m.hot), copies(m.batches)
+	c.keys, c.signing = copies(m.keys), copies(m.signing)
 	for _, t := range c.hot { // order: each on its own
 		t.Items, t.Follows, t.Asked = slices.Clip(t.Items), slices.Clip(t.Follows), slices.Clip(t.Asked) // changed in copies only
 	}
@@ -49,6 +55,10 @@ func (m *Machine) AppendDurable(dst []byte) []byte {
 	for _, tid := range slices.Sorted(maps.Keys(m.batches)) {
 		dst = fmt.Appendf(dst, "|batch %s %+v", tid, *m.batches[tid])
 	}
+	for _, b := range m.settlements {
+		dst = fmt.Appendf(dst, "|%+v", *b)
+	}
+	dst = m.appendKeys(dst)
 	for _, l := range m.losses {
 		dst = fmt.Appendf(dst, "|loss %d-%d %v", l.Ended, l.Begun, l.Closed)
 	}
@@ -93,6 +103,19 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 			dst = fmt.Appendf(dst, "B%+v", *b)
 		}
 	}
+	for _, b := range m.settlements {
+		dst = m.appendBatch(dst, b, now)
+	}
+	for _, tid := range slices.Sorted(maps.Keys(m.keys)) {
+		dst = fmt.Appendf(dst, "|k%s%d", tid, m.keySTAN(tid))
+	}
+	for _, tid := range slices.Sorted(maps.Keys(m.signing)) {
+		g := m.signing[tid]
+		dst = fmt.Appendf(dst, "|s%d %d %c%c%d", g.STAN, g.Shift, flag(g.Need), flag(g.Unusable), len(g.Asked))
+		if g.STAN != 0 || g.Need {
+			dst = binary.AppendVarint(binary.AppendVarint(dst, int64(g.Tries)), int64((g.Deadline-now.Boot)/time.Second))
+		}
+	}
 	if len(m.sessions) > 0 {
 		for _, id := range slices.Sorted(maps.Keys(m.sessions)) {
 			dst = fmt.Appendf(dst, "|%s%v", id, m.sessions[id].tids)
@@ -112,8 +135,14 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 					dst = binary.AppendVarint(dst, int64((w.Confirm-now.Boot)/time.Second))
 				}
 			}
+			if len(m.keys) > 0 {
+				dst = binary.AppendUvarint(dst, uint64(w.Keys))
+			}
 			if w.For != waitNothing {
 				dst = append(dst, '@', byte(w.For), flag(w.Unsent), byte(w.Shift))
+				if m.pinned(t) {
+					dst = append(dst, byte(w.Round))
+				}
 				dst = binary.AppendVarint(dst, int64((w.Deadline-now.Boot)/time.Second))
 			}
 			if t.State == StateInquiring && w.Until > now.Boot {
@@ -123,6 +152,18 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 				dst = append(dst, flag(now.Boot < w.Quiet))
 			}
 		}
+	}
+	return dst
+}
+
+// appendBatch is AppendShape of one batch.
+func (m *Machine) appendBatch(dst []byte, b *Batch, now Time) []byte {
+	dst = fmt.Appendf(dst, "|%s%d%v%d%v%c", b.Group(), b.State, b.Totals, b.Uploaded, b.Verdicts, flag(b.Stuck))
+	for _, i := range b.Items {
+		dst = append(append(append(dst, '!'), i.Cause...), flag(i.Closed))
+	}
+	if w := m.waits[b.Group()]; w != nil && w.For != waitNothing && b.State.Busy() {
+		dst = fmt.Appendf(dst, "@%d %d %d %d", w.For, w.Shift, min(w.Round, 8), int64((w.Deadline-now.Boot)/time.Second))
 	}
 	return dst
 }

@@ -20,6 +20,21 @@ type step struct {
 // the Fence only.
 func (m *Machine) Step(now Time, ev Event) Ready {
 	s := &step{m: m, now: now}
+	s.take(ev)
+	if len(m.settling) > 0 {
+		s.freeze()
+	}
+	return s.ready
+}
+
+func (s *step) take(ev Event) {
+	if b := s.m.byGroup(about(ev)); b != nil {
+		s.batchEvent(b, ev)
+		return
+	}
+	if s.signOnEvent(ev) {
+		return
+	}
 	switch e := ev.(type) {
 	case Configure:
 		s.configure(e)
@@ -61,8 +76,29 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 		s.acknowledge(e)
 	case BatchAnnounced:
 		s.batchAnnounced(e)
+	case Settle:
+		s.settle(e)
+	case BatchResolve:
+		s.batchResolve(e)
 	}
-	return s.ready
+}
+
+// about is what a report of link, clock or start is about: a transaction's UUID
+// or a batch's group.
+func about(ev Event) string {
+	switch e := ev.(type) {
+	case Recovered:
+		return e.UUID
+	case Sent:
+		return e.UUID
+	case Unsent:
+		return e.UUID
+	case InDoubt:
+		return e.UUID
+	case Timeout:
+		return e.UUID
+	}
+	return ""
 }
 
 // delivery is what the link reports of a message, in each kind of it.

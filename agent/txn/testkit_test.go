@@ -50,7 +50,11 @@ func readDialect(name string) (iso8583.Rules, error) {
 			r.MTI[k] = mti
 		}
 	}
-	return r, r.Validate()
+	if err := r.Validate(); err != nil {
+		return r, err
+	}
+	r.SignOn = iso8583.SignOnRules{} // until a test is about keys
+	return r, nil
 }
 
 func testRules() iso8583.Rules { return rulesOf(dialect) }
@@ -157,4 +161,12 @@ func firstDifference(want, got string) string {
 		}
 	}
 	return fmt.Sprintf("%d lines wanted, %d got", len(w), len(g))
+}
+
+// signOnRules are those of a dialect whose messages are signed.
+func signOnRules() iso8583.SignOnRules {
+	return iso8583.SignOnRules{
+		Required: true, Codes: []string{"A0", "77"}, Operator: "001", AnswerTimeout: iso8583.Duration(30 * time.Second),
+		Schedule: []iso8583.Duration{iso8583.Duration(5 * time.Second), iso8583.Duration(time.Minute)},
+	}
 }

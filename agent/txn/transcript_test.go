@@ -179,6 +179,22 @@ var commands = map[string]func(*lab, *command) error{
 		l.step(CloseLoss{Req: l.req, Begun: n, Who: c.get("who", ""), Why: c.get("why", "")})
 		return err
 	},
+	// sign-on [tid=]: somebody asks for one · keyless [tid=]: the signer has no keys
+	// sign-on-sent | sign-on-unsent | sign-on-in-doubt [tid=]: of the message sent last
+	// sign-on-answer 00 [tid= keys=none stan= batch= fault=]
+	"sign-on": func(l *lab, c *command) error {
+		l.req++
+		l.step(SignOn{Req: l.req, TID: iso8583.TID(c.get("tid", string(testTID)))})
+		return nil
+	},
+	"keyless": func(l *lab, c *command) error {
+		l.step(Keyless{TID: iso8583.TID(c.get("tid", string(testTID)))})
+		return nil
+	},
+	"sign-on-sent":     (*lab).signOn,
+	"sign-on-unsent":   (*lab).signOn,
+	"sign-on-in-doubt": (*lab).signOn,
+	"sign-on-answer":   (*lab).signOn,
 	// rules name=value …: other rules from now on
 	"rules": (*lab).setRules,
 	// evict N: memory keeps N settled transactions
@@ -298,6 +314,35 @@ func readChip(b *Begin, chip iso8583.Chip) {
 	card.EMV = iso8583.NewSecret("9F2608A1A2A3A4A5A6A7A8")
 	b.Card = &card
 	b.EMV = "9F0607A0000003330101" + "9505" + "0000000000" + "9F1E08" + "4946443030303031" + "9F2608A1A2A3A4A5A6A7A8" + "9F3602" + "0001"
+}
+
+// signOn is what becomes of a sign-on's message.
+func (l *lab) signOn(c *command) error {
+	tid := iso8583.TID(c.get("tid", string(testTID)))
+	all := l.sent[SignOnID(tid)]
+	if len(all) == 0 {
+		return fmt.Errorf("no sign-on of %s was sent", tid)
+	}
+	o := all[len(all)-1]
+	switch c.get("", "") {
+	case "sign-on-sent":
+		l.step(Sent{UUID: o.UUID, Route: o.Route})
+	case "sign-on-unsent":
+		l.step(Unsent{UUID: o.UUID, Route: o.Route})
+	case "sign-on-in-doubt":
+		l.step(InDoubt{UUID: o.UUID, Route: o.Route})
+	case "sign-on-answer":
+		stan, err := iso8583.ParseSTAN(c.get("stan", o.Facts.STAN.String()))
+		if err != nil {
+			return err
+		}
+		keys := strings.TrimPrefix(c.get("keys", strings.Repeat("5A", 40)), "none")
+		l.step(SignOnAnswer{
+			Route: o.Route, TID: tid, STAN: stan, Code: c.value, Keys: WrappedKeys(keys),
+			Batch: c.get("batch", ""), Fault: strings.ReplaceAll(c.get("fault", ""), "_", " "),
+		})
+	}
+	return nil
 }
 
 func (l *lab) delivery(c *command) error {
@@ -448,6 +493,15 @@ func (l *lab) setRules(c *command) error {
 			l.rules.EpochMark = iso8583.EpochMark(value)
 		case "profile":
 			l.rules = askingRules()
+			if value == "unionpay" {
+				l.rules = rulesOf(func() (iso8583.Rules, error) { return readDialect("unionpay") })
+			}
+		case "batch_limit":
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				return err
+			}
+			l.rules.Settlement.Limit = n
 		case "ordered":
 			l.rules.Advice.Ordered = on
 		case "advice_limit", "inquiries":
@@ -460,6 +514,9 @@ func (l *lab) setRules(c *command) error {
 			} else {
 				l.rules.Advice.Limit = n
 			}
+		case "signed":
+			l.rules.SignOn = signOnRules()
+			l.rules.Reversal.Reasons.MAC = "A0"
 		case "mac_reason":
 			l.rules.Reversal.Reasons.MAC = value
 		case "unsigned":

@@ -1,6 +1,10 @@
 package txn
 
-import "time"
+import (
+	"time"
+
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+)
 
 // wait is what one transaction waits for, and what was just sent. It is
 // volatile: after a restart each wait begins anew, whole.
@@ -17,7 +21,9 @@ type wait struct {
 	Since     time.Duration
 	Until     time.Duration // inquiring: no inquiry begins after that, where there is such a limit
 	Confirm   time.Duration // the end of the whole time for the confirmation
+	Keys      iso8583.STAN  // that the latest message was signed with: the STAN of their sign-on
 	Holder    string        // the session that waits for it
+	Round     int           // owed while its batch closes: the attempt that is its last round; of a batch: sends of its message
 	Orphan    bool          // that session is over, and no other has taken the terminal
 }
 
@@ -30,6 +36,7 @@ const (
 	waitAnswer           // reversing: the answer to an attempt
 	waitRetry            // reversing: the time of the next attempt
 	waitHold             // reversing: the end of the hold-down
+	waitKeys             // reversing: the end of a sign-on
 	waitShown            // confirmed: the application's word that it showed it
 	waitAsk              // inquiring: the time of the next inquiry
 	waitFound            // inquiring: the answer to one
@@ -49,6 +56,7 @@ var waits = [...]struct {
 	waitAnswer:   {StateReversing, "the reversal's answer", "`send_timeout` + `reversal.answer_timeout`; `reversal.answer_timeout` from the moment it has left", "the next attempt, after its pause"},
 	waitRetry:    {StateReversing, "the next attempt", "the entry of `reversal.schedule` for that attempt of the series; its last one once the host has refused", "send it"},
 	waitHold:     {StateReversing, "the end of the hold-down", "`reversal.message_lifetime`, from when everything sent has left", "the first attempt of the second series"},
+	waitKeys:     {StateReversing, "the terminal's sign-on", "until it is over: by `send_timeout` + `sign_on.answer_timeout`, again and again by `sign_on.schedule`", "the next attempt, after its pause"},
 	waitAsk:      {StateInquiring, "the next inquiry", "`inquiry.after`, then `inquiry.every`", "send it; after the last, or past `inquiry.within`, reverse"},
 	waitFound:    {StateInquiring, "the inquiry's answer", "`send_timeout` + `inquiry.answer_timeout`; `inquiry.answer_timeout` from the moment it has left", "the next inquiry, after its pause; after the last, reverse"},
 	waitTaken:    {StateAdvising, "the advice's answer", "`send_timeout` + `advice.answer_timeout`; `advice.answer_timeout` from the moment it has left", "the next send, after its pause"},

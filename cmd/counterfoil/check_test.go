@@ -74,7 +74,7 @@ func TestCheckHostTalksNonsense(t *testing.T) {
 		}
 	}()
 	d := &devDir{path: shortDir(t)}
-	if err := d.write(l.Addr().String()); err != nil {
+	if err := d.write(l.Addr().String(), devProfile); err != nil {
 		t.Fatal(err)
 	}
 	r := command(t, "check", "--config", d.config())
@@ -165,7 +165,7 @@ func TestCheckTLS(t *testing.T) {
 	other, _ := certificate(t, t.TempDir())
 	for ca, want := range map[string]string{cert: "connected, TLS verified, echo answered 00", other: "does not prove who it is"} {
 		d := &devDir{path: shortDir(t)}
-		if err := d.write(h.Addr(0)); err != nil {
+		if err := d.write(h.Addr(0), devProfile); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(d.config())
@@ -185,7 +185,7 @@ func TestCheckReceivers(t *testing.T) {
 	b := newBed(t, declining)
 	opts := func(section string) []finding {
 		file := filepath.Join(dir, "c.yaml")
-		write(t, file, strings.ReplaceAll(fmt.Sprintf(devConfig, devProfile, b.host.Addr(0)), "journal.key", filepath.Join(b.dir, "journal.key"))+section)
+		write(t, file, strings.ReplaceAll(fmt.Sprintf(devConfig, devProfile, b.host.Addr(0), ""), "journal.key", filepath.Join(b.dir, "journal.key"))+section)
 		var out []finding
 		for _, f := range (&app{stderr: io.Discard}).check(t.Context(), file, false) {
 			if strings.HasPrefix(f.Name, "receiver") {

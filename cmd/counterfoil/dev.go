@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,11 +20,12 @@ import (
 	"github.com/counterfoil-pos/counterfoil/agent/config"
 	"github.com/counterfoil-pos/counterfoil/hostsim"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/iso8583/profile"
 )
 
 // devOptions are the flags of dev.
 type devOptions struct {
-	dir                string
+	dir, profile       string
 	withStdin, verbose bool
 }
 
@@ -62,12 +64,16 @@ used.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.dir, "listen-dir", "", "directory of socket and journal; a temporary one if absent")
+	cmd.Flags().StringVar(&o.profile, "profile", devProfile, "the dialect, an embedded profile: "+strings.Join(profile.Names(), ", "))
 	cmd.Flags().BoolVar(&o.withStdin, "exit-with-stdin", false, "end when standard input closes")
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "log what happens")
 	return cmd
 }
 
 func (a *app) dev(ctx context.Context, o devOptions) (err error) {
+	if !slices.Contains(profile.Names(), o.profile) {
+		return usage("--profile: there is no %.40q; there are %s", o.profile, strings.Join(profile.Names(), ", "))
+	}
 	level := "warn"
 	if o.verbose {
 		level = "info"
@@ -87,12 +93,12 @@ func (a *app) dev(ctx context.Context, o devOptions) (err error) {
 		}
 		err = errors.Join(err, dir.remove())
 	}()
-	host, err := startDevHost(ctx, dir, log.Named("acquirer"))
+	host, err := startDevHost(ctx, dir, o.profile, log.Named("acquirer"))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = host.Close() }() // it has no money but play money
-	if err := dir.write(host.Addr(0)); err != nil {
+	if err := dir.write(host.Addr(0), o.profile); err != nil {
 		return err
 	}
 	cfg, err := config.Read(dir.config())
@@ -129,9 +135,9 @@ func reachesNobody(cfg *config.Config) error {
 
 // startDevHost starts the simulated acquirer. Its ledger is kept beside the
 // journal, so that both survive a kill.
-func startDevHost(ctx context.Context, dir *devDir, log *zap.Logger) (*hostsim.Host, error) {
+func startDevHost(ctx context.Context, dir *devDir, dialect string, log *zap.Logger) (*hostsim.Host, error) {
 	h, err := hostsim.New(hostsim.Config{
-		Listen: []string{"127.0.0.1:0"}, Control: "127.0.0.1:0", Profile: devProfile,
+		Listen: []string{"127.0.0.1:0"}, Control: "127.0.0.1:0", Profile: dialect,
 		Tombstones: true, Ledger: dir.ledger(),
 	}, log)
 	if err != nil {

@@ -9,9 +9,12 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/counterfoil-pos/counterfoil/hostsim"
+	"github.com/counterfoil-pos/counterfoil/iso8583/profile"
 )
 
-// devProfile is the dialect of dev.
+// devProfile is the dialect of dev, unless --profile names another.
 const devProfile = "iso87-ascii"
 
 // devConfig is the configuration that dev writes: a whole one, with timers
@@ -22,8 +25,8 @@ journal: journal
 key_file: journal.key
 acquirers:
   - name: simulated
-    profile: %s
-    hosts: ["%s"]
+    profile: %[1]s
+    hosts: ["%[2]s"]
     rules:
       tombstones: true
       send_timeout: 2s
@@ -35,8 +38,8 @@ acquirers:
       message_lifetime: 10s
       escalate_after: 6
 terminals:
-  - {tid: DEV00001, mid: DEVMERCHANT0001, acquirer: simulated}
-  - {tid: DEV00002, mid: DEVMERCHANT0001, acquirer: simulated}
+  - {tid: DEV00001, mid: DEVMERCHANT0001, acquirer: simulated%[3]s}
+  - {tid: DEV00002, mid: DEVMERCHANT0001, acquirer: simulated%[3]s}
 `
 
 // devMark is the file that says that a directory is dev's own. It is locked
@@ -44,7 +47,7 @@ terminals:
 const devMark = "made-by-counterfoil-dev"
 
 // devFiles are all that dev makes, besides the mark.
-var devFiles = []string{"agent.sock", "journal", "journal.mark", "journal.mark.lock", "journal.key", "counterfoil.yaml", "ledger.jsonl"}
+var devFiles = []string{"agent.sock", "journal", "journal.mark", "journal.mark.lock", "journal.key", "terminal.key", "counterfoil.yaml", "ledger.jsonl"}
 
 // devDir is a directory in which dev works.
 type devDir struct {
@@ -108,19 +111,32 @@ func (d *devDir) lock() (err error) {
 	return nil
 }
 
-// write makes the configuration, and the key where there is none yet.
-func (d *devDir) write(host string) error {
-	if err := os.WriteFile(d.config(), fmt.Appendf(nil, devConfig, devProfile, host), 0o600); err != nil {
+// write makes the configuration, and the keys where there are none yet: the
+// journal's, and in a dialect with MACs the terminals' master key, which is the
+// simulated acquirer's published one.
+func (d *devDir) write(host, dialect string) error {
+	p, err := profile.Load(dialect)
+	if err != nil {
 		return fmt.Errorf("dev: %w", err)
-	}
-	path := filepath.Join(d.path, "journal.key")
-	if _, err := os.Stat(path); err == nil {
-		return nil
 	}
 	var key [32]byte
 	_, _ = rand.Read(key[:]) // never fails
-	if err := os.WriteFile(path, key[:], 0o400); err != nil {
+	terminal, keys := "", map[string][]byte{"journal.key": key[:]}
+	if _, signs := p.MAC(); signs {
+		keys["terminal.key"] = []byte(hostsim.TestTerminalKey)
+		terminal = ", master_key_file: terminal.key"
+	}
+	if err := os.WriteFile(d.config(), fmt.Appendf(nil, devConfig, dialect, host, terminal), 0o600); err != nil {
 		return fmt.Errorf("dev: %w", err)
+	}
+	for name, b := range keys {
+		path := filepath.Join(d.path, name)
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		if err := os.WriteFile(path, b, 0o400); err != nil {
+			return fmt.Errorf("dev: %w", err)
+		}
 	}
 	return nil
 }

@@ -82,10 +82,16 @@ func curl(t *testing.T, line string) string {
 	return string(answer)
 }
 
-// What dev prints works as it is printed.
+// What dev prints works as it is printed, in a dialect with MACs too.
 func TestDevAsPrinted(t *testing.T) {
+	for _, dialect := range []string{devProfile, "unionpay"} {
+		t.Run(dialect, func(t *testing.T) { devAsPrinted(t, dialect) })
+	}
+}
+
+func devAsPrinted(t *testing.T, dialect string) {
 	t.Setenv("TMPDIR", shortDir(t))
-	d := startDev(t)
+	d := startDev(t, "--profile", dialect)
 	var text strings.Builder
 	for !strings.Contains(text.String(), "Ctrl-C") {
 		line, err := d.out.ReadString('\n')
@@ -102,6 +108,11 @@ func TestDevAsPrinted(t *testing.T) {
 	}
 	if len(lines) != 8 {
 		t.Fatalf("%d lines to try in:\n%s", len(lines), &text)
+	}
+	if dialect != devProfile { // it does so by itself: this waits for it
+		if r := command(t, "sign-on", "--socket", strings.Fields(lines[0])[2], "DEV00001"); r.code != exitOK {
+			t.Fatalf("%v", r)
+		}
 	}
 	var s client.Transaction
 	if err := json.Unmarshal([]byte(curl(t, lines[0])), &s); err != nil || s.State != "approved" {

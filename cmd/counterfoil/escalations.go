@@ -23,6 +23,12 @@ stays until it is resolved; its alarm until somebody acknowledges it.`,
 			if err != nil {
 				return err
 			}
+			if len(l.Batches) > 0 && !a.json {
+				a.batchList(l.Batches)
+				if len(l.Transactions)+len(l.Losses) == 0 {
+					return nil
+				}
+			}
 			if len(l.Losses) > 0 && !a.json {
 				a.lossList(l.Losses)
 				if len(l.Transactions) == 0 {

@@ -129,7 +129,7 @@ func offline(t *testing.T) string {
 		t.Fatal(err)
 	}
 	d := &devDir{path: shortDir(t)}
-	if err := d.write(addr); err != nil {
+	if err := d.write(addr, devProfile); err != nil {
 		t.Fatal(err)
 	}
 	return d.config()

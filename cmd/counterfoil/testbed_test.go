@@ -68,10 +68,10 @@ func newBed(t *testing.T, host hostsim.Config, replace ...string) *bed {
 	t.Cleanup(func() { _ = h.Close() })
 	b := &bed{t: t, dir: shortDir(t), host: h}
 	d := &devDir{path: b.dir}
-	if err := d.write(h.Addr(0)); err != nil {
+	if err := d.write(h.Addr(0), devProfile); err != nil {
 		t.Fatal(err)
 	}
-	text := strings.NewReplacer(replace...).Replace(fmt.Sprintf(devConfig, devProfile, h.Addr(0)))
+	text := strings.NewReplacer(replace...).Replace(fmt.Sprintf(devConfig, devProfile, h.Addr(0), ""))
 	write(t, d.config(), text)
 	b.socket = filepath.Join(b.dir, "agent.sock")
 	b.start()

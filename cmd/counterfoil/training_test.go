@@ -10,7 +10,7 @@ import (
 
 // Field problem 10: a training mode in which nothing can reach a real host.
 func TestDevReachesNobody(t *testing.T) {
-	own := fmt.Sprintf(devConfig, devProfile, "127.0.0.1:8583")
+	own := fmt.Sprintf(devConfig, devProfile, "127.0.0.1:8583", "")
 	for _, c := range []struct {
 		name, text string
 		good       bool

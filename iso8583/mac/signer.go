@@ -21,6 +21,10 @@ type Signer interface {
 	// constant time.
 	Verify(data, mac []byte) error
 
+	// Prove says whether Load would take these working keys, and changes
+	// nothing. The error never quotes a key.
+	Prove(w Wrapped) error
+
 	// Load takes the working keys that a sign-on delivered, or the same ones
 	// from storage after a restart. All of them are proved by their check
 	// values before any is used; on error the present keys stay.
@@ -76,12 +80,30 @@ func NewSoftware(m Method, master Key, say func(string)) (*Software, error) {
 // Warning is SoftwareWarning.
 func (s *Software) Warning() string { return SoftwareWarning }
 
+// Prove unwraps every key and compares its check value.
+func (s *Software) Prove(w Wrapped) error {
+	_, err := s.unwrap(w)
+	return err
+}
+
 // Load proves all keys, then takes the MAC key. The others are of no use here:
 // PIN and track are encrypted where they are read.
 func (s *Software) Load(w Wrapped) error {
+	k, err := s.unwrap(w)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mac = k
+	return nil
+}
+
+// unwrap proves all keys, and gives the MAC key.
+func (s *Software) unwrap(w Wrapped) (Key, error) {
 	k, err := w.MAC.Unwrap(s.cipher, s.master)
 	if err != nil {
-		return fmt.Errorf("MAC key: %w", err)
+		return Key{}, fmt.Errorf("MAC key: %w", err)
 	}
 	for _, other := range []struct {
 		name string
@@ -91,16 +113,13 @@ func (s *Software) Load(w Wrapped) error {
 			continue
 		}
 		if _, err := other.slot.Unwrap(s.cipher, s.master); err != nil {
-			return fmt.Errorf("%s key: %w", other.name, err)
+			return Key{}, fmt.Errorf("%s key: %w", other.name, err)
 		}
 	}
 	if _, err := s.method.Sum(k, nil); err != nil {
-		return fmt.Errorf("MAC key: %w", err)
+		return Key{}, fmt.Errorf("MAC key: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.mac = k
-	return nil
+	return k, nil
 }
 
 // Sign gives the first Size bytes of the MAC over data.

@@ -29,6 +29,11 @@ func facts(t testing.TB, kind iso8583.Kind) iso8583.Facts {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if kind == iso8583.KindSettle || kind == iso8583.KindUploadEndUnbalanced {
+		f.Amount.Currency = 156
+		f.Settlement = &iso8583.Settlement{Totals: [2]iso8583.Totals{{Debit: 123456, DebitCount: 17, Credit: 3400, CreditCount: 2}}}
+		return f
+	}
 	f.Type = iso8583.Sale
 	f.Amount = iso8583.Amount{Minor: 1234, Currency: 156}
 	f.LocalTime, f.LocalDate = "173015", "1121"

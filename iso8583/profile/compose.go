@@ -40,8 +40,40 @@ var fillers = map[int]func(p *Profile, f *iso8583.Facts) string{
 	},
 	52: func(_ *Profile, f *iso8583.Facts) string { return strings.ToUpper(card(f).PINBlock.Reveal()) },
 	55: chipData,
+	74: batch(func(t *iso8583.Totals) string { return fmt.Sprintf("%010d", t.CreditCount) }),
+	75: batch(func(*iso8583.Totals) string { return fmt.Sprintf("%010d", 0) }), // what was reversed is in no totals
+	76: batch(func(t *iso8583.Totals) string { return fmt.Sprintf("%010d", t.DebitCount) }),
+	77: batch(func(*iso8583.Totals) string { return fmt.Sprintf("%010d", 0) }),
+	86: batch(func(t *iso8583.Totals) string { return fmt.Sprintf("%016d", t.Credit) }),
+	87: batch(func(*iso8583.Totals) string { return fmt.Sprintf("%016d", 0) }),
+	88: batch(func(t *iso8583.Totals) string { return fmt.Sprintf("%016d", t.Debit) }),
+	89: batch(func(*iso8583.Totals) string { return fmt.Sprintf("%016d", 0) }),
 	90: originalData,
 	95: func(_ *Profile, f *iso8583.Facts) string { return f.Remains },
+	97: batch(netAmount),
+}
+
+// batch fills an element of a settlement from both sides' totals together.
+func batch(of func(*iso8583.Totals) string) func(*Profile, *iso8583.Facts) string {
+	return func(_ *Profile, f *iso8583.Facts) string {
+		if f.Settlement == nil {
+			return ""
+		}
+		var sum iso8583.Totals
+		for _, t := range f.Settlement.Totals {
+			sum.Debit, sum.Credit = sum.Debit+t.Debit, sum.Credit+t.Credit
+			sum.DebitCount, sum.CreditCount = sum.DebitCount+t.DebitCount, sum.CreditCount+t.CreditCount
+		}
+		return of(&sum)
+	}
+}
+
+// netAmount is DE 97: C where more was given back than taken, else D.
+func netAmount(t *iso8583.Totals) string {
+	if t.Credit > t.Debit {
+		return fmt.Sprintf("C%016d", t.Credit-t.Debit)
+	}
+	return fmt.Sprintf("D%016d", t.Debit-t.Credit)
 }
 
 // completionVoid is what conditions and functions call the void of a

@@ -248,9 +248,13 @@ func cut48(mti iso8583.MTI, v string) ([]SubField, error) {
 	return c.parts, nil
 }
 
-// Verdicts is what a 0510 says of domestic and of foreign cards, which has no
-// DE 39 (terminal-rules B1). A missing or unknown one is BatchUnknown.
+// Verdicts is what a 0510 says of domestic and of foreign cards: in DE 48, or,
+// of both alike, in DE 66 (terminal-rules B1, B2). A missing or unknown one is
+// BatchUnknown.
 func (p *Profile) Verdicts(m *iso8583.Message) (out [2]iso8583.BatchVerdict) {
+	if v := m.Get(66); len(v) == 1 && v[0] >= '1' && v[0] <= '3' && m.MTI.Class() == '5' {
+		return [2]iso8583.BatchVerdict{iso8583.BatchVerdict(v[0] - '0'), iso8583.BatchVerdict(v[0] - '0')}
+	}
 	v := m.Get(48)
 	if p.doc.Wire.Layouts[48] != "unionpay-48" || len(v) != 2*totalsSide {
 		return out

@@ -58,7 +58,7 @@ var asking = []mutant{
 		"\t\treturn VerdictRetry\n",
 		"\t\treturn VerdictDone\n"},
 	{"an advice is told again as a first one", "A: Advice done at", advice,
-		"repeat := t.Attempts > 0 && (t.Repeat || !w.Unsent)",
+		"repeat := s.m.InDoubt(t) || t.Attempts > 0 && (t.Repeat || !w.Unsent)",
 		"repeat := w == nil"},
 	{"an advice changes its DE 7", "identity", advice,
 		"\tf.Repeat = repeat\n",

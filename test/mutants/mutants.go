@@ -30,6 +30,7 @@ const (
 	response = "agent/txn/response.go"
 	sale     = "agent/txn/sale.go"
 	session  = "agent/txn/session.go"
+	signon   = "agent/txn/signon.go"
 	state    = "agent/txn/state.go"
 )
 

@@ -16,6 +16,7 @@ import (
 
 var (
 	transactions = flag.Int64("mutants.transactions", 1_000_000, "transactions after which a mutant has survived")
+	all          = flag.Bool("mutants.all", false, "run every mutant, not one for each rule")
 	only         = flag.String("mutants.only", "", "run the mutants whose name contains this")
 )
 
@@ -28,18 +29,13 @@ type result struct {
 	err      error
 }
 
-// TestMutants builds the simulation over each mutant and runs it until the
-// first violation.
+// TestMutants builds the simulation over a mutant and runs it until the first
+// violation: over one of each rule, or over all.
 func TestMutants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs the simulation once for each mutant: minutes")
 	}
-	var chosen []mutant
-	for _, m := range mutants {
-		if strings.Contains(m.name, *only) {
-			chosen = append(chosen, m)
-		}
-	}
+	chosen := choose()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +65,19 @@ func TestMutants(t *testing.T) {
 			t.Errorf("%s (%s) survived %d transactions: a world is missing from test/sim", r.name, r.rule, *transactions)
 		}
 	}
+}
+
+func choose() []mutant {
+	var chosen []mutant
+	seen := map[string]bool{}
+	for _, m := range mutants {
+		rule := strings.Fields(m.rule)[0]
+		if strings.Contains(m.name, *only) && (*all || *only != "" || !seen[rule]) {
+			chosen = append(chosen, m)
+			seen[rule] = true
+		}
+	}
+	return chosen
 }
 
 var violation = regexp.MustCompile(`VIOLATION (\S+) after (\d+) transactions`)

@@ -131,6 +131,11 @@ var followers = func() map[iso8583.Type][]iso8583.Type {
 // own that was paid, and now and then any.
 func (a *app) candidate(w *World) *Txn {
 	odd := w.chance(w.p.Unfit)
+	for _, t := range w.txns {
+		if t.dubious && t.original != nil && w.c.Intn(2) == 0 {
+			return t.original // it did not work, so he tries again
+		}
+	}
 	for n := len(w.txns); n > 0; n-- {
 		t := w.txns[n-1]
 		fits := t.owner == a && t.paid > 0 && followers[t.begin.Type] != nil

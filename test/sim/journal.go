@@ -38,10 +38,11 @@ func (p *PowerCuts) Add(o PowerCuts) {
 }
 
 // RunOnJournal is one run over the product's journal. What is settled leaves the
-// machine, as it does when recovery begins with a carry.
+// machine, as it does when recovery begins with a carry. No older copy is put in
+// the journal's place: that is the same to the core whatever kept the records.
 func RunOnJournal(seed uint64, stats *Stats) (PowerCuts, *Violation) {
 	p := draw(seed)
-	p.Keep = max(p.Keep, 0)
+	p.Keep, p.Rollback = max(p.Keep, 0), 0
 	w := newWorld(p, Seeded(seed), stats)
 	w.plug(seed)
 	w.run()

@@ -15,29 +15,33 @@ type Personality struct {
 	Cards
 
 	// The host.
-	Tombstones   bool   // it remembers a reversal whose original it has not seen
-	Certified    bool   // and the profile says so
-	Unknown      string // without tombstones: its answer to such a reversal, 25 or 00
-	DuplicateIs  string // its answer to a repeated request: "same", "94"
-	DoneAgain    string // its answer to a reversal of what is reversed: 00, 94 or 25
-	ListsUnknown bool   // the profile lists that 25 as "already reversed"
-	Declined     string // its answer to a reversal of what it declined: 00 or 25
-	ReplayCache  bool   // a reversal with the DE 7 of an earlier one gets the earlier one's answer
-	Silent       bool   // it echoes neither DE 7 nor 12 nor 13
-	Refusals     int    // so many reversals of each transaction are refused
-	RefusalCode  string
-	Decline      int
-	Partial      int
-	Wrong        int  // another amount or currency than was asked for
-	Unclear      int  // an answer that says neither yes nor no
-	Flip         int  // it declines, and later debits all the same
-	Collision    int  // 94 to a request that it has not seen
-	Ambiguous    int  // 25 to the reversal of a debit: two rows have its STAN (C.16)
-	Collides     bool // 94 to every reversal, none of them done; nothing else goes wrong
-	Signed       bool // its answers have a MAC
-	Tamper       int  // and somebody on the way changes or cuts off what they say, or the MAC
-	Unsigned     bool // a refusal has none, which the profile lists as legal
-	Lenient      bool // it books what follows another without looking what is left of that
+	Tombstones    bool   // it remembers a reversal whose original it has not seen
+	Certified     bool   // and the profile says so
+	Unknown       string // without tombstones: its answer to such a reversal, 25 or 00
+	DuplicateIs   string // its answer to a repeated request: "same", "94"
+	DoneAgain     string // its answer to a reversal of what is reversed: 00, 94 or 25
+	ListsUnknown  bool   // the profile lists that 25 as "already reversed"
+	Declined      string // its answer to a reversal of what it declined: 00 or 25
+	ReplayCache   bool   // a reversal with the DE 7 of an earlier one gets the earlier one's answer
+	Silent        bool   // it echoes neither DE 7 nor 12 nor 13
+	Refusals      int    // so many reversals of each transaction are refused
+	RefusalCode   string
+	Decline       int
+	Partial       int
+	Wrong         int  // another amount or currency than was asked for
+	Unclear       int  // an answer that says neither yes nor no
+	Flip          int  // it declines, and later debits all the same
+	Collision     int  // 94 to a request that it has not seen
+	Ambiguous     int  // 25 to the reversal of a debit: two rows have its STAN (C.16)
+	Collides      bool // 94 to every reversal, none of them done; nothing else goes wrong
+	Signed        bool // its answers have a MAC
+	Tamper        int  // and somebody on the way changes or cuts off what they say, or the MAC
+	Keyed         bool // with working keys, which a sign-on brings
+	KeyLoss       int  // weight of somebody else's sign-on
+	SignerLoss    int  // of the agent's signer, at a start
+	SignOnRefusal int
+	Unsigned      bool // a refusal has none, which the profile lists as legal
+	Lenient       bool // it books what follows another without looking what is left of that
 
 	// Where the profile has inquiries and advices.
 	Inquires      []iso8583.Type
@@ -171,8 +175,13 @@ func draw(seed uint64) Personality {
 		p.Decline, p.Retries = max(p.Decline, 200), max(p.Retries, 300)
 	}
 	p.drawAsking(c, rate)
-	if flag(24) {
+	switch c.Intn(48) {
+	case 0, 1:
 		p.collide()
+	case 2, 3:
+		p.waver()
+	case 4, 5:
+		p.linger()
 	}
 	p.Certified = p.Tombstones && flag(2)
 	// A profile may list 25 as "already reversed" only for a host that says
@@ -183,6 +192,9 @@ func draw(seed uint64) Personality {
 	p.Signed, p.Unsigned = flag(2), flag(2)
 	if p.Signed && !p.Collides {
 		p.Tamper = rate(20, 100, 300)
+		if p.Keyed = flag(2); p.Keyed {
+			p.KeyLoss, p.SignerLoss, p.SignOnRefusal = rate(5, 20), rate(200), rate(200, 500)
+		}
 	}
 	return p
 }
@@ -222,6 +234,25 @@ func (p *Personality) collide() {
 	p.Collides, p.Refusals, p.Ambiguous, p.Declined, p.Patience = true, 0, 0, "00", 9
 	p.Drop, p.Duplicate, p.Unsent, p.InDoubt, p.Overtake, p.Misroute = 0, 0, 0, 0, 0, 0
 	p.Delay, p.SlowLink, p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0, 0, 0
+}
+
+// waver: the host says no, then yes, and is asked in between; a person decides,
+// and an older journal knows nothing of that.
+func (p *Personality) waver() {
+	p.Flip, p.Decline, p.Operator, p.Delay = 300, 400, 120, 400
+	if p.Keep < 0 {
+		p.Rollback = 300
+	}
+	if !p.told(iso8583.Sale) && !slices.Contains(p.Inquires, iso8583.Sale) {
+		p.Inquires = append(p.Inquires, iso8583.Sale)
+	}
+	p.Inquiries = max(p.Inquiries, 2)
+}
+
+// linger: an approval of what follows another arrives when its reversal was
+// done, and the merchant tries again.
+func (p *Personality) linger() {
+	p.Tombstones, p.Operator, p.Follows, p.Retries, p.Delay, p.Decline = true, 0, 800, 700, 400, 0
 }
 
 // mtis are the message types of this dialect.
@@ -274,6 +305,7 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 		r.OrphanTimeout, r.DuplicateWindow = d(30), d(300)
 	}
 	p.asking(&r, d)
+	p.keyed(&r, d)
 	if p.Strict {
 		r.Gate = iso8583.GateStrict
 	}

@@ -138,13 +138,13 @@ func (w *World) settleDoubt(t *Txn) {
 
 // truthful says that an operator may do this to what is in doubt: he knows what
 // the acquirer and the merchant know, and neither resumes what stands, or an
-// advice that was given up, nor frees what was followed.
+// advice that was given up or that some address holds, nor frees what was followed.
 func (w *World) truthful(g *Txn, v txn.Verb) bool {
 	switch {
 	case !g.doubt:
 		return true
 	case v == txn.VerbResume:
-		return !g.confirmed && (!g.advice || !closedNegative(g.j))
+		return !g.confirmed && (!g.advice || !closedNegative(g.j) && g.net == 0)
 	case v == txn.VerbOverride:
 		return !slices.ContainsFunc(w.txns, func(f *Txn) bool { return f.original == g })
 	default:

@@ -32,6 +32,9 @@ const (
 	opPester
 	opClock
 	opGone
+	opSignOn
+	opSignOnTimer
+	opLoseKeys
 	opDelay // in an exhaustive run
 )
 
@@ -115,6 +118,7 @@ func (w *World) list() {
 		w.may(opPester, 0, w.p.Pesters)
 	}
 	w.may(opClock, 0, w.p.Clock)
+	w.may(opLoseKeys, 0, w.p.KeyLoss)
 	if w.p.Flip > 0 {
 		w.may(opFlip, 0, 100)
 	}
@@ -148,6 +152,9 @@ func (w *World) forward() {
 		w.may(opReport, i, 800)
 	}
 	w.arrivals()
+	if len(w.keys.net) > 0 {
+		w.may(opSignOn, 0, 800)
+	}
 	w.dying()
 	for i, a := range w.apps {
 		if a.ready(w) {
@@ -194,6 +201,11 @@ func (w *World) timers(calm bool) {
 			w.may(opTimer, i, weight)
 		}
 	}
+	for i, at := range w.keys.timers {
+		if at > 0 {
+			w.may(opSignOnTimer, i, weight)
+		}
+	}
 }
 
 // do lets it happen.
@@ -215,6 +227,12 @@ func (w *World) do(a action) {
 			w.stats.Faults[Early]++
 		}
 		w.fire(w.txns[a.arg])
+	case opSignOn:
+		w.deliverSignOn()
+	case opSignOnTimer:
+		w.fireSignOn(a.arg)
+	case opLoseKeys:
+		w.loseKeys()
 	case opCancel:
 		w.apps[a.arg].cancel(w)
 	case opAppCrash:
@@ -262,6 +280,10 @@ func (w *World) heal() {
 			continue
 		}
 		t := w.due()
+		if i := w.dueSignOn(t); i >= 0 && late < 0 {
+			w.fireSignOn(i)
+			continue
+		}
 		switch {
 		case late >= 0 && (len(w.acts) > 0 || t == nil || w.c.Intn(4) == 0):
 			w.deliver(late)

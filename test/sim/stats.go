@@ -42,6 +42,9 @@ const (
 	AdviceRefusal
 	ChipSpoiled
 	Tampered
+	SignerLost
+	SignOnRefused
+	KeysLost
 	faults
 )
 
@@ -51,6 +54,7 @@ var faultNames = [faults]string{
 	"neither yes nor no", "no, then yes", "94 to a first send", "two rows have the STAN", "another's message, or rubbish",
 	"timer before anything else", "wall clock set", "an inquiry not answered truly", "advice refused",
 	"DE 55 that is no chip data", "an answer tampered with",
+	"the signer lost its keys", "a sign-on refused", "somebody else signed the terminal on",
 }
 
 // Sometime is something that must happen in some run, or the world is too kind.
@@ -139,6 +143,9 @@ const (
 	AdviceSilenceRaised
 	OwedRefused
 	QueueFull
+	SignedOn
+	AnsweredA0
+	RefusedKeyless
 	sometimes
 )
 
@@ -175,6 +182,7 @@ var sometimeNames = [sometimes]string{
 	"an inquiry found the approval", "an inquiry found it when it was too late", "an advice was taken",
 	"an advice was told again, and known", "advice_refused was raised", "advice_unanswered was raised",
 	"original_owed was answered", "advice_queue_full was answered",
+	"a terminal was signed on, or not", "A0 was answered", "a terminal without keys was refused",
 }
 
 // saw counts one of the things that must happen.

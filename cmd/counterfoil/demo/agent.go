@@ -40,11 +40,10 @@ func (a *agentProcess) configure(host string, t Timers) error {
 		return fmt.Errorf("agent: key: %w", err)
 	}
 	var b strings.Builder
-	_, _ = fmt.Fprintf(&b, `socket: agent.sock
-journal: agent.journal
-key_file: agent.key
-acquirers:
-  - name: demo
+	b.WriteString("socket: agent.sock\njournal: agent.journal\nkey_file: agent.key\nacquirers:\n")
+	// Of the second nobody takes a refund back.
+	for name, reversed := range map[string]string{"demo": "[sale, refund]", "firm": "[sale]"} {
+		_, _ = fmt.Fprintf(&b, `  - name: %s
     profile: %s
     hosts: ["%s"]
     rules:
@@ -53,11 +52,17 @@ acquirers:
       orphan_timeout: %s
       reversal_answer_timeout: %s
       reversal_schedule: [0s, 200ms, 500ms, 1s]
+      reversal_types: %s
       message_lifetime: %s
-terminals:
-`, dialect, host, t.Response, t.Confirm, t.Orphan, t.Answer, t.Lifetime)
+`, name, dialect, host, t.Response, t.Confirm, t.Orphan, t.Answer, reversed, t.Lifetime)
+	}
+	b.WriteString("terminals:\n")
 	for _, s := range sales() {
-		_, _ = fmt.Fprintf(&b, "  - {tid: %s, mid: \"%s\", acquirer: demo}\n", s.terminal, merchant)
+		acquirer := "demo"
+		if s.back {
+			acquirer = "firm"
+		}
+		_, _ = fmt.Fprintf(&b, "  - {tid: %s, mid: \"%s\", acquirer: %s}\n", s.terminal, merchant, acquirer)
 	}
 	if err := os.WriteFile(a.config(), []byte(b.String()), 0o600); err != nil {
 		return fmt.Errorf("agent: configuration: %w", err)
@@ -67,14 +72,8 @@ terminals:
 
 // start starts it, for the first time or after a kill, and waits until it has
 // recovered and its host can be reached.
-func (a *agentProcess) start(ctx context.Context) (err error) {
-	// The process lives longer than ctx, which only bounds its start.
-	a.process, err = start(context.WithoutCancel(ctx), a.self, "agent", a.log, nil,
-		"run", "--config", a.config(), "--announce", "--exit-with-stdin")
-	if err != nil {
-		return err
-	}
-	if _, err := a.process.announced(ctx); err != nil {
+func (a *agentProcess) start(ctx context.Context) error {
+	if err := a.launch(ctx); err != nil {
 		return err
 	}
 	return a.ask(func(c *client.Client) error {
@@ -93,14 +92,31 @@ func (a *agentProcess) start(ctx context.Context) (err error) {
 	})
 }
 
-// open is how many transactions it has not ended.
+// launch starts it, and waits until its socket is there.
+func (a *agentProcess) launch(ctx context.Context) (err error) {
+	// The process lives longer than ctx, which only bounds its start.
+	a.process, err = start(context.WithoutCancel(ctx), a.self, "agent", a.log, nil,
+		"run", "--config", a.config(), "--announce", "--exit-with-stdin")
+	if err == nil {
+		_, err = a.process.announced(ctx)
+	}
+	return err
+}
+
+// open is how many transactions it has not ended, less those in front of a
+// person.
 func (a *agentProcess) open(ctx context.Context) (n int, err error) {
 	err = a.ask(func(c *client.Client) error {
 		h, err := c.Health(ctx)
-		if err == nil {
-			n = h.Open
+		if err != nil {
+			return err
 		}
-		return err
+		list, err := c.Escalations(ctx)
+		if err != nil {
+			return err
+		}
+		n = max(h.Open-len(list.Transactions), 0)
+		return nil
 	})
 	return n, err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent/client"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // application is a payment application as an integrator would write one: it
@@ -219,6 +220,9 @@ func (a *application) finish(ctx context.Context, t *client.Transaction) (Screen
 		return "", err
 	}
 	_, err := patiently(ctx, a, func() (*client.Transaction, error) { return a.agent.Shown(ctx, t.UUID, "yes") })
+	if err == nil && a.back && screen == Approved && t.Type == iso8583.Sale {
+		err = a.giveBack(ctx, t.UUID)
+	}
 	return screen, err
 }
 

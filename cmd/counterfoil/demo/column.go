@@ -137,6 +137,7 @@ func (c *column) seller(ctx context.Context, i int, how begins, approved chan<- 
 		"internal", "plain", "--terminal", string(s.terminal), "--sale", s.ref,
 		"--amount", fmt.Sprint(s.minor), "--notes", c.path("notes.jsonl"),
 		fmt.Sprintf("--retry=%t", scenarios[i].retry), fmt.Sprintf("--chip=%t", scenarios[i].chip),
+		fmt.Sprintf("--back=%t", s.back),
 		fmt.Sprintf("--hold=%t", how == asNew && (scenarios[i].kill == theApp || scenarios[i].kill == theAppAgain)),
 		fmt.Sprintf("--again=%t", how == atOnce),
 	}

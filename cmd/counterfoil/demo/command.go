@@ -15,14 +15,17 @@ import (
 
 // Command is `demo`. It reads the inherited flag --json.
 func Command() *cobra.Command {
-	var keep bool
+	var (
+		keep bool
+		name string
+	)
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "The same faults with a plain client and through the agent, side by side",
 		Long: `demo plays the same sales twice against a simulated acquirer that misbehaves:
 with a plain client that sends and waits, and through the agent. It ends with
 the two ledgers side by side and the number of silent debits, lost approvals
-and double debits. It takes about 15 seconds and leaves nothing behind.
+and double debits, and of credits that nobody heard of. It takes about 15 seconds and leaves nothing behind.
 
 The numbers are read from the acquirers' ledgers and from what the
 applications noted that they showed; the agent is not asked about itself.
@@ -40,9 +43,17 @@ no silent debit, or where one of the faults did not strike.`,
 				o.JSON, o.Progress = true, cmd.ErrOrStderr()
 			}
 			o.Colour = !o.JSON && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && terminal(o.Out)
-			return Run(cmd.Context(), o)
+			switch name {
+			case dialect:
+				return Run(cmd.Context(), o)
+			case signedDialect:
+				o.Profile = name
+				return tell(cmd.Context(), o)
+			}
+			return fmt.Errorf("demo: --profile: there is a demo of %s and of %s, none of %.40q", dialect, signedDialect, name)
 		},
 	}
+	cmd.Flags().StringVar(&name, "profile", dialect, "the dialect: "+dialect+", or "+signedDialect+", which tells a terminal's day with sign-on and MACs")
 	cmd.Flags().BoolVar(&keep, "keep", false, "keep the directory with ledgers, notes, journal and logs")
 	return cmd
 }
@@ -115,6 +126,7 @@ func taskFlags(cmd *cobra.Command, t *task) {
 	f.Int64Var(&t.minor, "amount", 0, "minor units")
 	f.StringVar(&t.notes, "notes", "", "file for what the screen showed")
 	f.BoolVar(&t.chip, "chip", false, "the card has a chip, which declines after the approval")
+	f.BoolVar(&t.back, "back", false, "once it is paid, the goods come back")
 	f.BoolVar(&t.retry, "retry", false, "try once more when not approved")
 	f.DurationVar(&t.turn, "turn", 0, "turn to another card after that long without an outcome")
 	f.BoolVar(&t.again, "again", false, "started again at once: the customer still stands there")

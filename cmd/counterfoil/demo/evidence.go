@@ -48,7 +48,11 @@ func (c *column) evidence(ctx context.Context) (e evidence, err error) {
 // outcomes judges every sale.
 func (e evidence) outcomes() (out []Outcome) {
 	for _, s := range sales() {
-		out = append(out, judge(s, e.ledger, e.notes, e.escalated[s.terminal]))
+		decide := judge
+		if s.back {
+			decide = judgeRefund
+		}
+		out = append(out, decide(s, e.ledger, e.notes, e.escalated[s.terminal]))
 	}
 	return out
 }

@@ -57,6 +57,9 @@ type acquirer struct {
 // dialect is what both columns and both hosts speak.
 const dialect = "iso87-ascii"
 
+// signedDialect is that of the story.
+const signedDialect = "unionpay"
+
 // askWithin bounds one call of the control API, and maxAnswer its answer.
 const (
 	askWithin = 5 * time.Second

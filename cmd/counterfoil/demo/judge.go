@@ -20,6 +20,9 @@ const (
 	LostApproval Finding = "lost approval"
 	// DoubleDebit: the ledger holds more than one debit for one sale.
 	DoubleDebit Finding = "double debit"
+	// SilentCredit: the ledger gave money back, no screen ever said so, and
+	// nobody was called.
+	SilentCredit Finding = "silent credit"
 )
 
 // sale is what a scenario asked for. It has a terminal to itself, so that
@@ -28,6 +31,7 @@ type sale struct {
 	terminal iso8583.TID
 	ref      string
 	minor    int64
+	back     bool // it is given back once it is paid
 }
 
 // Outcome is one sale as the two witnesses tell it: the acquirer's ledger and
@@ -82,11 +86,14 @@ type Totals struct {
 	SilentDebits  int `json:"silent_debits"`
 	LostApprovals int `json:"lost_approvals"`
 	DoubleDebits  int `json:"double_debits"`
+	SilentCredits int `json:"silent_credits"`
 	Escalations   int `json:"escalations"`
 }
 
 // clean says that money and screens agree throughout.
-func (t Totals) clean() bool { return t.SilentDebits+t.LostApprovals+t.DoubleDebits == 0 }
+func (t Totals) clean() bool {
+	return t.SilentDebits+t.LostApprovals+t.DoubleDebits+t.SilentCredits == 0
+}
 
 func count(outcomes []Outcome) (t Totals) {
 	for _, o := range outcomes {
@@ -98,6 +105,8 @@ func count(outcomes []Outcome) (t Totals) {
 				t.LostApprovals++
 			case DoubleDebit:
 				t.DoubleDebits++
+			case SilentCredit:
+				t.SilentCredits++
 			}
 		}
 		if o.Escalated {

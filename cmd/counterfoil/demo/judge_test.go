@@ -75,3 +75,28 @@ func TestCount(t *testing.T) {
 		t.Error("an escalation is not money lost")
 	}
 }
+
+func TestJudgeRefund(t *testing.T) {
+	s := sale{terminal: "T0000001", ref: "sale-1", minor: 1000, back: true}
+	sold := Note{Terminal: s.terminal, Sale: s.ref, Screen: Approved}
+	for _, c := range []struct {
+		name      string
+		net       int64
+		screen    Screen // of the refund
+		escalated bool
+		want      []Finding
+	}{
+		{"given back", 0, Approved, false, nil},
+		{"not given back", 1000, NotApproved, false, nil},
+		{"given back, failed on screen", 0, NotApproved, false, []Finding{SilentCredit}},
+		{"given back, undecided, a person is called", 0, Unknown, true, nil},
+		{"not given back, undecided, a person is called", 1000, Unknown, true, nil},
+		{"approved, not given back", 1000, Approved, false, []Finding{LostApproval}},
+	} {
+		entries := []hostsim.EntryView{{TID: s.terminal, Amount: 1000, Net: c.net}}
+		notes := []Note{sold, {Terminal: s.terminal, Sale: refundRef(s.ref), Screen: c.screen}}
+		if o := judgeRefund(s, entries, notes, c.escalated); !slices.Equal(o.Findings, c.want) || o.Screen != c.screen {
+			t.Errorf("%s: %q %v, want %q %v", c.name, o.Screen, o.Findings, c.screen, c.want)
+		}
+	}
+}

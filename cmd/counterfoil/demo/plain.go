@@ -29,6 +29,8 @@ type plainClient struct {
 	out     io.Writer
 	stan    iso8583.STAN
 	pan     string // of the customer's card
+
+	sent, original iso8583.Original // the latest request; what a refund gives back
 }
 
 // errNotAnAnswer says that the host sent something else.
@@ -53,7 +55,11 @@ func sellPlainly(ctx context.Context, t task, host string, timeout time.Duration
 		return c.turnAway(ctx)
 	}
 	for range t.attempts() {
-		if s, err := c.attempt(ctx); err != nil || s == Approved {
+		s, err := c.attempt(ctx)
+		if err == nil && s == Approved && c.back {
+			return c.giveBack(ctx)
+		}
+		if err != nil || s == Approved {
 			return err
 		}
 	}
@@ -149,9 +155,13 @@ func (c *plainClient) request() ([]byte, error) {
 		return nil, err
 	}
 	c.stan++
-	now := time.Now()
+	now, typ := time.Now(), iso8583.Sale
+	if c.original != (iso8583.Original{}) {
+		typ = iso8583.Refund
+	}
+	c.sent = iso8583.Original{MTI: "0200", STAN: c.stan, Transmission: now.UTC().Format("0102150405"), Type: typ}
 	m, err := c.profile.Compose(iso8583.Facts{
-		Kind: iso8583.KindSale, Type: iso8583.Sale, TID: c.terminal, MID: merchant, STAN: c.stan,
+		Kind: typ.Kind(), Type: typ, Original: c.original, TID: c.terminal, MID: merchant, STAN: c.stan,
 		Amount:       iso8583.Amount{Minor: c.minor, Currency: currency},
 		Transmission: now.UTC().Format("0102150405"),
 		LocalTime:    now.UTC().Format("150405"), LocalDate: now.UTC().Format("0102"),

@@ -78,6 +78,7 @@ func (r *Report) print(w io.Writer, p palette) {
 	total("silent debits", r.Plain.SilentDebits, r.Agent.SilentDebits)
 	total("lost approvals", r.Plain.LostApprovals, r.Agent.LostApprovals)
 	total("double debits", r.Plain.DoubleDebits, r.Agent.DoubleDebits)
+	total("silent credits", r.Plain.SilentCredits, r.Agent.SilentCredits)
 	line("escalated to a person", "has no queue", "", fmt.Sprint(r.Agent.Escalations), "")
 	_, _ = fmt.Fprintln(w)
 	r.conclude(w, p)

@@ -16,6 +16,7 @@ import (
 // Options says how the demo runs.
 type Options struct {
 	Self     string    // the program that its children are: this one
+	Profile  string    // another dialect: a story instead of the two columns
 	Keep     bool      // leave the directory behind
 	JSON     bool      // the result as JSON, for programs
 	Colour   bool      // of the result and the progress

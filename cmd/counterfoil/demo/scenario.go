@@ -49,6 +49,7 @@ type scenario struct {
 	late   overtaking
 	retry  bool   // shown "not approved", the cashier tries once more
 	chip   bool   // the card has a chip, which declines after the approval
+	back   bool   // once it is paid, the goods come back; the fault strikes the refund
 	turn   bool   // while the host is silent, the customer turns to another card
 	expect Screen // what both screens must say, for the controls; "" elsewhere
 }
@@ -153,6 +154,11 @@ var scenarios = []scenario{
 		id: "10", name: "chip declines", wave: 1, chip: true,
 		about: "The host debits; then the card's chip declines the sale.",
 	},
+	{
+		id: "11", name: "refund stays unknown", wave: 1, back: true,
+		about: "The goods come back. The host credits, its answer is lost, and nobody takes a refund back.",
+		fault: func(side, Timers) hostsim.Fault { return hostsim.Fault{Action: hostsim.DropResponse} },
+	},
 }
 
 // waves lists the waves in order, each with its scenarios' places in the table.
@@ -178,6 +184,7 @@ func saleOf(i int) sale {
 		terminal: iso8583.TID(fmt.Sprintf("T%07d", i+1)),
 		ref:      "sale-" + scenarios[i].id,
 		minor:    1200 + int64(i)*111,
+		back:     scenarios[i].back,
 	}
 }
 
@@ -197,5 +204,8 @@ func faultOf(i int, s side, t Timers) (f hostsim.Fault, ok bool) {
 	f = scenarios[i].fault(s, t)
 	f.Name, f.Count = scenarios[i].id, 1
 	f.Match = hostsim.Match{Kind: iso8583.KindSale, Terminal: saleOf(i).terminal}
+	if scenarios[i].back {
+		f.Match.Kind = iso8583.Refund.Kind()
+	}
 	return f, true
 }
