@@ -65,7 +65,7 @@ func (w *World) start() {
 	if len(w.disk.durable) > 0 {
 		a.variant = w.c.Chance(w.p.Reconfigure)
 	}
-	open := a.m.Open()
+	open, settling := a.m.Open(), a.m.Settling()
 	w.tell("agent    starts; %d open", len(open))
 	w.step(w.configuration())
 	w.opened()
@@ -77,6 +77,12 @@ func (w *World) start() {
 			w.saw(RecoveredOwed)
 		}
 		w.step(txn.Recovered{UUID: uuid})
+	}
+	for _, group := range settling {
+		if !a.up {
+			return
+		}
+		w.step(txn.Recovered{UUID: group})
 	}
 }
 
@@ -161,6 +167,9 @@ func (w *World) crash() {
 	}
 	for _, t := range w.txns {
 		t.armed = false
+	}
+	for _, b := range w.batches {
+		b.armed = false
 	}
 	for _, p := range w.apps {
 		p.cutOff()
@@ -255,6 +264,10 @@ func (w *World) obey(readys []txn.Ready) {
 		}
 		for _, t := range r.Timers {
 			g := w.named(t.UUID)
+			if b := w.batchOf(t.UUID); b != nil {
+				b.armed, b.timer = true, t.At
+				continue
+			}
 			g.armed, g.timer = true, t.At
 			w.note(uint64(t.At))
 		}

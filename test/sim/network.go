@@ -19,6 +19,10 @@ type packet struct {
 // transmit gives a message to the link: it leaves or not, and the agent is told
 // what is known of that.
 func (w *World) transmit(o *txn.Outbound) {
+	if o.Batch() {
+		w.batchOnWire(o)
+		return
+	}
 	t := w.named(o.UUID)
 	w.onWire(t, o)
 	r := report{route: o.Route, attempt: o.Attempt, inquiry: o.Inquiry, t: t, card: o.Facts.Card, after: w.now.Boot}

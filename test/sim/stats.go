@@ -139,6 +139,12 @@ const (
 	AdviceSilenceRaised
 	OwedRefused
 	QueueFull
+	Balanced
+	Unbalanced
+	SettledAgain
+	Flagged
+	WaitedForSettlement
+	SettledRefused
 	sometimes
 )
 
@@ -175,6 +181,8 @@ var sometimeNames = [sometimes]string{
 	"an inquiry found the approval", "an inquiry found it when it was too late", "an advice was taken",
 	"an advice was told again, and known", "advice_refused was raised", "advice_unanswered was raised",
 	"original_owed was answered", "advice_queue_full was answered",
+	"a batch balanced", "a batch did not balance", "a settlement was said again", "something owed was flagged at settlement",
+	"a transaction waited for a settlement", "a void of what is settled was refused",
 }
 
 // saw counts one of the things that must happen.
