@@ -77,6 +77,11 @@ func quick(r *iso8583.Rules) {
 
 func newBed(t *testing.T, host hostsim.Config, options ...func(*bed)) *bed {
 	t.Helper()
+	change := everyBed
+	if change == nil {
+		change = func(*bed, *hostsim.Config) {}
+	}
+	change(&bed{t: t}, &host)
 	h, err := hostsim.New(host, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
@@ -89,11 +94,15 @@ func newBed(t *testing.T, host hostsim.Config, options ...func(*bed)) *bed {
 	disk.RollEvery = 4 // a restart recovers from a carry
 	b := &bed{t: t, host: h, journal: disk, log: &safeBuffer{}, rules: quick, api: agent.APIOptions{PeerOf: agent.PeerCredentials(nil)}}
 	b.socket = filepath.Join(t.TempDir(), "s")
+	change(b, &host)
 	for _, o := range options {
 		o(b)
 	}
 	b.start()
 	t.Cleanup(func() { _ = b.stop() })
+	if everyBed != nil {
+		b.signedOn()
+	}
 	return b
 }
 

@@ -157,6 +157,33 @@ func TestC18NewKeysWhileAReversalIsOwed(t *testing.T) {
 	b.signed(t)
 }
 
+// C.19: the sign-on also changes the batch: the owed reversal goes out under the
+// old one, with the new keys, and the next sale is in the new one.
+func TestC19SignOnChangesBatchAndKeys(t *testing.T) {
+	b := newBed(t, hostsim.Config{Profile: "unionpay", Tombstones: true, SignOnBatch: hostsim.BatchMoves}, unionpay)
+	b.signedOn()
+	b.fault(hostsim.Fault{Action: hostsim.Silent, Count: 1, Match: hostsim.Match{Kind: iso8583.KindSale}})
+	b.fault(hostsim.Fault{Action: hostsim.DropRequest, Count: 2, Match: hostsim.Match{Kind: iso8583.KindReversal}})
+	id := client.NewUUID()
+	b.begin(id, b.sale("a", 700))
+	b.until(id, func(tx *client.Transaction) bool { return tx.State == "reversing" })
+	if s, err := b.client.SignOn(b.ctx(), testTID); err != nil || !s.Accepted {
+		t.Fatalf("%+v %v", s, err)
+	}
+	b.untilState(id, "reversed")
+	b.paid(iso8583.Sale, "b", 500)
+	batches := map[string]string{} // by MTI, the latest
+	for _, m := range b.host.Messages() {
+		if de60 := m.Fields[60]; m.Direction == "in" && len(de60) > 8 {
+			batches[string(m.MTI)] = de60[2:8]
+		}
+	}
+	if batches["0400"] != "000001" || batches["0200"] != "000002" || b.net() != 500 {
+		t.Errorf("batches %v, net %d", batches, b.net())
+	}
+	b.signed(t)
+}
+
 // C.9: a bad MAC on an approval reverses it, and a missing one on a decline is
 // not approved and holds nothing up.
 func TestC09MACs(t *testing.T) {

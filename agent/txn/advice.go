@@ -154,7 +154,7 @@ func (s *step) tell(t *Transaction) {
 	f := s.ownFacts(t)
 	f.Repeat = repeat
 	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: s.reversalRoute(t, r), Attempt: t.Attempts, Facts: f})
-	w.Unsent = false
+	w.Unsent, w.Keys = false, s.m.keySTAN(t.TID)
 	w.Quiet = s.now.Boot + time.Duration(r.SendTimeout+r.Reversal.MessageLifetime)
 	s.arm(t, waitTaken, r.SendTimeout+r.Advice.AnswerTimeout)
 }

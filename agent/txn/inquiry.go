@@ -157,6 +157,7 @@ func (s *step) inquire(t *Transaction) {
 	f.STAN, f.Transmission, f.LocalTime, f.LocalDate = stan, transmission(s.now.Wall), clock, date
 	f.Original = t.identity(r)
 	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: t.UUID, Route: s.reversalRoute(t, r), Inquiry: n, Facts: f})
+	w.Keys = s.m.keySTAN(t.TID)
 	s.arm(t, waitFound, r.SendTimeout+q.AnswerTimeout)
 }
 
@@ -229,6 +230,9 @@ func (s *step) found(t *Transaction, e Response) {
 	case e.Route != t.Route && !r.Reversal.SharedLedger:
 		s.evidence(t, &e, "the inquiry's answer comes from an address that did not have the request")
 	default:
+		if t.State.Open() {
+			s.demandsSignOn(t, &e)
+		}
 		s.run(t.UUID, findings(r, &e, t), e)
 	}
 }

@@ -31,7 +31,6 @@ const (
 	TypeSignOn       RecordType = 90
 	TypeSignedOn     RecordType = 91
 	TypeSignOnFailed RecordType = 92
-	TypeSignedOff    RecordType = 93
 )
 
 // SignOnSent says that a sign-on with this STAN may leave.
@@ -67,18 +66,10 @@ type SignOnFailed struct {
 	Address string       `json:"address,omitempty"`
 }
 
-// SignedOff ends the terminal's keys: it signs on before it sells again.
-type SignedOff struct {
-	Head
-	TID  iso8583.TID `json:"tid"`
-	Code string      `json:"code,omitempty"` // DE 39 of the host's answer; "": it gave none
-}
-
 // Type makes each record a Record.
 func (*SignOnSent) Type() RecordType   { return TypeSignOn }
 func (*SignedOn) Type() RecordType     { return TypeSignedOn }
 func (*SignOnFailed) Type() RecordType { return TypeSignOnFailed }
-func (*SignedOff) Type() RecordType    { return TypeSignedOff }
 
 func (r *SignOnSent) fields(c *coder) {
 	str(c, 2, &r.TID)
@@ -106,11 +97,9 @@ func (r *SignOnFailed) fields(c *coder) {
 	str(c, 7, &r.Address)
 }
 
-func (r *SignedOff) fields(c *coder) { str(c, 2, &r.TID); str(c, 3, &r.Code) }
-
 // keyHead is where a terminal stands with its keys. Its parts are never changed.
 type keyHead struct {
-	on     *SignedOn     // the latest; nil: none, or signed off since
+	on     *SignedOn     // the latest; nil: none
 	failed *SignOnFailed // the latest sign-on, where it brought nothing
 }
 
@@ -123,8 +112,6 @@ func (m *Machine) applyKey(r Record) {
 		m.keys[r.TID] = &keyHead{on: r}
 	case *SignOnFailed:
 		m.keys[r.TID] = &keyHead{on: m.SignedOn(r.TID), failed: r}
-	case *SignedOff:
-		m.keys[r.TID] = &keyHead{}
 	}
 }
 
@@ -181,5 +168,5 @@ func (m *Machine) keyless(tid iso8583.TID) bool {
 // KeyLoad has a terminal's Signer take new keys, which it has proved before.
 type KeyLoad struct {
 	TID  iso8583.TID
-	Keys WrappedKeys // "": forget the present ones
+	Keys WrappedKeys
 }

@@ -101,7 +101,6 @@ var recordTypes = map[RecordType]struct {
 	TypeSignOn:         {"sign_on", func() Record { return &SignOnSent{} }},
 	TypeSignedOn:       {"signed_on", func() Record { return &SignedOn{} }},
 	TypeSignOnFailed:   {"sign_on_failed", func() Record { return &SignOnFailed{} }},
-	TypeSignedOff:      {"signed_off", func() Record { return &SignedOff{} }},
 	TypeBatchNumber:    {"batch_number", func() Record { return &BatchNumber{} }},
 	TypeBatchLeft:      {"batch_left", func() Record { return &BatchLeftOver{} }},
 	TypeBatchClosing:   {"batch_closing", func() Record { return &BatchClosingBegun{} }},

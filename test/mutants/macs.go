@@ -1,6 +1,6 @@
 package mutants
 
-// macs are of the verdict on a message's MAC.
+// macs are of the verdict on a message's MAC, and of the keys.
 var macs = []mutant{
 	{"nobody looks at the MAC of an answer", "A: When a response is accepted", response,
 		"if !believed(r, e) {",
@@ -17,4 +17,20 @@ var macs = []mutant{
 	{"an inquiry's answer needs no MAC", "A: When a response is accepted", inquiry,
 		"if !believed(r, e) {",
 		"if false {"},
+
+	{"A0 is silence", "C.18", signon,
+		"if s.m.keySTAN(t.TID) == s.wait(t).Keys {",
+		"if false {"},
+	{"what waits for keys is forgotten", "C.18 P5", signon,
+		"\t\t\ts.retryLater(t)\n",
+		"\t\t\ts.disarm(t)\n"},
+	{"a sale begins without keys", "C.18", signon,
+		"\tcase g.Need:\n\t\treturn SignOnRequired\n",
+		"\tcase g.Need:\n\t\treturn \"\"\n"},
+	{"a reversal leaves without keys", "C.18", signon,
+		"if g == nil || !g.Need && g.STAN == 0 {",
+		"if g == nil || g.STAN == 0 {"},
+	{"a reversal that waited for keys forgets its hold-down", "R3′", reversal,
+		"s.attempt(t, t.Hold == HoldWaiting)",
+		"s.attempt(t, false)"},
 }

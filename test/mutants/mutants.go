@@ -33,6 +33,7 @@ const (
 	session    = "agent/txn/session.go"
 	settlement = "agent/txn/settlement.go"
 	state      = "agent/txn/state.go"
+	signon     = "agent/txn/signon.go"
 )
 
 var mutants = slices.Concat(sales, follows, applications, losses, asking, macs, settlements)

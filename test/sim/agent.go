@@ -31,6 +31,7 @@ type report struct {
 	kind    reportKind
 	t       *Txn
 	route   int
+	uuid    string // of what is no transaction
 	attempt int
 	inquiry int
 	card    *iso8583.Card
@@ -69,6 +70,7 @@ func (w *World) start() {
 	w.tell("agent    starts; %d open", len(open))
 	w.step(w.configuration())
 	w.opened()
+	w.wakeSigners()
 	for _, uuid := range open {
 		if !a.up {
 			return
@@ -255,6 +257,12 @@ func (w *World) obey(readys []txn.Ready) {
 	}
 	for i := range readys {
 		r := &readys[i]
+		for _, k := range r.Keys {
+			if dies() {
+				return
+			}
+			w.loadKeys(k)
+		}
 		for j := range r.Messages {
 			if dies() {
 				return
@@ -263,6 +271,9 @@ func (w *World) obey(readys []txn.Ready) {
 			w.transmit(&r.Messages[j])
 		}
 		for _, t := range r.Timers {
+			if w.signOnTimer(t) {
+				continue
+			}
 			g := w.named(t.UUID)
 			if b := w.batchOf(t.UUID); b != nil {
 				b.armed, b.timer = true, t.At
@@ -311,6 +322,9 @@ func (w *World) report(i int) {
 	a := &w.agent
 	r := a.reports[i]
 	a.reports = slices.Delete(a.reports, i, i+1)
+	if r.t == nil {
+		r.t = &Txn{uuid: r.uuid}
+	}
 	switch r.kind {
 	case reportSent:
 		w.step(txn.Sent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry})

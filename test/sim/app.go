@@ -373,6 +373,9 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 		a.state = appWaiting
 		a.take(w.named(answer.Other))
 		w.freed(answer)
+	case txn.SignOnRequired, txn.SigningOn:
+		w.saw(RefusedKeyless)
+		a.state = appIdle
 	case txn.ReversalOwed:
 		w.saw(GateClosed)
 		a.state = appIdle

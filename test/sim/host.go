@@ -81,6 +81,7 @@ func (w *World) atHost(p *packet) {
 		w.tell("host %d   receives %s", route, p)
 	}
 	switch h := w.hosts[route]; {
+	case w.strangeKeys(p, route):
 	case p.out.Reversal():
 		h.reversal(w, p, route)
 	case p.out.Inquiry > 0:
@@ -283,7 +284,9 @@ func (w *World) reply(p *packet, route int, mti iso8583.MTI, a iso8583Answer) {
 	if w.p.Silent {
 		left = min(p.left, left) // it is here
 	}
-	w.enter(packet{t: p.t, left: left, route: route, in: w.response(p, route, mti, a)})
+	w.enter(packet{
+		t: p.t, left: left, route: route, in: w.response(p, route, mti, a), keys: w.keys.host[terminalIndex(p.out.Facts.TID)],
+	})
 }
 
 // response is an answer as this host writes it.

@@ -15,10 +15,20 @@ const refusal = "12"
 func (w *World) sign(r *txn.Response) {
 	switch {
 	case !w.p.Signed:
-	case w.p.Unsigned && r.Code == refusal:
+	case r.Code == keysRefused, w.p.Unsigned && r.Code == refusal:
 		r.MAC = iso8583.MACMissing
 	default:
 		r.MAC = iso8583.MACValid
+	}
+}
+
+// prove is the verdict on the MAC of an answer that was signed with other keys
+// than the terminal has by now.
+func (w *World) prove(p *packet) {
+	if w.p.Keyed && p.in.MAC == iso8583.MACValid && p.keys != w.keys.signer[terminalIndex(p.in.TID)] {
+		r := *p.in
+		r.MAC = iso8583.MACBad
+		p.in = &r
 	}
 }
 

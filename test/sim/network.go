@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // packet is one message on its way.
@@ -13,6 +14,7 @@ type packet struct {
 	route int
 	out   *txn.Outbound // to the host
 	in    *txn.Response // or to the agent
+	keys  int           // that it is signed with, where messages are
 	late  bool          // delayed for long: it may arrive at any moment
 }
 
@@ -23,23 +25,28 @@ func (w *World) transmit(o *txn.Outbound) {
 		w.batchOnWire(o)
 		return
 	}
+	if o.Facts.Kind == iso8583.KindSignOn {
+		w.signOnLeaves(o)
+		return
+	}
 	t := w.named(o.UUID)
 	w.onWire(t, o)
+	keys, signed := w.signedOut(t, o)
 	r := report{route: o.Route, attempt: o.Attempt, inquiry: o.Inquiry, t: t, card: o.Facts.Card, after: w.now.Boot}
 	if w.fault(SlowLink, w.p.SlowLink) {
 		r.after += 9 * w.unit // nearly all of the time that it has to send; a reversal may be faster
 	}
 	switch {
-	case w.fault(Unsent, w.p.Unsent):
+	case !signed, w.fault(Unsent, w.p.Unsent):
 		r.kind = reportUnsent
 	case w.fault(InDoubt, w.p.InDoubt):
 		r.kind = reportInDoubt
 		if w.c.Intn(2) == 1 {
-			w.send(t, o, r.after)
+			w.send(t, o, r.after, keys)
 		}
 	default:
 		r.kind = reportSent
-		w.send(t, o, r.after)
+		w.send(t, o, r.after, keys)
 	}
 	if w.tracing {
 		w.tell("link     %s %s to address %d: %s", o.Facts.Kind, t, o.Route, r.kind)
@@ -51,11 +58,11 @@ func (w *World) transmit(o *txn.Outbound) {
 }
 
 // send lets a message leave, which it will have done by then.
-func (w *World) send(t *Txn, o *txn.Outbound, left time.Duration) {
+func (w *World) send(t *Txn, o *txn.Outbound, left time.Duration, keys int) {
 	if !o.Reversal() && o.Inquiry == 0 {
 		t.left++
 	}
-	w.enter(packet{t: t, left: left, route: o.Route, out: o})
+	w.enter(packet{t: t, left: left, route: o.Route, out: o, keys: keys})
 }
 
 // enter puts a message on its way. In an exhaustive run the driver delays.
@@ -95,6 +102,7 @@ func (w *World) deliver(i int) {
 		w.atHost(&p)
 		return
 	}
+	w.prove(&p)
 	if w.p.Signed && w.fault(Tampered, w.p.Tamper) {
 		w.tamper(&p)
 	}

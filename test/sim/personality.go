@@ -15,29 +15,33 @@ type Personality struct {
 	Cards
 
 	// The host.
-	Tombstones   bool   // it remembers a reversal whose original it has not seen
-	Certified    bool   // and the profile says so
-	Unknown      string // without tombstones: its answer to such a reversal, 25 or 00
-	DuplicateIs  string // its answer to a repeated request: "same", "94"
-	DoneAgain    string // its answer to a reversal of what is reversed: 00, 94 or 25
-	ListsUnknown bool   // the profile lists that 25 as "already reversed"
-	Declined     string // its answer to a reversal of what it declined: 00 or 25
-	ReplayCache  bool   // a reversal with the DE 7 of an earlier one gets the earlier one's answer
-	Silent       bool   // it echoes neither DE 7 nor 12 nor 13
-	Refusals     int    // so many reversals of each transaction are refused
-	RefusalCode  string
-	Decline      int
-	Partial      int
-	Wrong        int  // another amount or currency than was asked for
-	Unclear      int  // an answer that says neither yes nor no
-	Flip         int  // it declines, and later debits all the same
-	Collision    int  // 94 to a request that it has not seen
-	Ambiguous    int  // 25 to the reversal of a debit: two rows have its STAN (C.16)
-	Collides     bool // 94 to every reversal, none of them done; nothing else goes wrong
-	Signed       bool // its answers have a MAC
-	Tamper       int  // and somebody on the way changes or cuts off what they say, or the MAC
-	Unsigned     bool // a refusal has none, which the profile lists as legal
-	Lenient      bool // it books what follows another without looking what is left of that
+	Tombstones    bool   // it remembers a reversal whose original it has not seen
+	Certified     bool   // and the profile says so
+	Unknown       string // without tombstones: its answer to such a reversal, 25 or 00
+	DuplicateIs   string // its answer to a repeated request: "same", "94"
+	DoneAgain     string // its answer to a reversal of what is reversed: 00, 94 or 25
+	ListsUnknown  bool   // the profile lists that 25 as "already reversed"
+	Declined      string // its answer to a reversal of what it declined: 00 or 25
+	ReplayCache   bool   // a reversal with the DE 7 of an earlier one gets the earlier one's answer
+	Silent        bool   // it echoes neither DE 7 nor 12 nor 13
+	Refusals      int    // so many reversals of each transaction are refused
+	RefusalCode   string
+	Decline       int
+	Partial       int
+	Wrong         int  // another amount or currency than was asked for
+	Unclear       int  // an answer that says neither yes nor no
+	Flip          int  // it declines, and later debits all the same
+	Collision     int  // 94 to a request that it has not seen
+	Ambiguous     int  // 25 to the reversal of a debit: two rows have its STAN (C.16)
+	Collides      bool // 94 to every reversal, none of them done; nothing else goes wrong
+	Signed        bool // its answers have a MAC
+	Tamper        int  // and somebody on the way changes or cuts off what they say, or the MAC
+	Keyed         bool // with working keys, which a sign-on brings
+	KeyLoss       int  // weight of somebody else's sign-on
+	SignerLoss    int  // of the agent's signer, at a start
+	SignOnRefusal int
+	Unsigned      bool // a refusal has none, which the profile lists as legal
+	Lenient       bool // it books what follows another without looking what is left of that
 
 	// Where the profile has inquiries and advices.
 	Inquires      []iso8583.Type
@@ -189,6 +193,9 @@ func draw(seed uint64) Personality {
 	p.Signed, p.Unsigned = flag(2), flag(2)
 	if p.Signed && !p.Collides {
 		p.Tamper = rate(20, 100, 300)
+		if p.Keyed = flag(2); p.Keyed {
+			p.KeyLoss, p.SignerLoss, p.SignOnRefusal = rate(5, 20), rate(200), rate(200, 500)
+		}
 	}
 	if p.Rollback == 0 && flag(2) {
 		p.Settles = 1 + 10*c.Intn(3)
@@ -305,6 +312,7 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 	}
 	p.asking(&r, d)
 	p.settlement(&r, d)
+	p.keyed(&r, d)
 	if p.Strict {
 		r.Gate = iso8583.GateStrict
 	}

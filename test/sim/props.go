@@ -347,7 +347,7 @@ func (w *World) shapely(r *txn.Ready) {
 		if !justified(r, o) {
 			w.fail("ready", "a %s of %s without its record in the same Ready", o.Facts.Kind, o.UUID)
 		}
-		if o.Request() != (o.Facts.Card != nil) {
+		if (o.Request() && o.Facts.Kind != iso8583.KindSignOn) != (o.Facts.Card != nil) {
 			w.fail("ready", "a %s of %s with the wrong card data", o.Facts.Kind, o.UUID)
 		}
 	}
@@ -357,6 +357,9 @@ func (w *World) shapely(r *txn.Ready) {
 // only beside its attempt.
 func justified(r *txn.Ready, o *txn.Outbound) bool {
 	for _, rec := range r.Records {
+		if s, ok := rec.(*txn.SignOnSent); ok && o.UUID == txn.SignOnID(s.TID) && s.STAN == o.Facts.STAN {
+			return true
+		}
 		if rec.Group() != o.UUID {
 			continue
 		}

@@ -35,6 +35,9 @@ const (
 	opBatch
 	opBatchTimer
 	opSettle
+	opSignOn
+	opSignOnTimer
+	opLoseKeys
 	opDelay // in an exhaustive run
 )
 
@@ -120,6 +123,7 @@ func (w *World) list() {
 		w.may(opSettle, 0, w.p.Settles-1)
 	}
 	w.may(opClock, 0, w.p.Clock)
+	w.may(opLoseKeys, 0, w.p.KeyLoss)
 	if w.p.Flip > 0 {
 		w.may(opFlip, 0, 100)
 	}
@@ -155,6 +159,9 @@ func (w *World) forward() {
 	w.arrivals()
 	if len(w.wire) > 0 {
 		w.may(opBatch, 0, 600)
+	}
+	if len(w.keys.net) > 0 {
+		w.may(opSignOn, 0, 800)
 	}
 	w.dying()
 	for i, a := range w.apps {
@@ -205,6 +212,11 @@ func (w *World) timers(calm bool) {
 	if w.batchDue() != nil {
 		w.may(opBatchTimer, 0, weight)
 	}
+	for i, at := range w.keys.timers {
+		if at > 0 {
+			w.may(opSignOnTimer, i, weight)
+		}
+	}
 }
 
 // do lets it happen.
@@ -226,6 +238,12 @@ func (w *World) do(a action) {
 			w.stats.Faults[Early]++
 		}
 		w.fire(w.txns[a.arg])
+	case opSignOn:
+		w.deliverSignOn()
+	case opSignOnTimer:
+		w.fireSignOn(a.arg)
+	case opLoseKeys:
+		w.loseKeys()
 	case opCancel:
 		w.apps[a.arg].cancel(w)
 	case opAppCrash:
@@ -279,6 +297,10 @@ func (w *World) heal() {
 			continue
 		}
 		t := w.due()
+		if i := w.dueSignOn(t); i >= 0 && late < 0 {
+			w.fireSignOn(i)
+			continue
+		}
 		switch {
 		case late >= 0 && (len(w.acts) > 0 || t == nil || w.c.Intn(4) == 0):
 			w.deliver(late)

@@ -42,6 +42,9 @@ const (
 	AdviceRefusal
 	ChipSpoiled
 	Tampered
+	SignerLost
+	SignOnRefused
+	KeysLost
 	faults
 )
 
@@ -51,6 +54,7 @@ var faultNames = [faults]string{
 	"neither yes nor no", "no, then yes", "94 to a first send", "two rows have the STAN", "another's message, or rubbish",
 	"timer before anything else", "wall clock set", "an inquiry not answered truly", "advice refused",
 	"DE 55 that is no chip data", "an answer tampered with",
+	"the signer lost its keys", "a sign-on refused", "somebody else signed the terminal on",
 }
 
 // Sometime is something that must happen in some run, or the world is too kind.
@@ -145,6 +149,9 @@ const (
 	Flagged
 	WaitedForSettlement
 	SettledRefused
+	SignedOn
+	AnsweredA0
+	RefusedKeyless
 	sometimes
 )
 
@@ -183,6 +190,7 @@ var sometimeNames = [sometimes]string{
 	"original_owed was answered", "advice_queue_full was answered",
 	"a batch balanced", "a batch did not balance", "a settlement was said again", "something owed was flagged at settlement",
 	"a transaction waited for a settlement", "a void of what is settled was refused",
+	"a terminal was signed on, or not", "A0 was answered", "a terminal without keys was refused",
 }
 
 // saw counts one of the things that must happen.

@@ -21,6 +21,7 @@ type World struct {
 	rollback
 	store *store // nil: a batch is durable when the world says so
 	net   []packet
+	keys  keyring
 	hosts []*host
 	apps  []*app
 	txns  []*Txn
