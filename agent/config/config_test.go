@@ -153,7 +153,7 @@ func TestRefused(t *testing.T) {
 		{"    profile:", "    insecure: true\n    profile:", "line 17: field insecure not found"},
 		{"      ca: ca", "      insecure_skip_verify: true\n      ca: ca", "line 20: field insecure_skip_verify not found"},
 		{"      gate: strict", "      gates: strict", "line 36: field gates not found"},
-		{"    mid: M", "    key: x\n    mid: M", "line 40: field key not found"},
+		{"    mid: M", "    key: x\n    mid: M", "line 41: field key not found"},
 		{"operators: [1001", "operators: [anna", "line 6: cannot unmarshal !!str"},
 		{"zone: Asia/Shanghai", "zone: UTC\nzone: UTC", "already"},
 		{"response_timeout: 30s", "response_timeout: 30", `line 26: "30" is not a duration`},
