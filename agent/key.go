@@ -89,6 +89,10 @@ func (a *Agent) wakeSigners() (keyless []iso8583.TID) {
 // loadKeys is the core's word that a terminal has new keys, which are durable.
 func (a *Agent) loadKeys(k txn.KeyLoad) {
 	t := a.terminals[k.TID]
+	if k.Keys == "" {
+		t.Signer.Forget()
+		return
+	}
 	if err := t.load(k.Keys); err != nil { // they were proved a moment ago
 		a.log.Error("new working keys cannot be used", zap.String("terminal", string(k.TID)), zap.Error(err))
 		a.queued = append(a.queued, txn.Keyless{TID: k.TID})

@@ -66,6 +66,7 @@ var problems = map[txn.Code]problem{
 	txn.ReplacedUnfit:        {http.StatusUnprocessableEntity, client.RetryNewID, "what is to be replaced is no attempt at this part of this sale"},
 
 	txn.SignOnRequired: {http.StatusServiceUnavailable, client.RetrySameID, "the terminal has no working keys, or the acquirer holds others: it signs on by itself, or by POST /v1/terminals/{tid}/sign-on; nothing was begun"},
+	txn.TerminalBusy:   {http.StatusConflict, client.RetryPoll, "something of the terminal is open and needs its keys"},
 	txn.SigningOn:      {http.StatusServiceUnavailable, client.RetrySameID, "the terminal is signing on: nothing was begun"},
 
 	txn.UUIDReused:      {http.StatusConflict, client.RetryNewID, "this UUID belongs to a transaction with another body"},

@@ -210,6 +210,45 @@ func TestC09MACs(t *testing.T) {
 	}
 }
 
+// A sign-off ends the keys here and at the host, stays over a restart, and is
+// refused while something needs them.
+func TestSignOff(t *testing.T) {
+	b := newBed(t, hostsim.Config{Profile: "unionpay", Tombstones: true}, unionpay)
+	b.signedOn()
+	id := client.NewUUID()
+	b.begin(id, b.sale("a", 700))
+	if _, err := b.client.SignOff(b.ctx(), testTID); client.AsProblem(err) == nil || client.AsProblem(err).Code != "terminal_busy" {
+		t.Fatalf("with an approval open: %v", err)
+	}
+	if _, err := b.client.Confirm(b.ctx(), id); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second changes nothing
+		if s, err := b.client.SignOff(b.ctx(), testTID); err != nil || s.Terminal != testTID || s.At.IsZero() {
+			t.Fatalf("%+v %v", s, err)
+		}
+		b.refused(b.sale("b", 500), "sign_on_required")
+		if err := b.stop(); err != nil {
+			t.Fatal(err)
+		}
+		b.start()
+		b.refused(b.sale("b", 500), "sign_on_required")
+	}
+	if s, err := b.client.SignOn(b.ctx(), testTID); err != nil || !s.Accepted {
+		t.Fatalf("%+v %v", s, err)
+	}
+	b.paid(iso8583.Sale, "b", 500)
+	offs := 0
+	for _, m := range b.host.Messages() {
+		if m.MTI == "0820" && m.Direction == "in" {
+			offs++
+		}
+	}
+	if offs != 1 || b.net() != 1200 {
+		t.Errorf("%d sign-offs, net %d", offs, b.net())
+	}
+}
+
 // C.32: keys that do not prove right under this master key change nothing, and
 // nothing begins without keys.
 func TestC32WrongMasterKey(t *testing.T) {

@@ -30,6 +30,8 @@ func kindOf(m *iso8583.Message) iso8583.Kind {
 		return iso8583.KindReversalRepeat
 	case m.MTI == "0800" && m.Get(70) == "001":
 		return iso8583.KindSignOn
+	case m.MTI == "0800" && m.Get(70) == "002":
+		return iso8583.KindSignOff
 	case m.MTI == "0800" && m.Get(70) == "301":
 		return iso8583.KindEcho
 	default:

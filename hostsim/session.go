@@ -172,6 +172,9 @@ func (x *exchange) process() {
 		x.inquiry()
 	case settleKind(x.m) != "":
 		x.settle()
+	case x.kind == iso8583.KindSignOff:
+		x.s.h.keys.signOff(x.raw)
+		x.answer(Verdict{Code: CodeApproved})
 	case x.kind == iso8583.KindSignOn || x.kind == iso8583.KindEcho:
 		x.answer(Verdict{Code: CodeApproved})
 	default:

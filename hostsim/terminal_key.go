@@ -146,6 +146,18 @@ func (k *keyRoom) signOn(m, answer *iso8583.Message) error {
 	return nil
 }
 
+// signOff forgets the terminal's keys.
+func (k *keyRoom) signOff(m *iso8583.Message) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if t := k.rooms[terminal(m)]; t != nil {
+		t.signer = nil
+	}
+}
+
 // newKeys draws a PIN key and a MAC key into slots of the length that the
 // network code asks for: 001 single DES, 003 and 004 double, 006 SM4.
 func (k *keyRoom) newKeys(code string) (w mac.Wrapped, err error) {

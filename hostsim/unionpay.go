@@ -54,6 +54,10 @@ func fromUnionPay(m *iso8583.Message) *iso8583.Message {
 	case m.MTI == "0800":
 		g.Set(70, "001")
 		return g
+	case m.MTI == "0820" && network == "002":
+		g.MTI = "0800"
+		g.Set(70, "002")
+		return g
 	case m.MTI == "0820" && network == "301":
 		g.MTI = "0800"
 		g.Set(70, "301")

@@ -144,6 +144,11 @@ func (c *Client) SignOn(ctx context.Context, terminal iso8583.TID) (*SignOn, err
 	return get[SignOn](ctx, c, http.MethodPost, "/v1/terminals/"+url.PathEscape(string(terminal))+"/sign-on", nil)
 }
 
+// SignOff ends a terminal's working keys.
+func (c *Client) SignOff(ctx context.Context, terminal iso8583.TID) (*SignOff, error) {
+	return get[SignOff](ctx, c, http.MethodPost, "/v1/terminals/"+url.PathEscape(string(terminal))+"/sign-off", nil)
+}
+
 // Journal asks how the journal stands.
 func (c *Client) Journal(ctx context.Context) (*Journal, error) {
 	return get[Journal](ctx, c, http.MethodGet, "/v1/journal", nil)

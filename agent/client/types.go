@@ -333,6 +333,12 @@ type TerminalStatus struct {
 	SignOn      *SignOn     `json:"sign_on,omitempty"` // the latest of this process
 }
 
+// SignOff says that a terminal has no working keys any more.
+type SignOff struct {
+	Terminal iso8583.TID `json:"terminal"`
+	At       time.Time   `json:"at"`
+}
+
 // SignOn is what became of a sign-on.
 type SignOn struct {
 	At       time.Time `json:"at"`

@@ -40,6 +40,7 @@ func sampleRecords(t testing.TB) []Record {
 		},
 		&SignOnSent{Head{UUID: "terminal:T0000001", At: start}, testTID, 7, 1, "a.example:8583"},
 		&SignedOn{Head{UUID: "terminal:T0000001", At: start}, testTID, 7, "00", "0102030405060708AABBCCDD", "000043", 1, "a.example:8583"},
+		&SignedOff{Head{UUID: "terminal:T0000001", At: start}, testTID, 8},
 		&SignOnFailed{Head{UUID: "terminal:T0000001", At: start}, testTID, 7, "58", "the host refused it", 1, "a.example:8583"},
 		&Rerouted{h, 1, "b.example:8583"},
 		&Approved{h, "00", "000000600001", "A00001", 1, "BAL", "8A023030", 1000},

@@ -99,7 +99,8 @@ func (r *SignOnFailed) fields(c *coder) {
 
 // keyHead is where a terminal stands with its keys. Its parts are never changed.
 type keyHead struct {
-	on     *SignedOn     // the latest; nil: none
+	on     *SignedOn     // the latest; nil: none, or signed off since
+	off    *SignedOff    // the terminal was signed off, and not signed on since
 	failed *SignOnFailed // the latest sign-on, where it brought nothing
 }
 
@@ -111,7 +112,10 @@ func (m *Machine) applyKey(r Record) {
 	case *SignedOn:
 		m.keys[r.TID] = &keyHead{on: r}
 	case *SignOnFailed:
-		m.keys[r.TID] = &keyHead{on: m.SignedOn(r.TID), failed: r}
+		m.keys[r.TID] = &keyHead{on: m.SignedOn(r.TID), off: m.SignedOff(r.TID), failed: r}
+	case *SignedOff:
+		m.head(r.TID).used(r.STAN, r.At)
+		m.keys[r.TID] = &keyHead{off: r}
 	}
 }
 
@@ -138,6 +142,9 @@ func (m *Machine) keyRecords() (heads []Record) {
 		k := m.keys[tid]
 		if k.on != nil {
 			heads = append(heads, k.on)
+		}
+		if k.off != nil {
+			heads = append(heads, k.off)
 		}
 		if k.failed != nil {
 			heads = append(heads, k.failed)
@@ -168,5 +175,5 @@ func (m *Machine) keyless(tid iso8583.TID) bool {
 // KeyLoad has a terminal's Signer take new keys, which it has proved before.
 type KeyLoad struct {
 	TID  iso8583.TID
-	Keys WrappedKeys
+	Keys WrappedKeys // "": forget the present ones
 }

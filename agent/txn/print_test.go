@@ -74,7 +74,7 @@ func (l *lab) message(o Outbound) string {
 	if f.Repeat {
 		mti += " repeat"
 	}
-	if f.Kind == iso8583.KindSignOn {
+	if f.Kind == iso8583.KindSignOn || f.Kind == iso8583.KindSignOff {
 		return fmt.Sprintf("%s %s to address %d: STAN %s batch %s", mti, o.UUID, o.Route, f.STAN, f.Batch)
 	}
 	s := fmt.Sprintf("%s %s to address %d: STAN %s %s", mti, o.UUID, o.Route, f.STAN, f.Amount)

@@ -100,6 +100,7 @@ var recordTypes = map[RecordType]struct {
 	TypeAdvised:        {"advised", func() Record { return &Advised{} }},
 	TypeSignOn:         {"sign_on", func() Record { return &SignOnSent{} }},
 	TypeSignedOn:       {"signed_on", func() Record { return &SignedOn{} }},
+	TypeSignedOff:      {"signed_off", func() Record { return &SignedOff{} }},
 	TypeSignOnFailed:   {"sign_on_failed", func() Record { return &SignOnFailed{} }},
 	TypeBatchNumber:    {"batch_number", func() Record { return &BatchNumber{} }},
 	TypeBatchLeft:      {"batch_left", func() Record { return &BatchLeftOver{} }},

@@ -148,7 +148,7 @@ var events = map[string]func([]byte) (Event, error){
 	"Configure": read[Configure], "Recovered": read[Recovered], "Begin": read[Begin], "Confirm": read[Confirm], "Cancel": read[Cancel],
 	"Shown": read[Shown], "Resolve": read[Resolve], "Acknowledge": read[Acknowledge], "CloseLoss": read[CloseLoss],
 	"Sent": read[Sent], "Unsent": read[Unsent], "InDoubt": read[InDoubt], "Response": read[Response], "Garbage": read[Garbage],
-	"SignOn": read[SignOn], "Keyless": read[Keyless], "SignOnAnswer": read[SignOnAnswer],
+	"SignOn": read[SignOn], "SignOff": read[SignOff], "Keyless": read[Keyless], "SignOnAnswer": read[SignOnAnswer],
 	"Timeout": read[Timeout], "SessionBegan": read[SessionBegan], "SessionEnded": read[SessionEnded],
 }
 

@@ -83,7 +83,11 @@ func (s *step) signOnEvent(ev Event) bool {
 		s.askSignOn(e)
 	case Keyless:
 		s.sign(e.TID).Unusable = true
-		s.needSignOn(e.TID)
+		if s.m.SignedOff(e.TID) == nil {
+			s.needSignOn(e.TID)
+		}
+	case SignOff:
+		s.signOff(e)
 	case SignOnAnswer:
 		s.signOnAnswer(e)
 	case Sent:
@@ -294,11 +298,14 @@ func (s *step) refuseKeyless(term *Terminal) Code {
 	if !term.Rules.SignOn.Required {
 		return ""
 	}
-	if s.m.keyless(term.TID) {
+	off := s.m.SignedOff(term.TID) != nil
+	if s.m.keyless(term.TID) && !off {
 		s.needSignOn(term.TID)
 	}
 	g := s.m.signing[term.TID]
 	switch {
+	case off && (g == nil || g.STAN == 0):
+		return SignOnRequired
 	case g == nil:
 		return ""
 	case g.STAN != 0:

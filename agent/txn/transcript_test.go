@@ -187,6 +187,12 @@ var commands = map[string]func(*lab, *command) error{
 		l.step(SignOn{Req: l.req, TID: iso8583.TID(c.get("tid", string(testTID)))})
 		return nil
 	},
+	// sign-off [tid=]
+	"sign-off": func(l *lab, c *command) error {
+		l.req++
+		l.step(SignOff{Req: l.req, TID: iso8583.TID(c.get("tid", string(testTID)))})
+		return nil
+	},
 	"keyless": func(l *lab, c *command) error {
 		l.step(Keyless{TID: iso8583.TID(c.get("tid", string(testTID)))})
 		return nil
@@ -516,6 +522,10 @@ func (l *lab) setRules(c *command) error {
 			}
 		case "signed":
 			l.rules.SignOn = signOnRules()
+			if l.rules.MTI[iso8583.KindSignOff] == "" {
+				l.rules.MTI = maps.Clone(l.rules.MTI)
+				l.rules.MTI[iso8583.KindSignOff] = "0820"
+			}
 			l.rules.Reversal.Reasons.MAC = "A0"
 		case "mac_reason":
 			l.rules.Reversal.Reasons.MAC = value

@@ -43,6 +43,7 @@ func (a *app) commands() []*cobra.Command {
 		watchCommand(a),
 		recoveryCommand(a),
 		signOnCommand(a),
+		signOffCommand(a),
 		settleCommand(a), batchesCommand(a), reconcileCommand(a),
 		escalationsCommand(a),
 		confirmCommand(a), resolveCommand(a),

@@ -17,8 +17,9 @@ func signOnCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sign-on TERMINAL", Short: "Sign a terminal on at its acquirer", Args: cobra.ExactArgs(1),
 		Long: `sign-on sends the acquirer's sign-on message and says what the host answered. The
-exit code is 1 where it was not accepted. Where the profile says so the agent signs
-on by itself, on each connection; this is for looking.`,
+exit code is 1 where it was not accepted. In a dialect with keys it brings new
+ones; the agent also signs on by itself when it needs to. In others it is for
+looking.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := client.New(socket)
 			defer c.Close()
@@ -47,6 +48,33 @@ on by itself, on each connection; this is for looking.`,
 				a.printf("%s is not signed on: %s answered %s\n", args[0], s.Address, orDash(s.Code))
 			}
 			return outcome(code)
+		},
+	}
+	a.socketFlag(cmd, &socket)
+	return cmd
+}
+
+func signOffCommand(a *app) *cobra.Command {
+	var socket string
+	cmd := &cobra.Command{
+		Use: "sign-off TERMINAL", Short: "End a terminal's working keys", Args: cobra.ExactArgs(1),
+		Long: `sign-off throws the terminal's working keys away, durably, and tells the acquirer
+once. Nothing begins at the terminal until sign-on. It is refused while something
+of the terminal is open, since that needs the keys.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c := client.New(socket)
+			defer c.Close()
+			ctx, cancel := context.WithTimeout(cmd.Context(), callTimeout)
+			defer cancel()
+			s, err := c.SignOff(ctx, iso8583.TID(args[0]))
+			if err != nil {
+				return explain(socket, err)
+			}
+			if a.json {
+				return a.printJSON(s)
+			}
+			a.printf("%s is signed off\n", s.Terminal)
+			return nil
 		},
 	}
 	a.socketFlag(cmd, &socket)

@@ -30,6 +30,9 @@ type Signer interface {
 	// values before any is used; on error the present keys stay.
 	Load(w Wrapped) error
 
+	// Forget throws the working keys away: ErrNoKey from then on.
+	Forget()
+
 	// Warning is what must be said loudly where this signer is used outside
 	// development; empty: nothing.
 	Warning() string
@@ -120,6 +123,13 @@ func (s *Software) unwrap(w Wrapped) (Key, error) {
 		return Key{}, fmt.Errorf("MAC key: %w", err)
 	}
 	return k, nil
+}
+
+// Forget throws the MAC key away.
+func (s *Software) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mac = Key{}
 }
 
 // Sign gives the first Size bytes of the MAC over data.

@@ -566,6 +566,7 @@ var errGone = errors.New("the device is gone")
 func (broken) Sign([]byte) ([]byte, error) { return nil, errGone }
 func (broken) Verify([]byte, []byte) error { return errGone }
 func (broken) Load(mac.Wrapped) error      { return errGone }
+func (broken) Forget()                     {}
 func (broken) Prove(mac.Wrapped) error     { return errGone }
 func (broken) Warning() string             { return "" }
 
