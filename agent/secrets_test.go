@@ -3,6 +3,8 @@ package agent_test
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -196,6 +198,51 @@ func TestCardDataStaysWhereItBelongs(t *testing.T) {
 			return mishap{}
 		}
 	})
+}
+
+// Card data in each header, in the host's name and in the method, of calls that
+// are answered and of calls that are not HTTP: no answer, with its own headers,
+// and no log gives it back.
+func TestCardDataInHeaders(t *testing.T) {
+	bubble(t, func(l *lab) {
+		id := client.NewUUID()
+		good := string(mustJSON(t, l.sale("S1", 100)))
+		l.begin(id, l.sale("S0", 100), time.Minute)
+		calls := [][2]string{{"PUT /v1/transactions/" + client.NewUUID(), good}, {"GET /v1/transactions/" + id, ""}, {"GET /v1/events", ""}, {"GET /nowhere", ""}, {"POST /v1/sessions", "{}"}}
+		names := []string{"Last-Event-ID", "Authorization", "Content-Type", "Accept", "Cookie", "Origin", "Referer", "User-Agent", "Idempotency-Key", "Expect", "Transfer-Encoding", "X-" + testPAN, "X Y"}
+		answers := 0
+		for _, secret := range []string{testPAN, testTrack, testPINBlock} {
+			for _, c := range calls {
+				for _, name := range names {
+					answers += l.spoken(t, fmt.Sprintf("%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n%s: %s\r\n\r\n%s", c[0], len(c[1]), name, secret, c[1]))
+				}
+				answers += l.spoken(t, fmt.Sprintf("%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", c[0], secret))
+				answers += l.spoken(t, fmt.Sprintf("%s HTTP/%s\r\n\r\n", c[0], secret))
+			}
+			answers += l.spoken(t, secret+" / HTTP/1.1\r\nHost: x\r\n\r\n")
+			answers += l.spoken(t, "GET /"+secret+"?"+secret+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			answers += l.spoken(t, secret+"\r\n\r\n")
+		}
+		if answers < 100 {
+			t.Errorf("%d answers: the search proves nothing", answers)
+		}
+	})
+}
+
+// spoken says something raw to the local API and looks at all that comes back
+// until the end, or for a while: a stream has none. It is 1 if anything did.
+func (l *lab) spoken(t *testing.T, text string) int {
+	t.Helper()
+	c, err := l.http.dial(l.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	go func() { _, _ = io.WriteString(c, text) }()
+	answer, _ := io.ReadAll(c)
+	noCardData(t, "an answer with its headers", string(answer))
+	return min(len(answer), 1)
 }
 
 // What a reversal needs of the card is in the sealed part, and track and PIN

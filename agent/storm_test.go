@@ -157,14 +157,24 @@ func (s *storm) mishap(m *iso8583.Message, _ int) mishap {
 	}
 }
 
-// lane is one application: a sale after the other, some of them abandoned.
+// lane is one application: a sale after the other, some of them abandoned. Every
+// other lane holds a lease, and lets it go and takes another in between.
 func (s *storm) lane(ctx context.Context, rng *rand.Rand, lane int, prefix string, sales int) {
+	var session *client.Session
+	defer func() { s.leave(session) }()
 	for i := range sales {
 		if ctx.Err() != nil {
 			return
 		}
+		if lane%2 == 1 && (session == nil || rng.IntN(6) == 0) {
+			s.leave(session)
+			session, _ = s.client.BeginSession(ctx, client.NewSession{Terminal: laneTID(lane), Heartbeat: "1m"})
+		}
 		body := s.sale(fmt.Sprintf("%s-%d", prefix, i), 1+rng.Int64N(100000))
 		body.Terminal = laneTID(lane)
+		if session != nil {
+			body.Session = session.Session
+		}
 		id, n := client.NewUUID(), &note{body: body}
 		s.mu.Lock()
 		s.notes[id] = n
@@ -174,6 +184,13 @@ func (s *storm) lane(ctx context.Context, rng *rand.Rand, lane int, prefix strin
 		s.sell(ctx, rng, id, n)
 		s.ask(ctx, rng, old)
 		time.Sleep(time.Duration(rng.IntN(20)) * time.Second)
+	}
+}
+
+// leave lets a lease go, if there is one.
+func (s *storm) leave(session *client.Session) {
+	if session != nil {
+		_ = session.Close(s.ctx()) // where the agent is stopped, it is over already
 	}
 }
 

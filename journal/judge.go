@@ -146,6 +146,7 @@ func (w *walker) extent(rest []byte, off int64) int64 {
 	for i := uint32(0); int64(len(rest))-at >= headerLen; i++ {
 		h, ok := parseHead(rest[at:])
 		if !ok || h.index != i || h.size() > int64(len(rest))-at {
+			at += headerLen // a record was to follow: the block before may end with the last one
 			break
 		}
 		at += h.size()

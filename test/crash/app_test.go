@@ -203,9 +203,9 @@ func (n *note) begin(c *client.Client, epoch uint64) (*client.Transaction, error
 			return tx, nil
 		case p == nil, errors.Is(err, errLost):
 			return nil, err
-		case (p.Code == "reversal_owed" || p.Code == "journal_full" && n.plan.patient) && time.Now().Before(n.until):
+		case (p.Code == "reversal_owed" || p.Code == "journal_full" && n.plan.full == asksAgain) && time.Now().Before(n.until):
 			<-tick.C // the pace of a cashier who tries again
-		case p.Code == "sale_open" || p.Code == "sale_paid", p.Code == "bad_field" && n.first != nil: // the original could not be read
+		case p.Code == "sale_open" || p.Code == "sale_paid", p.Code == "journal_full" && n.plan.full == goesAway, p.Code == "bad_field" && n.first != nil: // the original could not be read
 			n.set(func() { n.refused = p.Code })
 			return nil, errGone
 		default:

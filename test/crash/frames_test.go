@@ -130,7 +130,7 @@ func (c *campaign) frame(px *proxy, fc frameCase) (struck bool, err error) {
 	}
 	fc.amount = n.amount
 	px.arm(fc.strike1)
-	if err := errors.Join(n.pay(c.s), c.rest(n)); err != nil {
+	if err := errors.Join(n.pay(c.s), c.rest(n), c.settleByHand(n)); err != nil {
 		return false, err
 	}
 	_, struck = px.result()

@@ -64,6 +64,10 @@ func TestSystemCallsFail(t *testing.T) {
 			for range (runs + len(personalities) - 1 - i) / len(personalities) {
 				l, one := lives[rng.IntN(len(lives))], injections[rng.IntN(len(injections))]
 				what := fmt.Sprintf("%s:when=%d", one.what, 1+rng.IntN(one.most))
+				if err := c.s.upAgain(); err != nil {
+					t.Errorf("host %q: %v", p.name, err)
+					return
+				}
 				struck, err := c.inject(strace, l, what)
 				if err != nil {
 					t.Errorf("host %q: %s; %s: %v", p.name, l.name, what, err)
@@ -116,9 +120,6 @@ func (s *station) upAgain() error {
 // inject lets one life pass over a daemon under strace, and says whether that
 // ended the daemon.
 func (c *campaign) inject(strace string, l life, what string) (struck bool, err error) {
-	if err := c.s.upAgain(); err != nil {
-		return false, err
-	}
 	n, err := c.attempt(l, what)
 	if err == nil && l.lost {
 		err = c.loseAnswer(n)

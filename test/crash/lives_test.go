@@ -1,10 +1,12 @@
 package crash
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
 
+	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/hostsim"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
@@ -43,7 +45,7 @@ var next atomic.Int64
 // been paid undisturbed.
 func (c *campaign) attempt(l life, what string) (*note, error) {
 	i := next.Add(1)
-	n := newNote("T0000001", fmt.Sprintf("L%06d", i), 5000+i, plan{conduct: l.conduct, patient: true, scenario: &scenario{name: what}})
+	n := newNote("T0000001", fmt.Sprintf("L%06d", i), 5000+i, plan{conduct: l.conduct, full: goesAway, scenario: &scenario{name: what}})
 	n.typ = l.typ
 	if first := l.typ.Originals(); len(first) > 0 {
 		var err error
@@ -59,10 +61,10 @@ func (c *campaign) attempt(l life, what string) (*note, error) {
 // be reached yet: it is tried again.
 func (c *campaign) original(typ iso8583.Type, n *note, what string) (*note, error) {
 	for i := range 10 {
-		o := newNote(n.tid, fmt.Sprintf("%s-%d", n.sale, i), n.amount, plan{conduct: confirms, patient: true, scenario: &scenario{name: "before " + what}})
+		o := newNote(n.tid, fmt.Sprintf("%s-%d", n.sale, i), n.amount, plan{conduct: confirms, full: asksAgain, scenario: &scenario{name: "before " + what}})
 		o.typ = typ
 		c.notes = append(c.notes, o)
-		if err := errors.Join(o.pay(c.s), c.rest(o)); err != nil {
+		if err := errors.Join(o.pay(c.s), c.rest(o), c.settleByHand(o)); err != nil {
 			return nil, err
 		}
 		if o.screen == screenApproved {
@@ -82,4 +84,21 @@ func (c *campaign) loseAnswer(n *note) error {
 // rest waits until one attempt is at rest.
 func (c *campaign) rest(n *note) error {
 	return (&campaign{s: c.s, notes: []*note{n}}).settle()
+}
+
+// settleByHand has a person park what the host goes on refusing, since it never
+// knew it: it would be sent for ever, and hold up what comes after.
+func (c *campaign) settleByHand(n *note) error {
+	agent, err := c.s.agent()
+	if err != nil {
+		return err
+	}
+	tx, err := n.get(agent)
+	if err != nil || tx == nil || tx.State != "reversing" {
+		return err
+	}
+	_, err = try(func(ctx context.Context) (*client.Transaction, error) {
+		return agent.Resolve(ctx, n.uuid, client.Resolve{Verb: "park", Who: "anna", Why: "rang the acquirer, who never knew it"})
+	})
+	return err
 }

@@ -120,7 +120,7 @@ type plan struct {
 	after    time.Duration   // from the anchor to the first kill
 	again    []time.Duration // from each restart's beginning to the next kill
 	term     time.Duration   // above zero: SIGTERM that long before the kill
-	patient  bool            // the application asks again where the disk is full
+	full     whenFull
 }
 
 // draw draws a sale and its kills.
@@ -148,6 +148,15 @@ func draw(rng *rand.Rand) plan {
 	}
 	return p
 }
+
+// whenFull is what the application does where the journal has no room: an error,
+// unless it is said.
+type whenFull int
+
+const (
+	asksAgain whenFull = iota + 1 // it will have some soon
+	goesAway                      // it will have none
+)
 
 func upTo(rng *rand.Rand, d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d))) }
 

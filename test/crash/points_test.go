@@ -18,6 +18,7 @@ import (
 
 var (
 	pointsFlag = flag.Int("crash.points", 0, "points at which TestEveryPoint strikes, of all a random choice; 0: 60, with -short 12; -1: all")
+	pointFlag  = flag.String("crash.point", "", "only the points of TestEveryPoint whose name contains this")
 	partFlag   = flag.String("crash.part", "1/1", "with -crash.points=-1, the part to strike at: 2/5 is the second of five, with the same -crash.seed")
 )
 
@@ -52,6 +53,13 @@ func (c *campaign) point(s *pointed, pc pointCase) (r points.Report, err error) 
 	if err != nil {
 		return r, err
 	}
+	if r, err = c.strikeAt(s, n, pc); err == nil {
+		err = c.settleByHand(n)
+	}
+	return r, err
+}
+
+func (c *campaign) strikeAt(s *pointed, n *note, pc pointCase) (r points.Report, err error) {
 	if pc.lost {
 		if err := c.loseAnswer(n); err != nil {
 			return r, err
@@ -115,10 +123,10 @@ func (s *pointed) attend(over <-chan struct{}) (points.Report, error) {
 	case <-over:
 	}
 	r, err := s.tell(points.Command{Disarm: true})
-	if err == nil {
+	if err == nil && r.Struck == nil {
 		return r, nil
 	}
-	<-p.done
+	p.stop() // it is ending, or one of its calls has failed: what follows is of another
 	return s.again(p, r)
 }
 
@@ -208,30 +216,55 @@ func TestEveryPoint(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d: -crash.seed=%d", seed, seed)
-	began := time.Now()
 	var part, parts int
 	if n, err := fmt.Sscanf(*partFlag, "%d/%d", &part, &parts); n != 2 || part < 1 || part > parts {
 		t.Fatalf("-crash.part=%s: want I/N, I from 1 to N (%v)", *partFlag, err)
 	}
+	began := time.Now()
 	tally := &pointTally{hit: map[string]int{}, final: map[string]int{}}
+	for i := range personalities {
+		tally.queues = append(tally.queues, &pointQueue{rng: rand.New(rand.NewPCG(seed, uint64(i))), want: want, part: part - 1, parts: parts})
+	}
+	for round := 0; tally.more() && !t.Failed(); round++ {
+		tally.round(t, round)
+		t.Logf("%d kills and %d failures so far, of %d cases; %s", tally.kills, tally.failures, tally.all(), time.Since(began).Round(time.Second))
+	}
+	tally.print(t, time.Since(began))
+}
+
+// pointQueue is what is left to be struck at one host.
+type pointQueue struct {
+	rng               *rand.Rand
+	want, part, parts int
+	cases             []pointCase
+	listed            bool
+	done              int
+}
+
+// perStation is how many cases one journal and one ledger take: with the years
+// of history that more would make, a restart reads more than it is struck at.
+const perStation = 60
+
+// round gives each host's queue a new station and goes on with it.
+func (y *pointTally) round(t *testing.T, round int) {
+	t.Helper()
 	var wg sync.WaitGroup
 	for i, p := range personalities {
-		s := newPointed(t, filepath.Join(room, fmt.Sprintf("points-%d", i)), p)
+		s := newPointed(t, filepath.Join(room, fmt.Sprintf("points-%d-%d", round, i)), p)
 		c := &campaign{s: s.station, final: map[string]int{}}
 		wg.Go(func() {
-			err := c.strikeAll(t, s, tally, rand.New(rand.NewPCG(seed, uint64(i))), want, part-1, parts)
-			if err != nil {
+			defer s.close()
+			if err := c.strikeAll(s, y, y.queues[i]); err != nil {
 				t.Errorf("host %q: %v", p.name, err)
 				return
 			}
 			for _, v := range c.judge(t) {
 				t.Errorf("host %q: VIOLATION %s", p.name, v)
 			}
-			tally.ended(c)
+			y.ended(c)
 		})
 	}
 	wg.Wait()
-	tally.print(t, time.Since(began))
 }
 
 // choose draws n of them, in any order.
@@ -253,44 +286,59 @@ func mixed[T comparable](all []T, kind func(T) T) []T {
 	return all
 }
 
-// strikeAll goes through a station's cases.
-func (c *campaign) strikeAll(t *testing.T, s *pointed, tally *pointTally, rng *rand.Rand, want, part, parts int) error {
-	if err := s.serve(); err != nil {
-		return err
-	}
+// list draws the queue's cases, at its first station.
+func (q *pointQueue) list(c *campaign, s *pointed) (err error) {
 	some, starts := lives, beginnings
-	if want > 0 {
-		some, starts = choose(rng, lives, 3), choose(rng, beginnings, 1)
+	if q.want > 0 {
+		some, starts = choose(q.rng, lives, 3), choose(q.rng, beginnings, 1)
 	}
 	all, err := c.cases(s, some, starts)
 	if err != nil {
 		return err
 	}
-	all = mixed(choose(rng, all, len(all)), func(pc pointCase) pointCase {
+	all = slices.DeleteFunc(all, func(pc pointCase) bool { return !strings.Contains(pc.String(), *pointFlag) })
+	all = mixed(choose(q.rng, all, len(all)), func(pc pointCase) pointCase {
 		return pointCase{Point: points.Point{Op: pc.Op, Deed: pc.Deed}, starting: pc.starting}
 	})
-	if want > 0 {
-		all = all[:min(len(all), (want+len(personalities)-1)/len(personalities))]
+	if q.want > 0 {
+		all = all[:min(len(all), (q.want+len(personalities)-1)/len(personalities))]
 	} else {
-		all = all[len(all)*part/parts : len(all)*(part+1)/parts]
+		all = all[len(all)*q.part/q.parts : len(all)*(q.part+1)/q.parts]
 	}
-	for i, pc := range all {
+	q.cases, q.listed = all, true
+	return nil
+}
+
+// strikeAll goes through a station's share of its queue.
+func (c *campaign) strikeAll(s *pointed, tally *pointTally, q *pointQueue) error {
+	err := s.serve()
+	if err == nil && !q.listed {
+		err = q.list(c, s)
+	}
+	if err != nil {
+		return err
+	}
+	for range perStation {
+		if q.done == len(q.cases) {
+			return nil
+		}
+		pc := q.cases[q.done]
+		q.done++
 		var r points.Report
 		for try := 0; r.Struck == nil && (try == 0 || pc.rare && try < tries); try++ {
 			if r, err = c.point(s, pc); err != nil {
-				return fmt.Errorf("%s: %w", pc, err)
+				return fmt.Errorf("%s (%s): %w", pc, r.What, err)
 			}
 		}
 		tally.count(pc, r)
-		if i%100 == 99 {
-			t.Logf("%s: %d of %d cases", filepath.Base(s.dir), i+1, len(all))
-		}
 	}
 	return nil
 }
 
 // pointTally is what was struck, and what came of it.
 type pointTally struct {
+	queues []*pointQueue // one for each host
+
 	mu       sync.Mutex
 	cases    int
 	kills    int
@@ -298,6 +346,18 @@ type pointTally struct {
 	hit      map[string]int
 	final    map[string]int
 	missed   int
+}
+
+// more says whether anything is left to be struck.
+func (y *pointTally) more() bool {
+	return slices.ContainsFunc(y.queues, func(q *pointQueue) bool { return !q.listed || q.done < len(q.cases) })
+}
+
+func (y *pointTally) all() (sum int) {
+	for _, q := range y.queues {
+		sum += len(q.cases)
+	}
+	return sum
 }
 
 func (y *pointTally) count(pc pointCase, r points.Report) {

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,8 @@ const patience = 60 * time.Second
 // for secrets reads after the kill test what that has written.
 var room string
 
+var keepFlag = flag.Bool("crash.keep", false, "leave what was written where it is")
+
 func TestMain(m *testing.M) {
 	var err error
 	if room, err = os.MkdirTemp("", "crash"); err != nil {
@@ -36,7 +39,11 @@ func TestMain(m *testing.M) {
 		fmt.Println("SECRET", found)
 		code = 1
 	}
-	_ = os.RemoveAll(room)
+	if *keepFlag {
+		fmt.Println("kept:", room)
+	} else {
+		_ = os.RemoveAll(room)
+	}
 	os.Exit(code)
 }
 

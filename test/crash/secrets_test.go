@@ -27,22 +27,29 @@ var needles = func() (out []needle) {
 	for what, secret := range map[string]string{
 		"card number 1": testPAN, "card number 2": otherPAN, "track data": discretionary, "PIN block": testPIN,
 	} {
-		out = append(out,
-			needle{what + ", as text", []byte(secret)},
-			needle{what + ", as text in lower case", []byte(strings.ToLower(secret))},
-			needle{what + ", as hexadecimal text", []byte(hex.EncodeToString([]byte(secret)))})
-		for shift := range 2 { // two digits a byte, from the first or from the second on
-			if packed, err := hex.DecodeString(secret[shift : shift+(len(secret)-shift)/2*2]); err == nil {
-				out = append(out, needle{what + ", packed", packed})
-			}
-		}
-		for shift := range 3 { // where base64 is not aligned with it, the middle is the same
-			padded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("0", shift) + secret))
-			out = append(out, needle{what + ", in base64", []byte(padded[4 : len(padded)-4])})
-		}
+		out = append(out, dressed(what, secret)...)
 	}
 	return out
 }()
+
+// dressed gives the forms of one secret.
+func dressed(what, secret string) []needle {
+	out := []needle{
+		{what + ", as text", []byte(secret)},
+		{what + ", as text in lower case", []byte(strings.ToLower(secret))},
+		{what + ", as hexadecimal text", []byte(hex.EncodeToString([]byte(secret)))},
+	}
+	for shift := range 2 { // two digits a byte, from the first or from the second on
+		if packed, err := hex.DecodeString(secret[shift : shift+(len(secret)-shift)/2*2]); err == nil {
+			out = append(out, needle{what + ", packed", packed})
+		}
+	}
+	for shift := range 3 { // where base64 is not aligned with it, the middle is the same
+		padded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("0", shift) + secret))
+		out = append(out, needle{what + ", in base64", []byte(padded[4 : len(padded)-4])})
+	}
+	return out
+}
 
 // search lists what of the secrets is in data.
 func search(data []byte) (found []string) {
@@ -112,7 +119,7 @@ func searchRoom() (all []string) {
 			all = append(all, path+": "+found)
 		}
 	}
-	return all
+	return append(all, searchKeys(files)...)
 }
 
 // written reads every file under the room but the binaries.
@@ -158,6 +165,9 @@ func TestSecretsNowhere(t *testing.T) {
 				masked["journal"] = true
 			}
 		}
+	}
+	for _, found := range searchKeys(files) {
+		t.Error(found)
 	}
 	t.Logf("%d files, %d bytes", len(files), total)
 	for _, name := range []string{"journal", "log", "ledger.jsonl", "replay.json", "dump.json"} {
@@ -219,6 +229,12 @@ func TestSearchFindsWhatIsPlanted(t *testing.T) {
 	}
 	if passed == 0 {
 		t.Error("whatever its check digit, every number counts as a card's")
+	}
+	key := strings.Repeat("k", 31) + "!"
+	for _, n := range dressed("key", key) {
+		if len(searchKeys(map[string][]byte{"a/key": []byte(key), "a/log": n.bytes})) == 0 {
+			t.Errorf("%s in a log was not found", n.what)
+		}
 	}
 	for _, harmless := range []string{"411111******1111", "1763780000000", "000000001000", "2026-11-22T03:14:15.000Z"} {
 		if found := search([]byte(harmless)); len(found) > 0 {

@@ -99,14 +99,16 @@ func newStation(t *testing.T, dir string, p personality) *station {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.daemon != nil {
-			s.daemon.kill()
-		}
-	})
+	t.Cleanup(s.close)
 	return s
+}
+
+// close ends both processes. What they wrote stays.
+func (s *station) close() {
+	if p := s.process(); p != nil {
+		p.kill()
+	}
+	s.host.stop()
 }
 
 func (s *station) path(name string) string { return filepath.Join(s.dir, name) }

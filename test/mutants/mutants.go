@@ -16,25 +16,27 @@ type mutant struct {
 }
 
 const (
-	fence    = "agent/txn/fence.go"
-	table    = "agent/txn/table.go"
-	advice   = "agent/txn/advice.go"
-	apply    = "agent/txn/apply.go"
-	ask      = "agent/txn/ask.go"
-	begin    = "agent/txn/begin.go"
-	chip     = "agent/txn/chip.go"
-	inquiry  = "agent/txn/inquiry.go"
-	mac      = "agent/txn/mac.go"
-	machine  = "agent/txn/machine.go"
-	reversal = "agent/txn/reversal.go"
-	response = "agent/txn/response.go"
-	sale     = "agent/txn/sale.go"
-	session  = "agent/txn/session.go"
-	signon   = "agent/txn/signon.go"
-	state    = "agent/txn/state.go"
+	fence      = "agent/txn/fence.go"
+	table      = "agent/txn/table.go"
+	advice     = "agent/txn/advice.go"
+	apply      = "agent/txn/apply.go"
+	ask        = "agent/txn/ask.go"
+	batch      = "agent/txn/batch.go"
+	begin      = "agent/txn/begin.go"
+	chip       = "agent/txn/chip.go"
+	inquiry    = "agent/txn/inquiry.go"
+	mac        = "agent/txn/mac.go"
+	machine    = "agent/txn/machine.go"
+	reversal   = "agent/txn/reversal.go"
+	response   = "agent/txn/response.go"
+	sale       = "agent/txn/sale.go"
+	session    = "agent/txn/session.go"
+	settlement = "agent/txn/settlement.go"
+	state      = "agent/txn/state.go"
+	signon     = "agent/txn/signon.go"
 )
 
-var mutants = slices.Concat(sales, follows, applications, losses, asking, macs)
+var mutants = slices.Concat(sales, follows, applications, losses, asking, macs, settlements)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{

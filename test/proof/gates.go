@@ -76,7 +76,7 @@ var fuzzTargets = [][2]string{
 func fuzz(each string) (all []piece) {
 	for _, t := range fuzzTargets {
 		all = append(all, piece{
-			cmd:     []string{"go", "test", t[0], "-run", "^$", "-fuzz", "^" + t[1] + "$", "-fuzztime", each},
+			cmd:     []string{"go", "test", t[0], "-run", "^$", "-fuzz", "^" + t[1] + "$", "-fuzztime", each, "-fuzzminimizetime", "10x"},
 			limit:   pieceLimit,
 			measure: []measure{figure("executions of "+t[1], `execs: (\d+) [^\n]*\n(?:PASS|ok)`, 1)},
 		})
@@ -158,7 +158,7 @@ func gates() []gate {
 		},
 		{
 			name: "Mutants", demanded: "25 or more, each rule of the terminal's, killed within 1 M transactions",
-			change: one(goTest("./test/mutants", "^TestMutants$", "-mutants.all"), figure("killed", `(?m)^\S.{49} .{24} [PRi]\S* +\d+ `, 25)),
+			change: one(goTest("./test/mutants", "^TestMutants$", "-mutants.all"), figure("killed", `(?m)^ *\S.{49} .{24} \S+ +[\d?]+ +[\d.]+$`, 25)),
 		},
 		{
 			name: "Mutants of the journal", demanded: "all killed",

@@ -66,7 +66,7 @@ func (w *World) start() {
 	if len(w.disk.durable) > 0 {
 		a.variant = w.c.Chance(w.p.Reconfigure)
 	}
-	open := a.m.Open()
+	open, settling := a.m.Open(), a.m.Settling()
 	w.tell("agent    starts; %d open", len(open))
 	w.step(w.configuration())
 	w.opened()
@@ -79,6 +79,12 @@ func (w *World) start() {
 			w.saw(RecoveredOwed)
 		}
 		w.step(txn.Recovered{UUID: uuid})
+	}
+	for _, group := range settling {
+		if !a.up {
+			return
+		}
+		w.step(txn.Recovered{UUID: group})
 	}
 }
 
@@ -163,6 +169,9 @@ func (w *World) crash() {
 	}
 	for _, t := range w.txns {
 		t.armed = false
+	}
+	for _, b := range w.batches {
+		b.armed = false
 	}
 	for _, p := range w.apps {
 		p.cutOff()
@@ -266,6 +275,10 @@ func (w *World) obey(readys []txn.Ready) {
 				continue
 			}
 			g := w.named(t.UUID)
+			if b := w.batchOf(t.UUID); b != nil {
+				b.armed, b.timer = true, t.At
+				continue
+			}
 			g.armed, g.timer = true, t.At
 			w.note(uint64(t.At))
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
@@ -400,6 +401,15 @@ func (a *app) admitted(w *World, answer txn.Answer) {
 	case txn.AdviceQueueFull:
 		w.saw(QueueFull)
 		a.state = appIdle
+	case txn.Settling, txn.BatchFull:
+		w.saw(WaitedForSettlement)
+		a.state = appIdle
+	case txn.OriginalSettled:
+		w.saw(SettledRefused)
+		a.state = appIdle
+		if o := a.cur.original; a.cur.typ() != iso8583.Void || w.batchOf("batch:"+string(o.intent.TID)+"/"+strconv.Itoa(o.intent.Serial)) == nil {
+			w.fail("answer", "%s was answered %s, and its batch is not settled", a.cur.describe(), answer.Code)
+		}
 	case txn.OriginalUnknown, txn.OriginalUnfit, txn.OriginalOpen, txn.OriginalOwed, txn.OriginalBusy, txn.OriginalUsed, txn.AboveOriginal:
 		w.unfollowed(a.cur, answer)
 		a.state = appIdle

@@ -25,6 +25,10 @@ func (p *Personality) deadline(unit time.Duration) time.Duration {
 		attempts += v.EscalateAfter
 	}
 	inquiries := time.Duration(r.Inquiry.Attempts) * (d(r.Inquiry.After) + d(r.Inquiry.Every) + d(r.SendTimeout) + d(r.Inquiry.AnswerTimeout))
+	if s := r.SignOn.Schedule; len(s) > 0 { // what is owed waits for keys, and each attempt may be the one that is told so
+		attempts *= 2
+		inquiries += d(s[len(s)-1]) + d(r.SendTimeout) + d(r.SignOn.AnswerTimeout)
+	}
 	return inquiries + d(r.SendTimeout) + d(r.ResponseTimeout) + d(r.ConfirmTimeout) +
 		time.Duration(attempts)*(attempt+v.Slowest()) + d(r.SendTimeout) + d(v.MessageLifetime)
 }

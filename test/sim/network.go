@@ -21,6 +21,10 @@ type packet struct {
 // transmit gives a message to the link: it leaves or not, and the agent is told
 // what is known of that.
 func (w *World) transmit(o *txn.Outbound) {
+	if o.Batch() {
+		w.batchOnWire(o)
+		return
+	}
 	if o.Facts.Kind == iso8583.KindSignOn {
 		w.signOnLeaves(o)
 		return

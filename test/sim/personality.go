@@ -98,6 +98,7 @@ type Personality struct {
 	CrashObeying int
 	EarlyTimer   int // weight of a timer while other things could happen
 	Operator     int // weight
+	Settles      int // weight of somebody who settles a terminal; above 0, each is settled at the end
 	Keep         int // settled transactions kept in memory; -1: all
 	Reconfigure  int // another profile after a restart
 	Clock        int // weight of wall clock jumps
@@ -196,6 +197,9 @@ func draw(seed uint64) Personality {
 			p.KeyLoss, p.SignerLoss, p.SignOnRefusal = rate(5, 20), rate(200), rate(200, 500)
 		}
 	}
+	if p.Rollback == 0 && flag(2) {
+		p.Settles = 1 + 10*c.Intn(3)
+	}
 	return p
 }
 
@@ -262,6 +266,8 @@ var mtis = func() map[iso8583.Kind]iso8583.MTI {
 		m[t.Kind()] = "0200"
 	}
 	m[iso8583.PreAuth.Kind()], m[iso8583.PreAuthVoid.Kind()] = "0100", "0100"
+	m[iso8583.KindSettle], m[iso8583.KindUpload] = "0500", "0320"
+	m[iso8583.KindUploadEnd], m[iso8583.KindUploadEndUnbalanced] = "0320", "0320"
 	m[iso8583.Offline.Kind()], m[iso8583.KindInquiry] = "0220", "0200"
 	return m
 }()
@@ -305,6 +311,7 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 		r.OrphanTimeout, r.DuplicateWindow = d(30), d(300)
 	}
 	p.asking(&r, d)
+	p.settlement(&r, d)
 	p.keyed(&r, d)
 	if p.Strict {
 		r.Gate = iso8583.GateStrict

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
@@ -100,6 +101,7 @@ func (w *World) journaled(r txn.Record) {
 	}
 	t := w.named(r.Group())
 	if t == nil {
+		w.batchJournaled(r)
 		return
 	}
 	if w.p.Keep >= 0 {
@@ -177,6 +179,9 @@ func (w *World) begun(t *Txn, r *txn.Intent) {
 	w.stats.Transactions++
 	t.intent, t.j = r, txn.StatePending
 	w.locked(t)
+	if b := w.batchOf("batch:" + string(r.TID) + "/" + strconv.Itoa(r.Serial)); b != nil {
+		w.fail("batch", "%s begins in a batch that is being settled", t)
+	}
 	for _, other := range w.txns {
 		if o := other.intent; other != t && o != nil && o.TID == r.TID && (o.STAN == r.STAN || slices.Contains(other.asks, r.STAN)) {
 			w.fail("identity", "%s has the STAN %s of %s", t, r.STAN, other)
@@ -245,6 +250,9 @@ func (w *World) onWire(t *Txn, o *txn.Outbound) {
 	case o.Attempt > 0 && !o.Reversal():
 		w.told(t, o)
 		return
+	}
+	if f.Batch != t.intent.Batch {
+		w.fail("C.19", "a %s of %s leaves under batch %q, and it is of %q", f.Kind, t, f.Batch, t.intent.Batch)
 	}
 	if o.Attempt == 0 {
 		if t.left > 0 {
@@ -333,6 +341,9 @@ func (w *World) shapely(r *txn.Ready) {
 	w.implicitly(r)
 	for i := range r.Messages {
 		o := &r.Messages[i]
+		if o.Batch() {
+			continue // batchOnWire
+		}
 		if !justified(r, o) {
 			w.fail("ready", "a %s of %s without its record in the same Ready", o.Facts.Kind, o.UUID)
 		}
@@ -380,6 +391,7 @@ func justified(r *txn.Ready, o *txn.Outbound) bool {
 
 // settle judges the end of a run, which stands for settlement.
 func (w *World) settle() {
+	w.settleBatches()
 	for i, t := range w.txns {
 		if t.intent == nil {
 			if t.net != 0 {

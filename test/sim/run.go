@@ -32,6 +32,9 @@ const (
 	opPester
 	opClock
 	opGone
+	opBatch
+	opBatchTimer
+	opSettle
 	opSignOn
 	opSignOnTimer
 	opLoseKeys
@@ -64,6 +67,7 @@ func (w *World) run() {
 		w.do(w.choose())
 	}
 	w.heal()
+	w.closeDay()
 	if w.broken == nil {
 		w.compare()
 		w.settle()
@@ -116,6 +120,7 @@ func (w *World) list() {
 		w.may(opOperator, 0, w.p.Operator)
 		w.may(opStray, 0, w.p.Stray)
 		w.may(opPester, 0, w.p.Pesters)
+		w.may(opSettle, 0, w.p.Settles-1)
 	}
 	w.may(opClock, 0, w.p.Clock)
 	w.may(opLoseKeys, 0, w.p.KeyLoss)
@@ -152,6 +157,9 @@ func (w *World) forward() {
 		w.may(opReport, i, 800)
 	}
 	w.arrivals()
+	if len(w.wire) > 0 {
+		w.may(opBatch, 0, 600)
+	}
 	if len(w.keys.net) > 0 {
 		w.may(opSignOn, 0, 800)
 	}
@@ -200,6 +208,9 @@ func (w *World) timers(calm bool) {
 		if t.armed {
 			w.may(opTimer, i, weight)
 		}
+	}
+	if w.batchDue() != nil {
+		w.may(opBatchTimer, 0, weight)
 	}
 	for i, at := range w.keys.timers {
 		if at > 0 {
@@ -250,6 +261,12 @@ func (w *World) do(a action) {
 	case opStray:
 		w.stats.Faults[Strayed]++
 		w.stray()
+	case opBatch:
+		w.deliverBatch()
+	case opBatchTimer:
+		w.fireBatch(w.batchDue())
+	case opSettle:
+		w.askSettle(tids[w.c.Intn(w.p.Terminals)])
 	case opPester:
 		w.pester()
 	case opFlip:
@@ -287,6 +304,9 @@ func (w *World) heal() {
 		switch {
 		case late >= 0 && (len(w.acts) > 0 || t == nil || w.c.Intn(4) == 0):
 			w.deliver(late)
+		case t == nil && w.batchDue() != nil && fired <= 60*len(w.txns)+100:
+			fired++
+			w.fireBatch(w.batchDue())
 		case t == nil:
 			return
 		case fired > 60*len(w.txns)+100:
@@ -308,7 +328,7 @@ func (w *World) due() *Txn {
 			continue
 		}
 		seen := w.agent.view.Get(t.uuid)
-		if seen == nil || seen.State == txn.StateReversing && seen.Escalated() && seen.Attempts >= w.p.Patience {
+		if seen == nil || seen.State == txn.StateReversing && seen.Escalated() && seen.Attempts >= w.p.Patience && !w.closing(t) {
 			continue
 		}
 		next, at = t, t.timer

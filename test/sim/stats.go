@@ -143,6 +143,12 @@ const (
 	AdviceSilenceRaised
 	OwedRefused
 	QueueFull
+	Balanced
+	Unbalanced
+	SettledAgain
+	Flagged
+	WaitedForSettlement
+	SettledRefused
 	SignedOn
 	AnsweredA0
 	RefusedKeyless
@@ -182,6 +188,8 @@ var sometimeNames = [sometimes]string{
 	"an inquiry found the approval", "an inquiry found it when it was too late", "an advice was taken",
 	"an advice was told again, and known", "advice_refused was raised", "advice_unanswered was raised",
 	"original_owed was answered", "advice_queue_full was answered",
+	"a batch balanced", "a batch did not balance", "a settlement was said again", "something owed was flagged at settlement",
+	"a transaction waited for a settlement", "a void of what is settled was refused",
 	"a terminal was signed on, or not", "A0 was answered", "a terminal without keys was refused",
 }
 

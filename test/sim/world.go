@@ -26,6 +26,10 @@ type World struct {
 	apps  []*app
 	txns  []*Txn
 
+	batches []*batch      // that somebody settles
+	wire    []batchPacket // their messages
+	serials map[iso8583.TID]int
+
 	sessions []session // that the agent believes in; changed in copies only
 	begins   int       // sessions so far
 
@@ -96,7 +100,7 @@ var card = func() *iso8583.Card {
 func newWorld(p Personality, c *Choices, stats *Stats) *World {
 	w := &World{
 		p: &p, c: c, stats: stats, unit: time.Second,
-		now: txn.Time{Wall: p.Wall, Zone: 8 * 3600},
+		now: txn.Time{Wall: p.Wall, Zone: 8 * 3600}, serials: map[iso8583.TID]int{tids[0]: 1, tids[1]: 1},
 	}
 	books := &ledger{}
 	for i := range p.Routes {

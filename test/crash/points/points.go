@@ -51,6 +51,8 @@ const (
 	EIO    Deed = "EIO"    // a connection: reset
 	ENOSPC Deed = "ENOSPC" // from then on: a disk stays full
 	Short  Deed = "a short write"
+	Panics Deed = "panics" // these two of any call, where a test asks for them
+	Waits  Deed = "waits"  // for ever
 )
 
 // Kills lists the deeds that end the process.
@@ -188,6 +190,13 @@ func (c *control) pass(op Op, what string) Deed {
 	p := c.point
 	c.struck, c.what = &p, what
 	c.say(Report{Struck: &p, What: what})
+	if p.Deed == Panics {
+		panic("struck at " + what)
+	}
+	if p.Deed == Waits {
+		c.mu.Unlock() // others go on
+		select {}
+	}
 	return p.Deed
 }
 
