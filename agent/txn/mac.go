@@ -17,6 +17,10 @@ func believed(r *iso8583.Rules, e *Response) bool {
 	return !e.MAC.Doubtful() || e.MAC == iso8583.MACMissing && slices.Contains(r.Response.Unsigned, e.Code)
 }
 
+// classUnproved is the class of an answer whose MAC is not right, whatever it
+// says.
+const classUnproved = "unproved"
+
 // unproved says what an answer to the request means whose MAC is not right (row
 // "When a response is accepted"). A duplicate is a person's either way: if it is
 // true, a reversal would undo an earlier sale.

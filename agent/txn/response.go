@@ -258,9 +258,12 @@ func doubtful(s *step, t *Transaction, ev Event) {
 // decision it reopens the matter.
 func lateAnswer(s *step, t *Transaction, ev Event) {
 	e := ev.(Response)
-	class := s.rules(t).Response.Classify(e.Code)
-	if first := class == iso8583.Approved && !t.LateApproval; first || t.Evidence < evidencePerTxn {
-		s.record(t.UUID, &Late{Class: class.String(), Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route, Text: e.Text})
+	class := s.rules(t).Response.Classify(e.Code).String()
+	if !believed(s.rules(t), &e) {
+		class = classUnproved // or a forged approval would hide the true one that follows
+	}
+	if first := class == iso8583.Approved.String() && !t.LateApproval; first || t.Evidence < evidencePerTxn {
+		s.record(t.UUID, &Late{Class: class, Code: e.Code, RRN: e.RRN, AuthCode: e.AuthCode, Route: e.Route, Text: e.Text})
 	}
 	if t.ByOperator {
 		s.escalate(t, CauseAfterDecision)

@@ -41,6 +41,10 @@ func chapters() []chapter {
 		{"a void", "the goods of the first sale come back", 0, func(ctx context.Context, s *shop) error {
 			return s.void(ctx, "order-1")
 		}},
+		{"a settlement that balances", "debits and credits, and the acquirer holds the same: the next batch begins", 0, func(ctx context.Context, s *shop) error {
+			return s.settle(ctx, "balanced", 0)
+		}},
+		{"a settlement that does not", "the acquirer says that a sale is reversed, and keeps its debit: flag 2, so it is told the transactions, and the difference is a person's", 1800, playUnbalanced},
 	}
 }
 
@@ -119,6 +123,61 @@ func (s *shop) void(ctx context.Context, ref string) error {
 		err = fmt.Errorf("the void is %s", t.State)
 	}
 	return err
+}
+
+// settle settles the terminal, and compares the transactions with the
+// acquirer's: so many that only one side has.
+func (s *shop) settle(ctx context.Context, outcome string, differences int) error {
+	b, err := s.client.Settle(ctx, storyTerminal, "demo")
+	for err == nil && !b.Final() {
+		if !pause(ctx, look) {
+			return fmt.Errorf("the batch is still %s: %w", b.State, ctx.Err())
+		}
+		b, err = s.client.Batch(ctx, storyTerminal, b.Serial)
+	}
+	if err == nil && b.State != outcome {
+		err = fmt.Errorf("the batch is %s", b.State)
+	}
+	if err == nil {
+		b, err = s.client.Batch(ctx, storyTerminal, b.Serial)
+	}
+	if err != nil {
+		return err
+	}
+	counted := map[string]bool{}
+	for i := range b.Transactions {
+		if e := &b.Transactions[i]; e.Counted {
+			counted[e.Transaction.STAN] = true
+		}
+	}
+	closed := s.host.Settlements(storyTerminal)
+	found := 0
+	for _, t := range closed[len(closed)-1].Transactions {
+		if !counted[t.STAN] {
+			found++
+			s.line("   only the acquirer has STAN %s: %s %s", t.STAN, t.Type, amountText(t.Debit-t.Credit))
+		}
+	}
+	if found != differences {
+		return fmt.Errorf("%d differences", found)
+	}
+	return nil
+}
+
+// playUnbalanced is a host that lies about a reversal, and a batch that says so.
+func playUnbalanced(ctx context.Context, s *shop) error {
+	if err := s.sell(ctx, "order-5", 1000); err != nil {
+		return err
+	}
+	_, err := s.host.AddFault(hostsim.Fault{Action: hostsim.ActCode, Code: hostsim.CodeApproved, Count: 2, Match: hostsim.Match{Kind: iso8583.KindReversal}})
+	if err != nil {
+		return err
+	}
+	if err := s.sellAmiss(ctx, "order-6", 800, hostsim.DropResponse, "timeout"); err != nil {
+		return err
+	}
+	s.host.RemoveFault(0)
+	return s.settle(ctx, "unbalanced", 1)
 }
 
 // stealKeys signs the terminal on from elsewhere, so that the acquirer holds

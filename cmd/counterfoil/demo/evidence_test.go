@@ -39,11 +39,14 @@ func flawless(s side) evidence {
 		}
 		e.killed[sc.id] = sc.kill != nobody
 		screen, net := NotApproved, int64(0)
-		if sc.expect == Approved {
+		if sc.expect == Approved || sc.back { // the refund of what comes back is undone, and shown so
 			screen, net = Approved, sale.minor
 		}
 		e.traffic = append(e.traffic, hostsim.MessageView{At: tick(), Direction: "in", MTI: "0200", Fields: fields})
 		e.notes = append(e.notes, Note{At: tick(), Terminal: sale.terminal, Sale: sale.ref, Screen: screen})
+		if sc.back {
+			e.notes = append(e.notes, Note{At: tick(), Terminal: sale.terminal, Sale: refundRef(sale.ref), Screen: NotApproved})
+		}
 		e.traffic = append(e.traffic, hostsim.MessageView{At: tick(), Direction: "in", MTI: "0400", Fields: fields})
 		if sc.late == lateRequest {
 			e.traffic = append(e.traffic, hostsim.MessageView{At: tick(), Direction: "in", MTI: "0200", Note: "arrives now, delayed", Fields: fields})
@@ -139,7 +142,10 @@ func TestReport(t *testing.T) {
 		{"nothing is ever approved", debited(t, plainSide, "2"), func() evidence {
 			e := flawless(agentSide)
 			for i := range e.notes {
-				e.notes[i].Screen, e.ledger[i].Net = NotApproved, 0
+				e.notes[i].Screen = NotApproved
+			}
+			for i := range e.ledger {
+				e.ledger[i].Net = 0
 			}
 			return e
 		}(), false},

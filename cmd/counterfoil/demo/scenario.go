@@ -156,7 +156,7 @@ var scenarios = []scenario{
 	},
 	{
 		id: "11", name: "refund stays unknown", wave: 1, back: true,
-		about: "The goods come back. The host credits, its answer is lost, and nobody takes a refund back.",
+		about: "The host credits, its answer is lost, and a refund is not taken back.",
 		fault: func(side, Timers) hostsim.Fault { return hostsim.Fault{Action: hostsim.DropResponse} },
 	},
 }
