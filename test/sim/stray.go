@@ -95,7 +95,8 @@ func (w *World) echo(t *Txn) {
 
 // garble makes an answer nonsense, but never a no: a host that says no and
 // keeps the debit lies, which only reconciliation finds. So does one that says a
-// part and holds the whole, where a part is believed.
+// part and holds the whole, where a part is believed; or one that booked another
+// amount and does not say so.
 func (w *World) garble(a iso8583Answer, t *Txn) iso8583Answer {
 	switch kind := w.c.Intn(3); {
 	case kind == 0 && !t.begin.Partial:
@@ -103,7 +104,7 @@ func (w *World) garble(a iso8583Answer, t *Txn) iso8583Answer {
 	case kind < 2:
 		a.code = "96"
 	default:
-		if a.code != "05" {
+		if a.code != "05" && !t.misread {
 			a.amount = ""
 		}
 	}
