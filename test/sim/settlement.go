@@ -103,6 +103,9 @@ func (w *World) hostSettles(b *batch, o *txn.Outbound) {
 			}
 		case iso8583.KindUpload:
 			for _, r := range f.Settlement.Records {
+				if slices.Contains(b.taken, r.STAN) {
+					w.fail("batch", "%s: the host is told STAN %s again, as a new record", b.group, r.STAN)
+				}
 				b.taken = append(b.taken, r.STAN)
 			}
 		}
