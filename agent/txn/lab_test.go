@@ -53,6 +53,7 @@ type lab struct {
 	sent    map[string][]Outbound // what reached the link, by UUID
 	last    string                // the transaction named last
 	req     uint64
+	small   bool // a restart keeps nothing settled in memory
 	evicted bool
 	shown   map[string]string // the state lines printed last, by UUID
 	out     strings.Builder
@@ -71,11 +72,14 @@ func (l *lab) start() {
 	l.timers, l.order, l.shown = map[string]time.Duration{}, nil, map[string]string{}
 	for _, s := range l.journal {
 		l.m.Apply(s.load(l.t))
+		if l.small {
+			l.m.Evict(0)
+		}
 	}
 	if err := l.m.Check(); err != nil {
 		l.t.Fatal(err)
 	}
-	l.evicted = false
+	l.evicted = l.small
 	c := l.config()
 	c.Last, c.Mark = uint64(len(l.journal)), l.mark
 	l.step(c)

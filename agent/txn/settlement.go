@@ -69,7 +69,9 @@ func (s *step) settle(e Settle) {
 	group := batchGroup(e.TID, serial)
 	s.record(group, &BatchClosingBegun{TID: e.TID, Serial: serial, Number: number, Rules: term.hash, Route: e.Route, Who: e.Who})
 	s.answer(e.Req, group, Accepted)
-	s.lastRound(s.m.byGroup(group))
+	b := s.m.byGroup(group)
+	s.batchWait(b)
+	s.lastRound(b)
 }
 
 // due is the terminal's oldest batch that is not settled: one that was left, or
@@ -116,10 +118,11 @@ func (s *step) lastRound(b *Batch) {
 }
 
 // freeze ends the closing of every batch in which nothing is waited for any
-// more. It runs at the end of each Step.
+// more. It runs at the end of each Step. After a restart a batch waits for its
+// Recovered: until then what is settled of it may not be in memory.
 func (s *step) freeze() {
 	for _, group := range s.m.Settling() {
-		if b := s.m.byGroup(group); b.State == BatchClosing && !b.Stuck && !s.undecided(b) {
+		if b := s.m.byGroup(group); b.State == BatchClosing && !b.Stuck && s.m.waits[group] != nil && !s.undecided(b) {
 			s.freezeBatch(b)
 		}
 	}

@@ -162,6 +162,7 @@ func (m *Machine) appendBatch(dst []byte, b *Batch, now Time) []byte {
 	for _, i := range b.Items {
 		dst = append(append(append(dst, '!'), i.Cause...), flag(i.Closed))
 	}
+	dst = append(dst, flag(m.waits[b.Group()] != nil))
 	if w := m.waits[b.Group()]; w != nil && w.For != waitNothing && b.State.Busy() {
 		dst = fmt.Appendf(dst, "@%d %d %d %d", w.For, w.Shift, min(w.Round, 8), int64((w.Deadline-now.Boot)/time.Second))
 	}

@@ -140,11 +140,12 @@ var commands = map[string]func(*lab, *command) error{
 	// hold: the disk takes its time · sync: it is done
 	"hold": func(l *lab, _ *command) error { l.held = true; return nil },
 	"sync": func(l *lab, _ *command) error { l.held = false; l.sync(); return nil },
-	// crash: what is not durable is lost; the daemon starts again. reboot: the clock since boot starts anew too
+	// crash: what is not durable is lost; the daemon starts again. reboot: the clock since boot starts anew too; small: memory keeps nothing settled
 	"crash": func(l *lab, c *command) error {
 		if c.value == "reboot" {
 			l.now.Boot = 0
 		}
+		l.small = c.value == "small"
 		l.start()
 		return nil
 	},

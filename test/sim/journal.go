@@ -189,6 +189,9 @@ func (w *World) recovered(m *txn.Machine) {
 		w.fail("journal", "recovery: %v", err)
 		return
 	}
+	if len(m.Settling()) > 0 {
+		return // of a batch under way, what is settled is read back with its Recovered
+	}
 	a, b := m.Clone(), w.agent.view.Clone()
 	a.Evict(0)
 	b.Evict(0)
