@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,6 +45,10 @@ func TestTshark(t *testing.T) {
 				t.Fatalf("%d golden files, %v", len(files), err)
 			}
 			var frames [][]byte
+			// Its tables have 15 digits for DE 86–89, where the standard has 16: from there on it reads something else.
+			files = slices.DeleteFunc(files, func(f string) bool {
+				return strings.Contains(f, "settle.request") || strings.Contains(f, "upload_end")
+			})
 			for _, f := range files {
 				frames = append(frames, goldenFrame(t, f))
 			}
