@@ -149,6 +149,7 @@ var events = map[string]func([]byte) (Event, error){
 	"Shown": read[Shown], "Resolve": read[Resolve], "Acknowledge": read[Acknowledge], "CloseLoss": read[CloseLoss],
 	"Sent": read[Sent], "Unsent": read[Unsent], "InDoubt": read[InDoubt], "Response": read[Response], "Garbage": read[Garbage],
 	"SignOn": read[SignOn], "SignOff": read[SignOff], "Keyless": read[Keyless], "SignOnAnswer": read[SignOnAnswer],
+	"Settle": read[Settle], "BatchResolve": read[BatchResolve], "BatchAnnounced": read[BatchAnnounced],
 	"Timeout": read[Timeout], "SessionBegan": read[SessionBegan], "SessionEnded": read[SessionEnded],
 }
 

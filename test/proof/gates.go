@@ -150,7 +150,7 @@ func gates() []gate {
 		},
 		{
 			name: "Pure core, codec and sealing", demanded: "50 k transactions with codec and sealing, on the product's journal",
-			change: one(goTest("./test/sim/journaled", "^TestSeededOnTheJournal$"), figure("transactions", `(\d+) transactions in`, 50_000), figure("power cuts", `(\d+) cuts,`, 1_000), violations),
+			change: one(goTest("./test/sim/journaled", "^TestSeededOnTheJournal$", "-sim.transactions=50000"), figure("transactions", `(\d+) transactions in`, 50_000), figure("power cuts", `(\d+) cuts,`, 1_000), violations),
 		},
 		{
 			name: "Determinism", demanded: "1,000 seeds, twice, in separate processes",

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	transactions = flag.Int64("sim.transactions", 2_000_000, "transactions of the seeded run, 50,000 with -short")
+	transactions = flag.Int64("sim.transactions", 1_000_000, "transactions of the seeded run, 50,000 with -short; make proof takes 2,000,000")
 	firstSeed    = flag.Uint64("sim.seed", 1, "first seed of the seeded run")
 	shorten      = flag.Bool("sim.shrink", true, "look for a short run that breaks the same property")
 	golden       = flag.String("sim.golden", "", "name of the transcript of agent/txn that a shrunk run becomes")

@@ -15,7 +15,7 @@ import (
 
 var firstSeed = flag.Uint64("sim.seed", 1, "first seed")
 
-var transactions = flag.Int64("sim.transactions", 50_000, "transactions of the run on the product's journal; 2,000 with -short")
+var transactions = flag.Int64("sim.transactions", 20_000, "transactions of the run on the product's journal, 2,000 with -short; make proof takes 50,000")
 
 // The seeded simulation over the product's journal: records are encoded, sealed,
 // appended, carried from segment to segment and recovered by the daemon's code,
