@@ -228,6 +228,11 @@ func TestSignOff(t *testing.T) {
 			t.Fatalf("%+v %v", s, err)
 		}
 		b.refused(b.sale("b", 500), "sign_on_required")
+		for ctx := b.ctx(); b.signOffs() == 0; { // the host is told once, and a stop would take it back
+			if _, err := b.client.Health(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if err := b.stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -238,15 +243,19 @@ func TestSignOff(t *testing.T) {
 		t.Fatalf("%+v %v", s, err)
 	}
 	b.paid(iso8583.Sale, "b", 500)
-	offs := 0
-	for _, m := range b.host.Messages() {
-		if m.MTI == "0820" && m.Direction == "in" {
-			offs++
-		}
-	}
-	if offs != 1 || b.net() != 1200 {
+	if offs := b.signOffs(); offs != 1 || b.net() != 1200 {
 		t.Errorf("%d sign-offs, net %d", offs, b.net())
 	}
+}
+
+// signOffs counts what the host has heard.
+func (b *bed) signOffs() (n int) {
+	for _, m := range b.host.Messages() {
+		if m.MTI == "0820" && m.Direction == "in" {
+			n++
+		}
+	}
+	return n
 }
 
 // C.32: keys that do not prove right under this master key change nothing, and
