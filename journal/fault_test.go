@@ -228,11 +228,13 @@ func TestFullDiskTakesOutcomes(t *testing.T) {
 			}
 			var n need
 			n = n.clone()
+			disk.mu.Lock() // the keeper is at work
 			for i := range disk.ops {
 				if disk.ops[i].kind == opMark {
 					n.note(disk.ops[i].note)
 				}
 			}
+			disk.mu.Unlock()
 			if _, err := p.check(s.log, n); err != nil {
 				t.Error(err)
 			}
