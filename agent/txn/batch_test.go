@@ -1,6 +1,9 @@
 package txn
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -68,5 +71,52 @@ func TestCarrySaysTheBatch(t *testing.T) {
 	}
 	if got := *c.batches[testTID]; got != (batchHead{Number: "000041", Serial: 1, Used: 1}) {
 		t.Errorf("carried: %+v", got)
+	}
+}
+
+// TestSettleNeedsEveryUnsettledBatch is P6: while the journal is read for a
+// settlement, an operator may end the oldest batch by hand. Whichever is due then
+// is in memory whole, so that its totals are.
+func TestSettleNeedsEveryUnsettledBatch(t *testing.T) {
+	l := newLab(t)
+	for _, line := range []string{"rules profile=unionpay", "committed u1 sale=s1", "announce 000042", "committed u2 sale=s2"} {
+		if err := l.command(strings.Fields(line)); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+	}
+	want := []string{BatchKey(testTID, 1), BatchKey(testTID, 2)}
+	if got := l.m.Needs(Settle{TID: testTID}); !slices.Equal(got, want) {
+		t.Errorf("needs %q, want %q", got, want)
+	}
+}
+
+// TestUploadWaitsForItsBatch is C.4: an answer to the dead process may come
+// before its batch was read back after a restart. It says nothing yet: the message
+// is sent again, and nothing is uploaded out of half a memory.
+func TestUploadWaitsForItsBatch(t *testing.T) {
+	l := newLab(t)
+	script := []string{"rules profile=unionpay"}
+	for i := range uploadSize + 1 {
+		script = append(script, fmt.Sprintf("committed u%d sale=s%d", i, i))
+	}
+	for _, line := range append(script, "settle", "batch-answer none verdicts=2/2") {
+		if err := l.command(strings.Fields(line)); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+	}
+	sent, err := l.batchMessage(testTID)
+	if err != nil || sent.Facts.Kind != iso8583.KindUpload {
+		t.Fatalf("%s, %v", sent.Facts.Kind, err)
+	}
+	m := New()
+	for _, s := range l.journal {
+		m.Apply(s.load(t))
+		m.Evict(0)
+	}
+	m.Step(at(0), l.config())
+	a := answerTo(sent, l.rules.MTI[iso8583.KindUpload].Response(), "00")
+	a.Amount, a.RRN, a.AuthCode = "", "", ""
+	if r := m.Step(at(0), a); !r.Empty() {
+		t.Errorf("before Recovered: %+v", r)
 	}
 }

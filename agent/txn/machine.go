@@ -143,8 +143,11 @@ func (m *Machine) Needs(ev Event) []string {
 	case Acknowledge:
 		return m.needUUID(e.UUID)
 	case Settle:
-		serial, _ := m.due(e.TID)
-		return []string{BatchKey(e.TID, serial)}
+		var keys []string // of whichever is due when they are read
+		for _, b := range m.unsettled(e.TID) {
+			keys = append(keys, BatchKey(e.TID, b.Serial))
+		}
+		return keys
 	case Recovered:
 		if b := m.byGroup(e.UUID); b != nil {
 			return []string{BatchKey(b.TID, b.Serial)}

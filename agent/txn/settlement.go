@@ -65,25 +65,24 @@ func (s *step) settle(e Settle) {
 		s.answer(e.Req, b.Group(), Existing)
 		return
 	}
-	serial, number := s.m.due(e.TID)
-	group := batchGroup(e.TID, serial)
-	s.record(group, &BatchClosingBegun{TID: e.TID, Serial: serial, Number: number, Rules: term.hash, Route: e.Route, Who: e.Who})
+	due := s.m.unsettled(e.TID)[0]
+	group := batchGroup(e.TID, due.Serial)
+	s.record(group, &BatchClosingBegun{TID: e.TID, Serial: due.Serial, Number: due.Number, Rules: term.hash, Route: e.Route, Who: e.Who})
 	s.answer(e.Req, group, Accepted)
 	b := s.m.byGroup(group)
 	s.batchWait(b)
 	s.lastRound(b)
 }
 
-// due is the terminal's oldest batch that is not settled: one that was left, or
-// the present one.
-func (m *Machine) due(tid iso8583.TID) (serial int, number string) {
+// unsettled lists the terminal's batches that are to be settled, oldest first:
+// those that were left, then the present one.
+func (m *Machine) unsettled(tid iso8583.TID) (all []batchHead) {
 	for _, b := range m.settlements {
 		if b.TID == tid && b.State == BatchLeft {
-			return b.Serial, b.Number
+			all = append(all, batchHead{Serial: b.Serial, Number: b.Number})
 		}
 	}
-	b := m.present(tid)
-	return b.Serial, b.Number
+	return append(all, m.present(tid))
 }
 
 // members lists what is in memory of the batch, in the order of its intents.
@@ -329,10 +328,11 @@ func (s *step) batchEvent(b *Batch, ev Event) {
 }
 
 // batchAnswer takes the host's answer to the latest message. Anything else of
-// it says nothing new.
+// it says nothing new; nor does an answer before the batch's Recovered, since the
+// message is sent again then.
 func (s *step) batchAnswer(b *Batch, e Response) {
 	msg := &b.Message
-	if !b.State.Busy() || b.Stuck || e.STAN != msg.STAN {
+	if !b.State.Busy() || b.Stuck || e.STAN != msg.STAN || s.m.waits[b.Group()] == nil {
 		return
 	}
 	r := s.batchRules(b)
