@@ -330,11 +330,7 @@ func (s *api) shown(r *http.Request, w http.ResponseWriter) *client.Problem {
 }
 
 func (s *api) resolve(r *http.Request, w http.ResponseWriter) *client.Problem {
-	var body client.Resolve
-	if p := readBody(w, r, &body); p != nil {
-		return p
-	}
-	ev, p := parseResolve(&body)
+	ev, p := readResolve(w, r)
 	return s.verb(r, w, p, func(req uint64, uuid string) txn.Event {
 		ev.Req, ev.UUID = req, uuid
 		return ev

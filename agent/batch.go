@@ -191,11 +191,7 @@ func (s *api) resolveBatch(r *http.Request, w http.ResponseWriter) *client.Probl
 	if p != nil {
 		return p
 	}
-	var body client.Resolve
-	if p := readBody(w, r, &body); p != nil {
-		return p
-	}
-	ev, p := parseResolve(&body)
+	ev, p := readResolve(w, r)
 	switch {
 	case p != nil:
 		return p

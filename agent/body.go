@@ -310,6 +310,15 @@ func parseReason(s string) (txn.CancelReason, *client.Problem) {
 	return "", badField("reason", "want customer, card_declined, card_removed, signature, printer or partial_refused")
 }
 
+// readResolve reads an operator's decision.
+func readResolve(w http.ResponseWriter, r *http.Request) (txn.Resolve, *client.Problem) {
+	var body client.Resolve
+	if p := readBody(w, r, &body); p != nil {
+		return txn.Resolve{}, p
+	}
+	return parseResolve(&body)
+}
+
 func parseResolve(r *client.Resolve) (txn.Resolve, *client.Problem) {
 	verb := txn.Verb(r.Verb)
 	switch verb {

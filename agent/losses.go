@@ -45,11 +45,7 @@ func (s *api) closeLoss(r *http.Request, w http.ResponseWriter) *client.Problem 
 	if err != nil {
 		return newProblem(txn.NotFound)
 	}
-	var body client.Resolve
-	if p := readBody(w, r, &body); p != nil {
-		return p
-	}
-	ev, p := parseResolve(&body)
+	ev, p := readResolve(w, r)
 	switch {
 	case p != nil:
 		return p

@@ -3,7 +3,6 @@ package iso8583
 import (
 	"fmt"
 	"slices"
-	"time"
 )
 
 // AdviceRules say what is told to the host instead of asked (store and
@@ -15,9 +14,9 @@ type AdviceRules struct {
 
 	// Schedule is the wait before each send after the first, counted from the
 	// end of the one before; its last entry repeats for ever.
-	Schedule      []Duration `json:"schedule"`
-	AnswerTimeout Duration   `json:"answer_timeout"`
-	EscalateAfter int        `json:"escalate_after"` // sends; sending goes on
+	Schedule      Schedule `json:"schedule"`
+	AnswerTimeout Duration `json:"answer_timeout"`
+	EscalateAfter int      `json:"escalate_after"` // sends; sending goes on
 
 	Done      []string `json:"done"`      // 00
 	Duplicate []string `json:"duplicate"` // 94: ends a repeat; on a first send it is a STAN collision
@@ -33,14 +32,6 @@ type AdviceRules struct {
 
 // Covers says whether t is sent as an advice.
 func (r *AdviceRules) Covers(t Type) bool { return slices.Contains(r.Types, t) }
-
-// Wait is the pause before send n (2 and up).
-func (r *AdviceRules) Wait(n int) time.Duration {
-	if len(r.Schedule) == 0 {
-		return 0
-	}
-	return time.Duration(r.Schedule[max(min(n-2, len(r.Schedule)-1), 0)])
-}
 
 // validateAdvice is Validate's part about advices.
 func (r *Rules) validateAdvice() error {

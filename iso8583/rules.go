@@ -83,9 +83,9 @@ type ReversalRules struct {
 	// Schedule is the wait before each attempt after the first, counted from
 	// the end of the attempt before; its last entry repeats for ever (row
 	// "Attempts").
-	Schedule      []Duration `json:"schedule"`
-	AnswerTimeout Duration   `json:"answer_timeout"`
-	EscalateAfter int        `json:"escalate_after"` // attempts
+	Schedule      Schedule `json:"schedule"`
+	AnswerTimeout Duration `json:"answer_timeout"`
+	EscalateAfter int      `json:"escalate_after"` // attempts
 
 	// Row "Answer codes that end a reversal". What is in none of them escalates.
 	Done      []string `json:"done"`      // 00
@@ -211,17 +211,8 @@ func (r *Rules) Orphan() Duration {
 	return min(r.OrphanTimeout, r.ConfirmTimeout)
 }
 
-// Wait is the pause before attempt n (2 and up).
-func (r *ReversalRules) Wait(n int) time.Duration {
-	i := min(n-2, len(r.Schedule)-1)
-	if i < 0 {
-		return 0
-	}
-	return time.Duration(r.Schedule[i])
-}
-
 // Slowest is the last entry of the schedule.
-func (r *ReversalRules) Slowest() time.Duration { return r.Wait(len(r.Schedule) + 1) }
+func (r *ReversalRules) Slowest() time.Duration { return r.Schedule.Wait(len(r.Schedule) + 1) }
 
 // Hash identifies the rules: the first 8 bytes of SHA-256 over their JSON, in
 // hexadecimal.

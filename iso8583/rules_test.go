@@ -115,7 +115,7 @@ func TestClassify(t *testing.T) {
 func TestWait(t *testing.T) {
 	r := goodRules().Reversal
 	for n, want := range map[int]time.Duration{1: 0, 2: 0, 3: 0, 4: 10 * time.Second, 5: 300 * time.Second, 6: 300 * time.Second, 1000: 300 * time.Second} {
-		if got := r.Wait(n); got != want {
+		if got := r.Schedule.Wait(n); got != want {
 			t.Errorf("before attempt %d: got %v, want %v", n, got, want)
 		}
 	}

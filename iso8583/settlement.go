@@ -3,7 +3,6 @@ package iso8583
 import (
 	"fmt"
 	"slices"
-	"time"
 )
 
 // SettlementRules say how a terminal's batch is closed with the acquirer
@@ -18,9 +17,9 @@ type SettlementRules struct {
 
 	// Schedule is the wait before each send of one message after the first; its
 	// last entry repeats for ever.
-	Schedule      []Duration `json:"schedule"`
-	AnswerTimeout Duration   `json:"answer_timeout"`
-	EscalateAfter int        `json:"escalate_after"` // sends of one message; sending goes on
+	Schedule      Schedule `json:"schedule"`
+	AnswerTimeout Duration `json:"answer_timeout"`
+	EscalateAfter int      `json:"escalate_after"` // sends of one message; sending goes on
 
 	// Limit is how many transactions a batch may hold: the next is refused
 	// until it is settled (C.31, "full log").
@@ -29,14 +28,6 @@ type SettlementRules struct {
 
 // Has says whether the dialect has a settlement at all.
 func (r *SettlementRules) Has() bool { return r.Limit > 0 }
-
-// Wait is the pause before send n (2 and up).
-func (r *SettlementRules) Wait(n int) time.Duration {
-	if len(r.Schedule) == 0 {
-		return 0
-	}
-	return time.Duration(r.Schedule[max(min(n-2, len(r.Schedule)-1), 0)])
-}
 
 // Verdict is what DE 39 says of the batch, and whether it says anything.
 func (r *SettlementRules) Verdict(code string) (v BatchVerdict, known bool) {

@@ -3,7 +3,6 @@ package iso8583
 import (
 	"fmt"
 	"slices"
-	"time"
 )
 
 // SignOnRules say how a terminal gets its working keys (terminal-rules B1,
@@ -20,19 +19,14 @@ type SignOnRules struct {
 
 	// Schedule is the wait before each try after the first, where nobody but the
 	// terminal's own need asks for it; its last entry repeats for ever.
-	Schedule      []Duration `json:"schedule"`
-	AnswerTimeout Duration   `json:"answer_timeout"`
+	Schedule      Schedule `json:"schedule"`
+	AnswerTimeout Duration `json:"answer_timeout"`
 
 	Operator string `json:"operator"` // who signs on, DE 63
 }
 
 // Demands says whether an answer with this code asks for a sign-on.
 func (r *SignOnRules) Demands(code string) bool { return slices.Contains(r.Codes, code) }
-
-// Wait is the pause before try n (2 and up).
-func (r *SignOnRules) Wait(n int) time.Duration {
-	return time.Duration(r.Schedule[max(min(n-2, len(r.Schedule)-1), 0)])
-}
 
 // validateSignOn is Validate's part about sign-on.
 func (r *Rules) validateSignOn() error {

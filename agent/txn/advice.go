@@ -166,7 +166,7 @@ func (s *step) tellLater(t *Transaction) {
 	if t.Attempts >= r.EscalateAfter {
 		s.escalate(t, CauseAdviceSilence)
 	}
-	s.arm(t, waitResend, iso8583.Duration(r.Wait(t.Attempts+1)))
+	s.arm(t, waitResend, iso8583.Duration(r.Schedule.Wait(t.Attempts+1)))
 }
 
 func adviceSent(s *step, t *Transaction, ev Event) {

@@ -100,6 +100,8 @@ type BatchAnnounced struct {
 	Number string // six digits; anything else changes nothing
 }
 
+func (BatchAnnounced) event() {}
+
 // Batch is the number of the terminal's present batch.
 func (m *Machine) Batch(tid iso8583.TID) string { return m.present(tid).Number }
 
@@ -176,7 +178,7 @@ func (m *Machine) refuseBatch(term *Terminal) Code {
 	return ""
 }
 
-// settled says that t's batch is being settled or is: it cannot be voided any
+// inSettledBatch says that t's batch is being settled or is: it cannot be voided any
 // more, only refunded. A batch that is left behind is not settled yet.
 func (m *Machine) inSettledBatch(t *Transaction) bool {
 	if t.Serial == 0 {

@@ -78,10 +78,9 @@ func echoesAt(r *iso8583.Rules, e *Response, t *Transaction, de7, de12, de13 str
 }
 
 // classify says what an answer to the request means. One whose MAC is not right
-// proves nothing. One whose amount or
-// currency is not what was asked is not believed, except a duplicate: it may
-// speak of the earlier transaction, and to reverse would undo that one. Where
-// no money moves an amount says nothing.
+// proves nothing. One whose amount or currency is not what was asked is not
+// believed, except a duplicate: it may speak of the earlier transaction, and to
+// reverse would undo that one. Where no money moves an amount says nothing.
 func classify(r *iso8583.Rules, e *Response, t *Transaction) Input {
 	class := r.Response.Classify(e.Code)
 	if !believed(r, e) {

@@ -156,7 +156,7 @@ func (s *step) retryLater(t *Transaction) {
 	if t.Attempts >= r.EscalateAfter {
 		s.escalate(t, CauseSilence)
 	}
-	pause := r.Wait(t.Attempts - t.SeriesStart + 2)
+	pause := r.Schedule.Wait(t.Attempts - t.SeriesStart + 2)
 	if t.HostRefused {
 		pause = r.Slowest()
 	}

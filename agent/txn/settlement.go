@@ -41,9 +41,8 @@ type BatchResolve struct {
 // settled with it outside of this terminal.
 const VerbSettled Verb = "acquirer-settled"
 
-func (Settle) event()         {}
-func (BatchResolve) event()   {}
-func (BatchAnnounced) event() {}
+func (Settle) event()       {}
+func (BatchResolve) event() {}
 
 // uploadSize is how many records an upload holds at the most (B1, 0320).
 const uploadSize = 8
@@ -150,8 +149,8 @@ func (s *step) undecided(b *Batch) (waiting bool) {
 	return false
 }
 
-// side says what t does to the totals of its batch, or that it does nothing.
-func side(t *Transaction) (debit, credit int64) {
+// Totals says what t does to the totals of its batch; zeros: nothing.
+func (t *Transaction) Totals() (debit, credit int64) {
 	if t.State != StateConfirmed {
 		return 0, 0
 	}
@@ -164,9 +163,6 @@ func side(t *Transaction) (debit, credit int64) {
 	return 0, 0
 }
 
-// Totals says what t does to the totals of its batch.
-func (t *Transaction) Totals() (debit, credit int64) { return side(t) }
-
 // Members lists what is in memory of a terminal's batch, in the order of its
 // intents. The caller must not change it.
 func (m *Machine) Members(tid iso8583.TID, serial int) []*Transaction {
@@ -178,7 +174,7 @@ func (s *step) freezeBatch(b *Batch) {
 	f := &BatchFrozen{}
 	var counted, owed []iso8583.STAN
 	for _, t := range s.m.members(b) {
-		debit, credit := side(t)
+		debit, credit := t.Totals()
 		switch {
 		case t.State.Open():
 			owed = append(owed, t.STAN)
@@ -241,7 +237,7 @@ func (s *step) sendBatch(b *Batch) {
 	w.Round++
 	f := iso8583.Facts{
 		Kind: msg.Kind, TID: b.TID, MID: term.MID, STAN: msg.STAN, Transmission: msg.Transmission,
-		LocalTime: msg.LocalTime, LocalDate: msg.LocalDate, Batch: b.Number, Operator: s.m.operator(b),
+		LocalTime: msg.LocalTime, LocalDate: msg.LocalDate, Batch: b.Number, Operator: r.SignOn.Operator,
 		Amount:     iso8583.Amount{Currency: b.Currency},
 		Settlement: &iso8583.Settlement{Totals: [2]iso8583.Totals{b.Totals}, Count: b.Uploaded},
 	}
@@ -252,9 +248,6 @@ func (s *step) sendBatch(b *Batch) {
 	s.ready.Messages = append(s.ready.Messages, o)
 	s.armBatch(b, waitTaken, r.SendTimeout+r.Settlement.AnswerTimeout)
 }
-
-// operator is what DE 63 says, three characters.
-func (m *Machine) operator(*Batch) string { return "001" }
 
 // records is what the latest upload carries, and whose cards it needs.
 func (s *step) records(b *Batch) (out []iso8583.BatchRecord, of []string) {
@@ -283,7 +276,7 @@ func (s *step) batchLater(b *Batch) {
 	if w.Round >= r.EscalateAfter {
 		s.escalateBatch(b, CauseBatchSilence)
 	}
-	s.armBatch(b, waitResend, iso8583.Duration(r.Wait(w.Round+1)))
+	s.armBatch(b, waitResend, iso8583.Duration(r.Schedule.Wait(w.Round+1)))
 }
 
 func (s *step) escalateBatch(b *Batch, c Cause) {

@@ -249,7 +249,7 @@ func (s *step) signOnFailed(term *Terminal, g *signing, code, why string) {
 		TID: term.TID, STAN: g.STAN, Code: code, Why: why, Route: g.Route, Address: term.address(g.Route),
 	})
 	if g.Need {
-		s.armSignOn(term.TID, g, iso8583.Duration(term.Rules.SignOn.Wait(g.Tries+1)), "the next sign-on")
+		s.armSignOn(term.TID, g, iso8583.Duration(term.Rules.SignOn.Schedule.Wait(g.Tries+1)), "the next sign-on")
 	}
 	s.signOnOver(term, g)
 }

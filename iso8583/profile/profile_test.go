@@ -64,7 +64,7 @@ func TestDefaultsOfISO87(t *testing.T) {
 	}
 	var waits []time.Duration
 	for n := 2; n <= 11; n++ {
-		waits = append(waits, r.Reversal.Wait(n)/time.Second)
+		waits = append(waits, r.Reversal.Schedule.Wait(n)/time.Second)
 	}
 	if want := []time.Duration{0, 0, 10, 20, 40, 80, 160, 300, 300, 300}; !slices.Equal(waits, want) {
 		t.Errorf("reversal schedule: got %v seconds, want %v", waits, want)
