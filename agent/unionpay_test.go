@@ -138,19 +138,26 @@ func TestC18HostLosesTheKeys(t *testing.T) {
 	b.signed(t)
 }
 
+// signOnWhileOwed leaves a sale's reversal owed, and signs on.
+func (b *bed) signOnWhileOwed() (id string) {
+	b.t.Helper()
+	b.fault(hostsim.Fault{Action: hostsim.Silent, Count: 1, Match: hostsim.Match{Kind: iso8583.KindSale}})
+	b.fault(hostsim.Fault{Action: hostsim.DropRequest, Count: 2, Match: hostsim.Match{Kind: iso8583.KindReversal}})
+	id = client.NewUUID()
+	b.begin(id, b.sale("a", 700))
+	b.untilState(id, "reversing")
+	if s, err := b.client.SignOn(b.ctx(), testTID); err != nil || !s.Accepted {
+		b.t.Fatalf("%+v %v", s, err)
+	}
+	return id
+}
+
 // C.18: a sign-on changes the keys while a reversal is owed: it is not sent as it
 // was, but signed anew.
 func TestC18NewKeysWhileAReversalIsOwed(t *testing.T) {
 	b := newBed(t, hostsim.Config{Profile: "unionpay", Tombstones: true}, unionpay)
 	b.signedOn()
-	b.fault(hostsim.Fault{Action: hostsim.Silent, Count: 1, Match: hostsim.Match{Kind: iso8583.KindSale}})
-	b.fault(hostsim.Fault{Action: hostsim.DropRequest, Count: 2, Match: hostsim.Match{Kind: iso8583.KindReversal}})
-	id := client.NewUUID()
-	b.begin(id, b.sale("a", 700))
-	b.until(id, func(tx *client.Transaction) bool { return tx.State == "reversing" })
-	if s, err := b.client.SignOn(b.ctx(), testTID); err != nil || !s.Accepted {
-		t.Fatalf("%+v %v", s, err)
-	}
+	id := b.signOnWhileOwed()
 	if b.untilState(id, "reversed"); b.net() != 0 {
 		t.Fatalf("net %d", b.net())
 	}
@@ -162,14 +169,7 @@ func TestC18NewKeysWhileAReversalIsOwed(t *testing.T) {
 func TestC19SignOnChangesBatchAndKeys(t *testing.T) {
 	b := newBed(t, hostsim.Config{Profile: "unionpay", Tombstones: true, SignOnBatch: hostsim.BatchMoves}, unionpay)
 	b.signedOn()
-	b.fault(hostsim.Fault{Action: hostsim.Silent, Count: 1, Match: hostsim.Match{Kind: iso8583.KindSale}})
-	b.fault(hostsim.Fault{Action: hostsim.DropRequest, Count: 2, Match: hostsim.Match{Kind: iso8583.KindReversal}})
-	id := client.NewUUID()
-	b.begin(id, b.sale("a", 700))
-	b.until(id, func(tx *client.Transaction) bool { return tx.State == "reversing" })
-	if s, err := b.client.SignOn(b.ctx(), testTID); err != nil || !s.Accepted {
-		t.Fatalf("%+v %v", s, err)
-	}
+	id := b.signOnWhileOwed()
 	b.untilState(id, "reversed")
 	b.paid(iso8583.Sale, "b", 500)
 	batches := map[string]string{} // by MTI, the latest

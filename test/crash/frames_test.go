@@ -64,11 +64,7 @@ func TestEveryFrame(t *testing.T) {
 	default:
 		each = 8
 	}
-	seed := *seedFlag
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("seed %d: -crash.seed=%d", seed, seed)
+	seed := drawn(t)
 	began := time.Now()
 	var mu sync.Mutex
 	struck, run := map[string]int{}, 0

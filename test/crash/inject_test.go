@@ -46,11 +46,7 @@ func TestSystemCallsFail(t *testing.T) {
 	default:
 		runs = 16
 	}
-	seed := *seedFlag
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("seed %d: -crash.seed=%d", seed, seed)
+	seed := drawn(t)
 	began := time.Now()
 	var mu sync.Mutex
 	done, hit := 0, map[string]int{}

@@ -20,6 +20,17 @@ var (
 	seedFlag  = flag.Uint64("crash.seed", 0, "seed of sales, faults and kill instants; 0: a new one")
 )
 
+// drawn is the seed of a run, said so that it can be had again.
+func drawn(t *testing.T) uint64 {
+	t.Helper()
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d: -crash.seed=%d", seed, seed)
+	return seed
+}
+
 // campaign is one station's part of the kill test.
 type campaign struct {
 	s     *station
@@ -46,11 +57,7 @@ func TestKillDuringSale(t *testing.T) {
 	default:
 		kills = 120
 	}
-	seed := *seedFlag
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("seed %d: -crash.seed=%d", seed, seed)
+	seed := drawn(t)
 	began := time.Now()
 	all := runCampaigns(t, "kill", seed, kills)
 	summarise(t, all, time.Since(began))

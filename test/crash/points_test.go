@@ -211,11 +211,7 @@ func TestEveryPoint(t *testing.T) {
 	default:
 		want = 60
 	}
-	seed := *seedFlag
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("seed %d: -crash.seed=%d", seed, seed)
+	seed := drawn(t)
 	var part, parts int
 	if n, err := fmt.Sscanf(*partFlag, "%d/%d", &part, &parts); n != 2 || part < 1 || part > parts {
 		t.Fatalf("-crash.part=%s: want I/N, I from 1 to N (%v)", *partFlag, err)
