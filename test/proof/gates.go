@@ -51,7 +51,7 @@ var (
 	model      = figure("runs", `(\d+) runs, 0 not as expected`, 1)
 	schedules  = figure("schedules", `in all (\S+) schedules`, 1)
 	states     = figure("states", `in all \S+ schedules through (\d+) states`, 1)
-	violations = figure("violations", `violations: (\d+)`, 0)
+	violations = figure("violations", `violations: (0)\b`, 0) // any other figure is none of this demand
 	kills      = func(least float64) measure { return figure("kills", `(\d+) kills during`, least) }
 )
 
