@@ -204,6 +204,7 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 	clock, date, year := localTime(s.now)
 	route := s.firstRoute(e, term)
 	batch, serial := s.m.batchOf(term)
+	dataKey := s.sealUnder(e.TID, serial)
 	s.record(e.UUID, &Intent{
 		Kind: e.Type, TID: e.TID, MID: term.MID, STAN: stan, Epoch: s.m.epoch,
 		Minor: e.Amount.Minor, Currency: e.Amount.Currency,
@@ -213,7 +214,7 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Rules: term.hash, Route: route, Original: e.Original, Address: term.address(route),
 		Approval: e.Approval, Session: e.Session, Implicit: term.Implicit && e.Type.NeedsConfirmation(),
 		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf,
-		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Batch: batch, Serial: serial, Card: e.Card,
+		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Batch: batch, Serial: serial, DataKey: dataKey, Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]
 	s.wait(t).Holder = e.Session

@@ -42,6 +42,7 @@ const (
 	CauseBatchSilence  Cause = "settlement_unanswered"
 	CauseBatchRefused  Cause = "settlement_refused"
 	CauseNoKeys        Cause = "no_keys"
+	CauseCardGone      Cause = "card_gone"
 )
 
 // causeInfo is what people are told about a cause.
@@ -128,6 +129,9 @@ var causes = []causeInfo{
 	{CauseNoKeys, "a reversal is owed and cannot be signed: the terminal has tried several times to sign on; trying goes on",
 		"Check the line and the terminal's master key, or ask the acquirer whether the terminal may sign on. When it has, the reversal goes out by itself.",
 		"A: Attempts (A0: sign in, new MAC, again); P5"},
+	{CauseCardGone, "it is to be reversed, and its card cannot be read any more: its batch was settled, and the batch's data key destroyed",
+		"Ask the acquirer whether a debit stands, and have it taken back there. Then resolve with its reference: acquirer-reversed, or acquirer-debited if the goods were handed over.",
+		"journal.md: Secrets; P1"},
 }
 
 // Causes lists every cause.

@@ -190,6 +190,7 @@ func (r *Intent) fields(c *coder) {
 	c.bool(29, &r.Partial)
 	str(c, 33, &r.Batch)
 	num(c, 34, &r.Serial)
+	num(c, 36, &r.DataKey)
 }
 
 func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route); str(c, 3, &r.Address) }

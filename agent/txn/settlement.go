@@ -420,6 +420,7 @@ func (s *step) settled(b *Batch, r *BatchSettled) {
 		s.record(groupTerminal+string(b.TID), &BatchNumber{TID: b.TID, Number: iso8583.NextBatch(p.Number), Serial: p.Serial + 1})
 	}
 	delete(s.m.waits, b.Group())
+	s.batchOver(b)
 }
 
 // batchResolve is an operator's word about a batch.

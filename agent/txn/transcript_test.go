@@ -149,6 +149,8 @@ var commands = map[string]func(*lab, *command) error{
 		l.start()
 		return nil
 	},
+	// stubborn: the journal cannot destroy a data key, until the next start
+	"stubborn": func(l *lab, _ *command) error { l.stubborn = true; return nil },
 	// session w1 [tid=T0000001,T0000002]: an application takes terminals · gone w1: its lease ended
 	"session": func(l *lab, c *command) error {
 		e := SessionBegan{Req: 1, ID: c.value}
