@@ -34,6 +34,7 @@ type Machine struct {
 	signing   map[iso8583.TID]*signing
 	waits     map[string]*wait // by UUID
 	evidence  budget
+	began     time.Duration // Boot time of this process's start
 
 	// Observe, where it is set, is told of every cell of the state table that
 	// is passed through: for coverage in tests.

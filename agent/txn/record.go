@@ -203,6 +203,8 @@ type Intent struct {
 	Batch  string `json:"batch,omitempty"`        // six digits, on the wire; "" where the dialect settles nothing
 	Serial int    `json:"batch_serial,omitempty"` // which of the terminal's batches, since numbers come again
 
+	Undated bool `json:"undated,omitempty"` // the clock was dead: that day and time are not this one's
+
 	Card *iso8583.Card `json:"-"`
 }
 
@@ -240,7 +242,10 @@ type Declined struct {
 type NotSent struct{ Head }
 
 // Confirmed is the commit point (R4).
-type Confirmed struct{ Head }
+type Confirmed struct {
+	Head
+	Undated bool `json:"undated,omitempty"` // the clock was dead
+}
 
 // ShownNote is what the application said about its screen (R10).
 type ShownNote struct {

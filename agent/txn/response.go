@@ -139,7 +139,7 @@ func (s *step) approve(t *Transaction, e *Response, minor int64) {
 	})
 	switch {
 	case !t.Kind.NeedsConfirmation():
-		s.finish(t, &Confirmed{}) // the durable approval is the commit point
+		s.finish(t, &Confirmed{Undated: s.now.Dead}) // the durable approval is the commit point
 	case t.Implicit:
 		s.commitImplicitly(t)
 	default:
