@@ -34,6 +34,8 @@ const (
 	settlement = "agent/txn/settlement.go"
 	state      = "agent/txn/state.go"
 	signon     = "agent/txn/signon.go"
+
+	machineStep = "agent/txn/step.go"
 )
 
 var mutants = slices.Concat(sales, follows, applications, losses, asking, macs, settlements)
@@ -152,6 +154,9 @@ var sales = []mutant{
 	{"a second attempt at what is paid", "R11", begin,
 		"if t.LocalDate == date && t.Year == year || near < saleAgain || m.paidLately(uuid, now) {",
 		"if t.LocalDate == date && t.Year == year && near > saleAgain && m.paidLately(uuid, now) {"},
+	{"a dead clock frees a paid sale", "R11 C.20", begin,
+		"|| m.hot[uuid].Undated && now.Boot-m.began < again",
+		"|| m.hot[uuid].Undated && now.Boot < 0"},
 	{"a wrong clock frees a paid sale", "R11", begin,
 		"|| near < saleAgain || m.paidLately(uuid, now) {",
 		"|| -saleAgain < near && near < saleAgain {"},

@@ -309,6 +309,9 @@ func (w *World) unbooked(t *Txn, amount int64) {
 	if t.paid > 0 {
 		w.fail("P2", "%s is undone after its approval was shown", t)
 	}
+	if t.handled && t.j == txn.StateConfirmed {
+		w.fail("P4", "%s is undone after the acquirer's word, through a person, that it stands", t)
+	}
 }
 
 // showPaid is the approval on the screen: goods leave.

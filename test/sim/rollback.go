@@ -66,7 +66,7 @@ func (w *World) putBack() {
 	}
 	r.times++
 	keep := 0
-	if n := w.c.Intn(len(r.ends) + 1); n > 0 && r.ends[n-1] < int(r.mark.Entry) {
+	if n := w.older(); n > 0 && r.ends[n-1] < int(r.mark.Entry) {
 		keep = r.ends[n-1]
 		r.ends = slices.Clip(r.ends[:n])
 	} else {
@@ -90,6 +90,16 @@ func (w *World) putBack() {
 			w.saw(LostWithTheJournal)
 		}
 	}
+}
+
+// older chooses how many batches the older journal has: any number, or, in a
+// seeded run that has many, a few less than the present one.
+func (w *World) older() int {
+	n := len(w.ends)
+	if w.budget == nil && w.c.Intn(2) == 1 {
+		return max(n-1-w.c.Intn(8), 0)
+	}
+	return w.c.Intn(n + 1)
 }
 
 // outdated: the UUID belongs to an epoch that ended. It may have run, so nobody
