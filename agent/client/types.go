@@ -190,6 +190,8 @@ type Chip struct {
 
 	Evidence map[string]string `json:"evidence,omitempty"` // kept for a chargeback, by tag
 	Scripts  string            `json:"scripts,omitempty"`  // the issuer scripts' results
+
+	ScriptsOwed bool `json:"scripts_owed,omitempty"` // the acquirer was told them, and has not answered
 }
 
 // Wait is what an open transaction waits for, and until when. At its end the

@@ -61,6 +61,8 @@ func sampleRecords(t testing.TB) []Record {
 		&Escalated{h, CauseSilence},
 		&Resolved{h, VerbReversed, "Li", "phoned", "K-17"},
 		&ChipResult{h, "40", "9F2608A1A2A3A4A5A6A7A8", "DF31050000000000"},
+		&ScriptOwed{h, testTID, 902, "0314100600"},
+		&ScriptEnded{h, "00", "more than script.limit are owed"},
 		&Loss{Head{UUID: "loss:9", At: start}, 8, 9, 100, 200, "agent", "an older one"},
 		&LossClosed{Head{UUID: "loss:9", At: start}, "Li", "compared", "K-18"},
 		&Acknowledged{h, 2, "Li"},

@@ -98,6 +98,8 @@ var recordTypes = map[RecordType]struct {
 	TypeAdviceAttempt:  {"advice_attempt", func() Record { return &AdviceAttempt{} }},
 	TypeAdviceAnswer:   {"advice_answer", func() Record { return &AdviceAnswer{} }},
 	TypeAdvised:        {"advised", func() Record { return &Advised{} }},
+	TypeScriptOwed:     {"script_owed", func() Record { return &ScriptOwed{} }},
+	TypeScriptEnded:    {"script_ended", func() Record { return &ScriptEnded{} }},
 	TypeSignOn:         {"sign_on", func() Record { return &SignOnSent{} }},
 	TypeSignedOn:       {"signed_on", func() Record { return &SignedOn{} }},
 	TypeSignedOff:      {"signed_off", func() Record { return &SignedOff{} }},

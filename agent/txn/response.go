@@ -18,6 +18,10 @@ func (s *step) response(e Response) {
 		s.stray(e.Route, "no transaction has this terminal and STAN", e.Text)
 		return
 	}
+	if e.STAN == t.Script.STAN {
+		s.scriptAnswer(t, &e)
+		return
+	}
 	if e.STAN != t.STAN {
 		s.found(t, e)
 		return

@@ -32,7 +32,7 @@ func (s *step) take(ev Event) {
 		s.batchEvent(b, ev)
 		return
 	}
-	if s.signOnEvent(ev) {
+	if s.scriptEvent(ev) || s.signOnEvent(ev) {
 		return
 	}
 	switch e := ev.(type) {
@@ -59,6 +59,9 @@ func (s *step) take(ev Event) {
 			}
 		}
 		s.run(e.UUID, Restart, ev)
+		if t := s.m.hot[e.UUID]; t != nil && t.Script.Owed() {
+			s.sendScript(t)
+		}
 	case Sent:
 		s.run(e.UUID, s.of(e.UUID, e.Attempt, e.Inquiry, deliverySent), ev)
 	case Unsent:

@@ -34,11 +34,12 @@ const (
 	settlement = "agent/txn/settlement.go"
 	state      = "agent/txn/state.go"
 	signon     = "agent/txn/signon.go"
+	script     = "agent/txn/script.go"
 
 	machineStep = "agent/txn/step.go"
 )
 
-var mutants = slices.Concat(sales, follows, applications, losses, asking, macs, settlements)
+var mutants = slices.Concat(sales, follows, applications, losses, asking, macs, scripts, settlements)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{

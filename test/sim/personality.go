@@ -202,6 +202,7 @@ func draw(seed uint64) Personality {
 	if p.Rollback == 0 && flag(2) {
 		p.Settles = 1 + 10*c.Intn(3)
 	}
+	p.Scripts = p.Inserted > 0 && flag(2)
 	return p
 }
 
@@ -280,6 +281,7 @@ var mtis = func() map[iso8583.Kind]iso8583.MTI {
 	m[iso8583.KindSettle], m[iso8583.KindUpload] = "0500", "0320"
 	m[iso8583.KindUploadEnd], m[iso8583.KindUploadEndUnbalanced] = "0320", "0320"
 	m[iso8583.Offline.Kind()], m[iso8583.KindInquiry] = "0220", "0200"
+	m[iso8583.KindScript] = "0620"
 	return m
 }()
 
@@ -323,6 +325,7 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 	}
 	p.asking(&r, d)
 	p.settlement(&r, d)
+	p.scripts(&r, d)
 	p.keyed(&r, d)
 	if p.Strict {
 		r.Gate = iso8583.GateStrict

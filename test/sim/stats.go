@@ -154,6 +154,7 @@ const (
 	SignedOn
 	AnsweredA0
 	RefusedKeyless
+	ScriptAnswered
 	sometimes
 )
 
@@ -193,6 +194,7 @@ var sometimeNames = [sometimes]string{
 	"a batch balanced", "a batch did not balance", "a settlement was said again", "something owed was flagged at settlement",
 	"a transaction waited for a settlement", "a void of what is settled was refused",
 	"a terminal was signed on, or not", "A0 was answered", "a terminal without keys was refused",
+	"the host answered the notice of a script",
 }
 
 // saw counts one of the things that must happen.
