@@ -351,6 +351,17 @@ type SignOn struct {
 	Error    string    `json:"error,omitempty"`         // why there is no answer
 }
 
+// Echo is what became of an echo. That it was answered is all that it says.
+type Echo struct {
+	At           time.Time `json:"at"`
+	Route        int       `json:"route"`
+	Address      string    `json:"address"`
+	Answered     bool      `json:"answered"`
+	Milliseconds int64     `json:"milliseconds"`
+	Code         string    `json:"response_code,omitempty"` // DE 39
+	Error        string    `json:"error,omitempty"`         // why there is no answer
+}
+
 // Journal is the answer of GET /v1/journal.
 type Journal struct {
 	Position   uint64  `json:"position"` // LSN of the newest durable entry
