@@ -88,7 +88,7 @@ func presentChip(t *txn.Transaction) *client.Chip {
 	if t.Chip == "" {
 		return nil
 	}
-	out := &client.Chip{Read: string(t.Chip), Scripts: t.Scripts, Evidence: map[string]string{}}
+	out := &client.Chip{Read: string(t.Chip), Scripts: t.Scripts, ScriptsOwed: t.Script.Owed(), Evidence: map[string]string{}}
 	all, _ := iso8583.ParseTLVHex(t.IssuerData) // journaled as such
 	for _, o := range all {
 		switch value := o.HexValue(); o.Tag {

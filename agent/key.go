@@ -147,12 +147,12 @@ func (q *acquirer) signOnAnswer(route int, m *iso8583.Message, text string) {
 
 // signOnWithKeys has the core sign a terminal on, and waits for what comes of it.
 func (a *Agent) signOnWithKeys(ctx context.Context, t TerminalOptions) (client.SignOn, txn.Code, error) {
-	ctx, cancel := context.WithTimeout(ctx, signOnWithin)
+	ctx, cancel := context.WithTimeout(ctx, manageWithin)
 	defer cancel()
 	ans, err := a.ask(ctx, func(req uint64) txn.Event { return txn.SignOn{Req: req, TID: t.TID} })
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		out := client.SignOn{At: time.UnixMilli(a.clock().Wall).UTC(), Error: errSignOnSilence.Error()}
+		out := client.SignOn{At: time.UnixMilli(a.clock().Wall).UTC(), Error: errManageSilence.Error()}
 		return out, txn.OK, nil
 	case err != nil || ans.Code != txn.OK:
 		return client.SignOn{}, ans.Code, err

@@ -306,7 +306,7 @@ func (a *Agent) send(o txn.Outbound) {
 		case o.Batch():
 			err = a.unsealRecords(&o)
 		case !o.Request():
-			o.Facts.Card, err = a.unseal(o.UUID)
+			o.Facts.Card, err = a.unseal(o.CardOf())
 		}
 		if err == nil {
 			err = acq.send(o)

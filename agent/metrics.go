@@ -151,6 +151,7 @@ func (a *Agent) exposeQueue(m *exposition) {
 		m.sample("reversals_owed", float64(t.owed[term.TID]), "terminal", string(term.TID))
 	}
 	m.gauge("hold_downs", "Reversals that wait until the request cannot arrive any more.", float64(t.holds))
+	m.gauge("script_results_owed", "Results of issuer scripts that the acquirer was told of and has not answered.", float64(t.scripts))
 	m.family("escalations_open", "gauge", "Items in front of a person, by cause.")
 	for _, c := range txn.Causes() {
 		if n := t.items[c]; n > 0 {

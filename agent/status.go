@@ -18,6 +18,7 @@ type tally struct {
 	owed    map[iso8583.TID]int
 	items   map[txn.Cause]int
 	holds   int
+	scripts int
 	alarmed int
 }
 
@@ -44,6 +45,9 @@ func (v *View) tally() tally {
 				out.holds++
 				by.HoldDowns++
 			}
+		}
+		if t.Script.Owed() {
+			out.scripts++
 		}
 		if t.Escalated() {
 			by.Escalations++

@@ -48,7 +48,7 @@ func who(t txn.RecordType) string {
 	case txn.TypeIntent, txn.TypeOwed, txn.TypeConfirmed, txn.TypeShown:
 		return "application"
 	case txn.TypeApproved, txn.TypeDeclined, txn.TypeReversalAnswer, txn.TypeLate, txn.TypeEvidence,
-		txn.TypeInquiryAnswer, txn.TypeAdviceAnswer, txn.TypeAdvised, txn.TypeBatchAnswer:
+		txn.TypeInquiryAnswer, txn.TypeAdviceAnswer, txn.TypeAdvised, txn.TypeBatchAnswer, txn.TypeScriptEnded:
 		return "host"
 	case txn.TypeResolved, txn.TypeAcknowledged, txn.TypeBatchResolved:
 		return "operator"

@@ -43,6 +43,7 @@ func unionpay(b *bed) {
 		quick(r)
 		r.SignOn.AnswerTimeout = short(300 * time.Millisecond)
 		r.SignOn.Schedule = []iso8583.Duration{short(50 * time.Millisecond)}
+		r.Script.AnswerTimeout, r.Script.Schedule = short(300*time.Millisecond), []iso8583.Duration{short(20 * time.Millisecond)}
 	}
 	b.opts = func(o *agent.Options) {
 		for i := range o.Terminals {

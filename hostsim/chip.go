@@ -46,7 +46,7 @@ func chipOf(m *iso8583.Message, t iso8583.Type) ([]iso8583.TLV, error) {
 // issuerAnswer is DE 55 of the answer to m: for the card, if a chip was read.
 // The ARPC is none that a card would believe; the script does nothing.
 func issuerAnswer(m *iso8583.Message, code string) string {
-	if !m.Has(55) || m.MTI.Class() == '4' || len(code) != 2 {
+	if !m.Has(55) || m.MTI.Class() == '4' || m.MTI.Class() == '6' || len(code) != 2 {
 		return ""
 	}
 	arc := strings.ToUpper(hex.EncodeToString([]byte(code)))
@@ -63,4 +63,37 @@ func spoilChip(m *iso8583.Message) {
 	if v := m.Get(55); len(v) > 4 {
 		m.Set(55, v[:len(v)-2])
 	}
+}
+
+// script answers the notice of what came of a script on the card. It moves no
+// money: the ledger is asked whether it knows the transaction, and nothing else.
+func (x *exchange) script() {
+	of, err := originalOf(x.m)
+	if err == nil {
+		err = scriptResult(x.m.Get(55))
+	}
+	if err != nil {
+		x.answer(Verdict{Code: CodeFormat, Note: err.Error()})
+		return
+	}
+	x.answer(x.decide(func(l *Ledger, p Policy) Verdict {
+		if e, _ := l.find(x.s.h.now(), of, p); e == nil {
+			return Verdict{Code: CodeNotFound, Note: "no such transaction"}
+		}
+		return Verdict{Code: CodeApproved}
+	}))
+}
+
+// scriptResult wants the scripts' results in DE 55.
+func scriptResult(de55 string) error {
+	all, err := iso8583.ParseTLVHex(de55)
+	if err != nil {
+		return errors.Join(errFormat, err)
+	}
+	for _, tag := range []string{iso8583.TagScripts, iso8583.TagScriptsV} {
+		if _, ok := iso8583.FindTLV(all, tag); ok {
+			return nil
+		}
+	}
+	return errors.Join(errFormat, errors.New("chip data (DE 55): no script result"))
 }

@@ -28,6 +28,8 @@ func kindOf(m *iso8583.Message) iso8583.Kind {
 		return iso8583.KindReversal
 	case m.MTI == "0401" || m.MTI == "0421":
 		return iso8583.KindReversalRepeat
+	case m.MTI == "0620":
+		return iso8583.KindScript
 	case m.MTI == "0800" && m.Get(70) == "001":
 		return iso8583.KindSignOn
 	case m.MTI == "0800" && m.Get(70) == "002":

@@ -172,6 +172,8 @@ func (x *exchange) process() {
 		x.inquiry()
 	case settleKind(x.m) != "":
 		x.settle()
+	case x.kind == iso8583.KindScript:
+		x.script()
 	case x.kind == iso8583.KindSignOff:
 		x.s.h.keys.signOff(x.raw)
 		x.answer(Verdict{Code: CodeApproved})

@@ -63,6 +63,15 @@ func fromUnionPay(m *iso8583.Message) *iso8583.Message {
 		g.Set(70, "301")
 		return g
 	}
+	if de61 := m.Get(61); m.MTI == "0620" && len(de61) >= 12 {
+		original := iso8583.MTI("0200")
+		if m.Get(3) == "030000" {
+			original = "0100"
+		}
+		g.Set(7, batchKey(batch))
+		g.Set(90, originalDE90(original, de61[:6], de61[6:12]))
+		return g
+	}
 	if de60[:2] == "00" && (m.MTI == "0500" || m.MTI == "0320") {
 		g.Set(7, batchKey(batch))
 		g.Set(70, network)

@@ -363,3 +363,30 @@ func TestKeySettings(t *testing.T) {
 		}
 	}
 }
+
+// B1, 0620: the host answers the notice of a script's result, and no money moves.
+func TestUnionPayScriptResult(t *testing.T) {
+	h := startUnionPay(t, nil)
+	c := newTerminal(t, h)
+	c.signOn(1)
+	c.ask(c.request(iso8583.Sale, 2, 1000, 0), "00")
+	notice := func(of iso8583.STAN, chip string) *iso8583.Message {
+		f := c.facts(iso8583.KindScript, 3, 1000)
+		f.Type, f.Batch, f.ChipData = iso8583.Sale, c.batch, chip
+		f.Original = iso8583.Original{STAN: of, Batch: c.batch, LocalDate: "0314"}
+		return c.compose(f)
+	}
+	before := fmt.Sprint(h.Ledger())
+	for _, x := range []struct {
+		of   iso8583.STAN
+		chip string
+		code string
+	}{{2, "DF31052000000001", "00"}, {2, "DF31052000000001", "00"}, {9, "DF31052000000001", "25"}, {2, "95050000008000", "30"}} {
+		if r := c.ask(notice(x.of, x.chip), x.code); r.MTI != "0630" || r.Has(55) {
+			t.Errorf("%v", r)
+		}
+	}
+	if after := fmt.Sprint(h.Ledger()); after != before {
+		t.Errorf("the ledger holds %s, and held %s", after, before)
+	}
+}

@@ -53,6 +53,8 @@ type Rules struct {
 
 	SignOn SignOnRules `json:"sign_on,omitzero"` // absent: messages are not signed
 
+	Script ScriptRules `json:"script,omitzero"` // absent: what came of a script is not told
+
 	Chip ChipRules `json:"chip,omitzero"`
 
 	// EpochMark is how the acquirer sees that an epoch began (R15).
@@ -135,14 +137,16 @@ type ChipRules struct {
 }
 
 // Validate refuses tags that are not kept, since a restart could not send them.
-func (r *ChipRules) Validate() error {
+func (r *ChipRules) Validate() error { return validateTags("rules.chip.reversal_tags", r.ReversalTags) }
+
+func validateTags(key string, tags []string) error {
 	seen := map[string]bool{}
-	for _, tag := range r.ReversalTags {
+	for _, tag := range tags {
 		switch {
 		case !slices.Contains(KeptTags(), tag):
-			return fmt.Errorf("rules.chip.reversal_tags: tag %q is not among those that are kept: %v", tag, KeptTags())
+			return fmt.Errorf("%s: tag %q is not among those that are kept: %v", key, tag, KeptTags())
 		case seen[tag]:
-			return fmt.Errorf("rules.chip.reversal_tags: tag %q is listed twice", tag)
+			return fmt.Errorf("%s: tag %q is listed twice", key, tag)
 		}
 		seen[tag] = true
 	}
@@ -283,7 +287,7 @@ func (r *Rules) Validate() error {
 			return fmt.Errorf("rules.reversal.types: %q moves no money, so there is nothing to reverse", t)
 		}
 	}
-	for _, check := range []func() error{r.validateAdvice, r.validateInquiry, r.validateSettlement, r.validateSignOn, r.Chip.Validate} {
+	for _, check := range []func() error{r.validateAdvice, r.validateInquiry, r.validateSettlement, r.validateSignOn, r.validateScript, r.Chip.Validate} {
 		if err := check(); err != nil {
 			return err
 		}

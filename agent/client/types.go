@@ -190,6 +190,8 @@ type Chip struct {
 
 	Evidence map[string]string `json:"evidence,omitempty"` // kept for a chargeback, by tag
 	Scripts  string            `json:"scripts,omitempty"`  // the issuer scripts' results
+
+	ScriptsOwed bool `json:"scripts_owed,omitempty"` // the acquirer was told them, and has not answered
 }
 
 // Wait is what an open transaction waits for, and until when. At its end the
@@ -347,6 +349,17 @@ type SignOn struct {
 	Accepted bool      `json:"accepted"`
 	Code     string    `json:"response_code,omitempty"` // DE 39
 	Error    string    `json:"error,omitempty"`         // why there is no answer
+}
+
+// Echo is what became of an echo. That it was answered is all that it says.
+type Echo struct {
+	At           time.Time `json:"at"`
+	Route        int       `json:"route"`
+	Address      string    `json:"address"`
+	Answered     bool      `json:"answered"`
+	Milliseconds int64     `json:"milliseconds"`
+	Code         string    `json:"response_code,omitempty"` // DE 39
+	Error        string    `json:"error,omitempty"`         // why there is no answer
 }
 
 // Journal is the answer of GET /v1/journal.

@@ -38,6 +38,10 @@ func (m *Machine) Apply(r Record) {
 		m.head(r.TID).used(r.STAN, r.At)
 		m.addInquiry(r, false)
 		return
+	case *ScriptOwed:
+		m.head(r.TID).used(r.STAN, r.At)
+		m.addScript(r, false)
+		return
 	}
 	if m.applyBatch(r) {
 		return
@@ -125,6 +129,7 @@ func (t *Transaction) apply(r Record) {
 		t.CID, t.ResultEMV, t.Scripts = r.CID, r.EMV, r.Scripts
 	case *Confirmed:
 		t.State, t.Confirmed, t.Final, t.Stuck = StateConfirmed, r.At, r.At, false
+		t.Undated = t.Undated || r.Undated
 	case *Failed:
 		t.State, t.Final = StateFailed, r.At
 	case *Followed:
@@ -133,6 +138,8 @@ func (t *Transaction) apply(r Record) {
 		t.followEnded(r)
 	case *ShownNote:
 		t.Shown = r.Delivered
+	case *ScriptEnded:
+		t.Script.Ended, t.Script.Code = true, r.Code
 	case *Late:
 		t.Evidence++
 		t.LateApproval = t.LateApproval || r.Class == iso8583.Approved.String()

@@ -137,8 +137,11 @@ func (m *Machine) refuseSale(key, replaced string, now Time) (Code, string) {
 
 // paidLately says that this process saw the confirmation less than saleAgain ago,
 // whatever the wall clock did since: one that comes back from 1970 makes no day.
+// Of what an earlier process saw under a dead clock nobody knows when that was:
+// it is as old as this process.
 func (m *Machine) paidLately(uuid string, now Time) bool {
-	return m.paidWithin(uuid, time.Duration(saleAgain)*time.Millisecond, now)
+	const again = time.Duration(saleAgain) * time.Millisecond
+	return m.paidWithin(uuid, again, now) || m.hot[uuid].Undated && now.Boot-m.began < again
 }
 
 func (m *Machine) paidWithin(uuid string, d time.Duration, now Time) bool {
@@ -212,7 +215,7 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
 		Rules: term.hash, Route: route, Original: e.Original, Address: term.address(route),
 		Approval: e.Approval, Session: e.Session, Implicit: term.Implicit && e.Type.NeedsConfirmation(),
-		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf,
+		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf, Undated: s.now.Dead,
 		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Batch: batch, Serial: serial, Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]

@@ -86,6 +86,7 @@ func confirm(s *step, t *Transaction, ev Event) {
 	}
 	s.chipResult(t, &e.Chip)
 	s.commit(t)
+	s.oweScript(t)
 	s.answer(e.Req, t.UUID, OK)
 }
 
@@ -124,8 +125,13 @@ func chipOfReversal(r *iso8583.ChipRules, t *Transaction, c Cause) string {
 	if t.Chip == "" || c != CauseChip && !r.ReversalAlways {
 		return ""
 	}
+	return t.chipTags(r.ReversalTags)
+}
+
+// chipTags is what is kept of these tags, in their order.
+func (t *Transaction) chipTags(tags []string) string {
 	var out strings.Builder
-	for _, tag := range r.ReversalTags {
+	for _, tag := range tags {
 		if (tag == iso8583.TagScripts || tag == iso8583.TagScriptsV) && t.Scripts != "" {
 			if v, err := iso8583.NewTLV(tag, t.Scripts); err == nil {
 				out.WriteString(v.Hex())

@@ -195,6 +195,7 @@ func (r *Intent) fields(c *coder) {
 	c.bool(29, &r.Partial)
 	str(c, 33, &r.Batch)
 	num(c, 34, &r.Serial)
+	c.bool(36, &r.Undated)
 }
 
 func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route); str(c, 3, &r.Address) }
@@ -217,7 +218,7 @@ func (r *Declined) fields(c *coder) {
 
 func (r *NotSent) fields(*coder) {}
 
-func (r *Confirmed) fields(*coder) {}
+func (r *Confirmed) fields(c *coder) { c.bool(2, &r.Undated) }
 
 func (r *ShownNote) fields(c *coder) { str(c, 2, &r.Delivered) }
 

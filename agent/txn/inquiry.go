@@ -119,6 +119,9 @@ func (t *Transaction) stans() []iso8583.STAN {
 	for _, q := range t.Asked {
 		all = append(all, q.STAN)
 	}
+	if t.Script.STAN != 0 {
+		all = append(all, t.Script.STAN)
+	}
 	return all
 }
 

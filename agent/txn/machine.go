@@ -32,8 +32,10 @@ type Machine struct {
 	terminals map[iso8583.TID]*Terminal
 	sessions  map[string]*session // by id
 	signing   map[iso8583.TID]*signing
-	waits     map[string]*wait // by UUID
+	telling   map[string]*telling // by UUID
+	waits     map[string]*wait    // by UUID
 	evidence  budget
+	began     time.Duration // Boot time of this process's start
 
 	// Observe, where it is set, is told of every cell of the state table that
 	// is passed through: for coverage in tests.
@@ -51,6 +53,7 @@ func New() *Machine {
 		batches:   map[iso8583.TID]*batchHead{},
 		keys:      map[iso8583.TID]*keyHead{},
 		signing:   map[iso8583.TID]*signing{},
+		telling:   map[string]*telling{},
 		terminals: map[iso8583.TID]*Terminal{},
 		sessions:  map[string]*session{},
 		waits:     map[string]*wait{},
@@ -108,6 +111,8 @@ func Keys(r Record) []string {
 	case *Followed:
 		return []string{STANKey(r.TID, r.STAN)}
 	case *Inquiry:
+		return []string{STANKey(r.TID, r.STAN)}
+	case *ScriptOwed:
 		return []string{STANKey(r.TID, r.STAN)}
 	}
 	return nil
@@ -198,6 +203,8 @@ func (m *Machine) Load(records []Record) {
 			m.claim(r.UUID, STANKey(r.TID, r.STAN), true)
 		case *Inquiry:
 			m.claim(r.UUID, STANKey(r.TID, r.STAN), true)
+		case *ScriptOwed:
+			m.claim(r.UUID, STANKey(r.TID, r.STAN), true)
 		}
 	}
 	for _, r := range fresh { // without moving the terminal's STAN: it is an old one
@@ -206,6 +213,8 @@ func (m *Machine) Load(records []Record) {
 			m.addIntent(r, true)
 		case *Inquiry:
 			m.addInquiry(r, true)
+		case *ScriptOwed:
+			m.addScript(r, true)
 		default:
 			m.Apply(r)
 		}

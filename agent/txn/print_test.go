@@ -78,6 +78,9 @@ func (l *lab) message(o Outbound) string {
 		return fmt.Sprintf("%s %s to address %d: STAN %s batch %s", mti, o.UUID, o.Route, f.STAN, f.Batch)
 	}
 	s := fmt.Sprintf("%s %s to address %d: STAN %s %s", mti, o.UUID, o.Route, f.STAN, f.Amount)
+	if f.Kind == iso8583.KindScript {
+		return s + fmt.Sprintf(" of batch %s STAN %s DE 55 %s (send %d)", f.Original.Batch, f.Original.STAN, f.ChipData, o.Attempt)
+	}
 	switch {
 	case o.Inquiry > 0:
 		return s + fmt.Sprintf(" DE 7 %s about %s STAN %s DE 7 %s (inquiry %d)", f.Transmission, f.Original.MTI, f.Original.STAN, f.Original.Transmission, o.Inquiry)
@@ -160,6 +163,7 @@ func (l *lab) state(t *Transaction) string {
 		add(i.Alarmed(), "ESCALATED %s", i.Cause)
 		add(!i.Closed && !i.Alarmed(), "ESCALATED %s, taken on by %s", i.Cause, i.AckBy)
 	}
+	add(t.Script.Owed(), "its script's result is OWED")
 	add(t.LateApproval, "an approval came late or was not believed")
 	add(t.Parked && t.State.Open(), "parked")
 	add(t.Overridden && t.State.Open(), "overridden")

@@ -98,6 +98,8 @@ var recordTypes = map[RecordType]struct {
 	TypeAdviceAttempt:  {"advice_attempt", func() Record { return &AdviceAttempt{} }},
 	TypeAdviceAnswer:   {"advice_answer", func() Record { return &AdviceAnswer{} }},
 	TypeAdvised:        {"advised", func() Record { return &Advised{} }},
+	TypeScriptOwed:     {"script_owed", func() Record { return &ScriptOwed{} }},
+	TypeScriptEnded:    {"script_ended", func() Record { return &ScriptEnded{} }},
 	TypeSignOn:         {"sign_on", func() Record { return &SignOnSent{} }},
 	TypeSignedOn:       {"signed_on", func() Record { return &SignedOn{} }},
 	TypeSignedOff:      {"signed_off", func() Record { return &SignedOff{} }},
@@ -203,6 +205,8 @@ type Intent struct {
 	Batch  string `json:"batch,omitempty"`        // six digits, on the wire; "" where the dialect settles nothing
 	Serial int    `json:"batch_serial,omitempty"` // which of the terminal's batches, since numbers come again
 
+	Undated bool `json:"undated,omitempty"` // the clock was dead: that day and time are not this one's
+
 	Card *iso8583.Card `json:"-"`
 }
 
@@ -240,7 +244,10 @@ type Declined struct {
 type NotSent struct{ Head }
 
 // Confirmed is the commit point (R4).
-type Confirmed struct{ Head }
+type Confirmed struct {
+	Head
+	Undated bool `json:"undated,omitempty"` // the clock was dead
+}
 
 // ShownNote is what the application said about its screen (R10).
 type ShownNote struct {

@@ -18,6 +18,10 @@ func (s *step) response(e Response) {
 		s.stray(e.Route, "no transaction has this terminal and STAN", e.Text)
 		return
 	}
+	if e.STAN == t.Script.STAN {
+		s.scriptAnswer(t, &e)
+		return
+	}
 	if e.STAN != t.STAN {
 		s.found(t, e)
 		return
@@ -139,7 +143,7 @@ func (s *step) approve(t *Transaction, e *Response, minor int64) {
 	})
 	switch {
 	case !t.Kind.NeedsConfirmation():
-		s.finish(t, &Confirmed{}) // the durable approval is the commit point
+		s.finish(t, &Confirmed{Undated: s.now.Dead}) // the durable approval is the commit point
 	case t.Implicit:
 		s.commitImplicitly(t)
 	default:

@@ -24,7 +24,7 @@ func (m *Machine) Clone() *Machine {
 		c.settlements[i] = &copied
 	}
 	c.heads, c.waits, c.hot, c.batches = copies(m.heads), copies(m.waits), copies(m.hot), copies(m.batches)
-	c.keys, c.signing = copies(m.keys), copies(m.signing)
+	c.keys, c.signing, c.telling = copies(m.keys), copies(m.signing), copies(m.telling)
 	for _, t := range c.hot { // order: each on its own
 		t.Items, t.Follows, t.Asked = slices.Clip(t.Items), slices.Clip(t.Follows), slices.Clip(t.Asked) // changed in copies only
 	}
@@ -124,7 +124,7 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 	for _, list := range [...][]string{m.cold, m.open} {
 		for _, uuid := range list {
 			t, w := m.hot[uuid], m.waits[uuid]
-			dst = t.appendShape(append(dst, '|'))
+			dst = m.appendScript(t.appendShape(append(dst, '|')), t, now)
 			if w == nil {
 				continue
 			}
@@ -152,6 +152,19 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 				dst = append(dst, flag(now.Boot < w.Quiet))
 			}
 		}
+	}
+	return dst
+}
+
+// appendScript is AppendShape of a notice that is owed.
+func (m *Machine) appendScript(dst []byte, t *Transaction, now Time) []byte {
+	if !t.Script.Owed() {
+		return dst
+	}
+	dst = binary.AppendUvarint(append(dst, 'N'), uint64(t.Script.STAN))
+	if n := m.telling[t.UUID]; n != nil {
+		dst = append(dst, flag(n.Waiting), byte(min(n.Sends, 8)))
+		dst = binary.AppendVarint(binary.AppendUvarint(dst, uint64(n.Keys)), int64((n.Deadline-now.Boot)/time.Second))
 	}
 	return dst
 }

@@ -47,7 +47,7 @@ func (m *Machine) nextSTAN(tid iso8583.TID, wall int64) (iso8583.STAN, bool) {
 			next = iso8583.FirstSTAN
 		}
 		holder := m.hot[m.bySTAN[STANKey(tid, next)]]
-		if holder == nil || !holder.State.Open() && !holder.Escalated() {
+		if holder == nil || !holder.State.Open() && !holder.Escalated() && !holder.Script.Owed() {
 			return next, true
 		}
 		next++

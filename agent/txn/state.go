@@ -117,6 +117,7 @@ type Transaction struct {
 	CID           string // 9F27 of the second GENERATE AC
 	ResultEMV     string // what is kept of its tags, hexadecimal
 	Scripts       string // the issuer scripts' results, hexadecimal
+	Script        Script // the notice of these results
 
 	Confirmed, Final int64     // wall time of the commit, and of the latest final state
 	Shown            Delivered // what the application said last
@@ -227,7 +228,7 @@ func (t *Transaction) givenBack() bool {
 // settled says that nothing is expected any more, of host, application or
 // person, so that t may leave memory.
 func (t *Transaction) settled() bool {
-	if t.State.Open() || t.Escalated() || t.Busy() != "" {
+	if t.State.Open() || t.Escalated() || t.Busy() != "" || t.Script.Owed() {
 		return false
 	}
 	return !t.awaitsShown()

@@ -32,7 +32,7 @@ func (s *step) take(ev Event) {
 		s.batchEvent(b, ev)
 		return
 	}
-	if s.signOnEvent(ev) {
+	if s.scriptEvent(ev) || s.signOnEvent(ev) {
 		return
 	}
 	switch e := ev.(type) {
@@ -54,8 +54,14 @@ func (s *step) take(ev Event) {
 		if t := s.m.hot[e.UUID]; t != nil {
 			w := s.wait(t)
 			w.Restarted, w.Since = true, s.now.Boot
+			if s.m.InDoubt(t) { // a lost entry may have sent what is not known of
+				s.mayArrive(t)
+			}
 		}
 		s.run(e.UUID, Restart, ev)
+		if t := s.m.hot[e.UUID]; t != nil && t.Script.Owed() {
+			s.sendScript(t)
+		}
 	case Sent:
 		s.run(e.UUID, s.of(e.UUID, e.Attempt, e.Inquiry, deliverySent), ev)
 	case Unsent:
@@ -204,6 +210,9 @@ func (s *step) escalate(t *Transaction, c Cause) {
 // new, and remembers the terminals for as long as the process lives. A journal
 // that ends before its mark lost entries: nothing goes on as if it had not.
 func (s *step) configure(e Configure) {
+	if s.m.began == 0 {
+		s.m.began = s.now.Boot
+	}
 	if s.m.behind(e.Mark, e.Last) {
 		var tids []iso8583.TID
 		for _, term := range e.Terminals {

@@ -202,6 +202,12 @@ var commands = map[string]func(*lab, *command) error{
 	"sign-on-unsent":   (*lab).signOn,
 	"sign-on-in-doubt": (*lab).signOn,
 	"sign-on-answer":   (*lab).signOn,
+	// script-sent | script-unsent | script-in-doubt [u1]: of the notice sent last
+	// script-answer [u1] 00 [mti= mac=]
+	"script-sent":     (*lab).script,
+	"script-unsent":   (*lab).script,
+	"script-in-doubt": (*lab).script,
+	"script-answer":   (*lab).script,
 	// rules name=value …: other rules from now on
 	"rules": (*lab).setRules,
 	// evict N: memory keeps N settled transactions
@@ -350,6 +356,29 @@ func (l *lab) signOn(c *command) error {
 		})
 	}
 	return nil
+}
+
+// script is what becomes of the notice of a script's result.
+func (l *lab) script(c *command) (err error) {
+	all := l.sent[ScriptID(l.last)]
+	if len(all) == 0 {
+		return fmt.Errorf("no notice of %s was sent", l.last)
+	}
+	o := all[len(all)-1]
+	switch c.get("", "") {
+	case "script-sent":
+		l.step(Sent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt})
+	case "script-unsent":
+		l.step(Unsent{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt})
+	case "script-in-doubt":
+		l.step(InDoubt{UUID: o.UUID, Route: o.Route, Attempt: o.Attempt})
+	case "script-answer":
+		a := answerTo(o, iso8583.MTI(c.get("mti", string(l.rules.MTI[o.Facts.Kind].Response()))), c.value)
+		if a.MAC, err = verdict(c.get("mac", "none")); err == nil {
+			l.step(a)
+		}
+	}
+	return err
 }
 
 func (l *lab) delivery(c *command) error {
@@ -503,6 +532,12 @@ func (l *lab) setRules(c *command) error {
 			if value == "unionpay" {
 				l.rules = rulesOf(func() (iso8583.Rules, error) { return readDialect("unionpay") })
 			}
+		case "script_limit":
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				return err
+			}
+			l.rules.Script.Limit = n
 		case "batch_limit":
 			n, err := strconv.Atoi(value)
 			if err != nil {

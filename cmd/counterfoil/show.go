@@ -124,6 +124,13 @@ func laneOf(t *client.Transaction, m client.Moment) lane {
 		return lane{agent: "send " + get("n"), host: "→ advice" + ifSet(hasDetail(m.Detail, "repeat"), ", repeated")}
 	case "advice_answer":
 		return lane{host: answer}
+	case "script_owed":
+		return lane{agent: "the script's result, STAN " + get("stan"), host: "→ script result, until it answers"}
+	case "script_ended":
+		if get("code") == "" {
+			return lane{agent: "the script's result is told no more"}
+		}
+		return lane{agent: "the host has the script's result", host: answer}
 	case "advised":
 		return lane{agent: "the host has it"}
 	case "shown":

@@ -168,7 +168,7 @@ func (w *World) crash() {
 		w.net[i].left = min(w.net[i].left, w.now.Boot) // what has not left by now never will
 	}
 	for _, t := range w.txns {
-		t.armed = false
+		t.armed, t.notice = false, 0
 	}
 	for _, b := range w.batches {
 		b.armed = false
@@ -271,7 +271,7 @@ func (w *World) obey(readys []txn.Ready) {
 			w.transmit(&r.Messages[j])
 		}
 		for _, t := range r.Timers {
-			if w.signOnTimer(t) {
+			if w.signOnTimer(t) || w.scriptTimer(t) {
 				continue
 			}
 			g := w.named(t.UUID)

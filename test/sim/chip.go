@@ -16,6 +16,8 @@ type Cards struct {
 	Accepts          int // an approval of less will do
 	Balks            int // the customer is asked, and does not want it
 	Misnames         int // the application confirms another amount first
+
+	Scripts bool // an approval brings a script, and the host is told what came of it
 }
 
 // drawCards makes the cards of a seed's personality.
@@ -110,6 +112,9 @@ func (a *app) confirmation(w *World) txn.Confirm {
 			}
 		}
 		e.Chip = txn.ChipVerdict{CID: t.story.said, EMV: declinedTVR}
+		if w.p.Scripts {
+			e.Chip.Scripts = "2000000001"
+		}
 	}
 	if seen := w.agent.view.Get(t.uuid); seen != nil {
 		e.Amount = seen.ApprovedMinor

@@ -299,6 +299,9 @@ func (w *World) response(p *packet, route int, mti iso8583.MTI, a iso8583Answer)
 	if p.t.story.chip != "" && !p.out.Reversal() {
 		if r.BadChip = p.t.story.spoiled; !r.BadChip {
 			r.ChipData = "8A023030"
+			if w.p.Scripts {
+				r.ChipData += issuerScript
+			}
 		}
 	}
 	if !w.p.Silent {

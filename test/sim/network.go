@@ -29,6 +29,10 @@ func (w *World) transmit(o *txn.Outbound) {
 		w.signOnLeaves(o)
 		return
 	}
+	if o.Facts.Kind == iso8583.KindScript {
+		w.scriptLeaves(o)
+		return
+	}
 	t := w.named(o.UUID)
 	w.onWire(t, o)
 	keys, signed := w.signedOut(t, o)
@@ -107,7 +111,7 @@ func (w *World) deliver(i int) {
 		w.tamper(&p)
 	}
 	w.tell("network  %s arrives", &p)
-	w.step(*p.in)
+	w.arrived(&p)
 }
 
 // overtakes says that an older message, not known to be delayed, stays behind.

@@ -183,6 +183,8 @@ func draw(seed uint64) Personality {
 		p.waver()
 	case 4, 5:
 		p.linger()
+	case 6, 7:
+		p.mislay()
 	}
 	p.Certified = p.Tombstones && flag(2)
 	// A profile may list 25 as "already reversed" only for a host that says
@@ -200,6 +202,7 @@ func draw(seed uint64) Personality {
 	if p.Rollback == 0 && flag(2) {
 		p.Settles = 1 + 10*c.Intn(3)
 	}
+	p.Scripts = p.Inserted > 0 && flag(2)
 	return p
 }
 
@@ -253,6 +256,15 @@ func (p *Personality) waver() {
 	p.Inquiries = max(p.Inquiries, 2)
 }
 
+// mislay: a journal comes back from before a reversal that is still on its way,
+// and a person asks the acquirer at once.
+func (p *Personality) mislay() {
+	p.Cancels, p.Delay, p.AgentCrash, p.Operator = 500, 400, 60, 120
+	if p.Keep < 0 {
+		p.Rollback = 600
+	}
+}
+
 // linger: an approval of what follows another arrives when its reversal was
 // done, and the merchant tries again.
 func (p *Personality) linger() {
@@ -269,6 +281,7 @@ var mtis = func() map[iso8583.Kind]iso8583.MTI {
 	m[iso8583.KindSettle], m[iso8583.KindUpload] = "0500", "0320"
 	m[iso8583.KindUploadEnd], m[iso8583.KindUploadEndUnbalanced] = "0320", "0320"
 	m[iso8583.Offline.Kind()], m[iso8583.KindInquiry] = "0220", "0200"
+	m[iso8583.KindScript] = "0620"
 	return m
 }()
 
@@ -312,6 +325,7 @@ func (p *Personality) rules(unit time.Duration, variant bool) iso8583.Rules {
 	}
 	p.asking(&r, d)
 	p.settlement(&r, d)
+	p.scripts(&r, d)
 	p.keyed(&r, d)
 	if p.Strict {
 		r.Gate = iso8583.GateStrict

@@ -27,7 +27,10 @@ type Txn struct {
 	// The wire.
 	key  hostKey // of its request, once one was released
 	left int     // requests that went on the wire
-	net  int64   // what the ledgers hold of it: debited, held, given back or let go under its key
+
+	notice time.Duration // when the timer of its notice comes due; 0: none is armed
+
+	net int64 // what the ledgers hold of it: debited, held, given back or let go under its key
 
 	// The screen.
 	paid, unpaid, unknown int
@@ -309,6 +312,9 @@ func (w *World) unbooked(t *Txn, amount int64) {
 	if t.paid > 0 {
 		w.fail("P2", "%s is undone after its approval was shown", t)
 	}
+	if t.handled && t.j == txn.StateConfirmed {
+		w.fail("P4", "%s is undone after the acquirer's word, through a person, that it stands", t)
+	}
 }
 
 // showPaid is the approval on the screen: goods leave.
@@ -341,8 +347,8 @@ func (w *World) shapely(r *txn.Ready) {
 	w.implicitly(r)
 	for i := range r.Messages {
 		o := &r.Messages[i]
-		if o.Batch() {
-			continue // batchOnWire
+		if o.Batch() || o.Facts.Kind == iso8583.KindScript {
+			continue // batchOnWire, scriptLeaves
 		}
 		if !justified(r, o) {
 			w.fail("ready", "a %s of %s without its record in the same Ready", o.Facts.Kind, o.UUID)
@@ -392,6 +398,7 @@ func justified(r *txn.Ready, o *txn.Outbound) bool {
 // settle judges the end of a run, which stands for settlement.
 func (w *World) settle() {
 	w.settleBatches()
+	w.noticesKept()
 	for i, t := range w.txns {
 		if t.intent == nil {
 			if t.net != 0 {

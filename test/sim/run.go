@@ -275,6 +275,7 @@ func (w *World) do(a action) {
 		w.stats.Faults[ClockJump]++
 		w.jumpClock()
 	}
+	w.dueNotices()
 }
 
 // heal ends the trouble: the network delivers in order, what was delayed comes

@@ -45,6 +45,7 @@ const (
 	SignerLost
 	SignOnRefused
 	KeysLost
+	JournalReplaced
 	faults
 )
 
@@ -55,6 +56,7 @@ var faultNames = [faults]string{
 	"timer before anything else", "wall clock set", "an inquiry not answered truly", "advice refused",
 	"DE 55 that is no chip data", "an answer tampered with",
 	"the signer lost its keys", "a sign-on refused", "somebody else signed the terminal on",
+	"an older journal, or none, in the place of the present one",
 }
 
 // Sometime is something that must happen in some run, or the world is too kind.
@@ -152,6 +154,7 @@ const (
 	SignedOn
 	AnsweredA0
 	RefusedKeyless
+	ScriptAnswered
 	sometimes
 )
 
@@ -191,6 +194,7 @@ var sometimeNames = [sometimes]string{
 	"a batch balanced", "a batch did not balance", "a settlement was said again", "something owed was flagged at settlement",
 	"a transaction waited for a settlement", "a void of what is settled was refused",
 	"a terminal was signed on, or not", "A0 was answered", "a terminal without keys was refused",
+	"the host answered the notice of a script",
 }
 
 // saw counts one of the things that must happen.

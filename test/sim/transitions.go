@@ -2,6 +2,7 @@ package sim
 
 import (
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // Transition is one way through the state table that a run took: the state,
@@ -38,6 +39,7 @@ func (w *World) transition(ev txn.Event, r *txn.Ready) {
 		switch o := &r.Messages[i]; {
 		case o.Reversal():
 			t.Sends = "reversal"
+		case o.Facts.Kind == iso8583.KindScript: // beside the table
 		case o.Inquiry > 0:
 			t.Sends = "inquiry"
 		default:
