@@ -34,7 +34,7 @@ type SignOnAnswer struct {
 	Batch string // DE 60
 
 	LocalTime, LocalDate string // DE 12, 13
-	Text  string // the message, masked
+	Text                 string // the message, masked
 }
 
 func (SignOn) event()       {}
