@@ -196,6 +196,8 @@ func (r *Intent) fields(c *coder) {
 	str(c, 33, &r.Batch)
 	num(c, 34, &r.Serial)
 	c.bool(36, &r.Undated)
+	str(c, 37, &r.HostTime)
+	str(c, 38, &r.HostDate)
 }
 
 func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route); str(c, 3, &r.Address) }

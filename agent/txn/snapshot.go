@@ -23,7 +23,7 @@ func (m *Machine) Clone() *Machine {
 		c.settlements[i] = &copied
 	}
 	c.heads, c.waits, c.hot, c.batches = copies(m.heads), copies(m.waits), copies(m.hot), copies(m.batches)
-	c.keys, c.signing, c.telling = copies(m.keys), copies(m.signing), copies(m.telling)
+	c.keys, c.signing, c.telling, c.clocks = copies(m.keys), copies(m.signing), copies(m.telling), copies(m.clocks)
 	for _, t := range c.hot { // order: each on its own
 		t.Items, t.Follows, t.Asked = slices.Clip(t.Items), slices.Clip(t.Follows), slices.Clip(t.Asked) // changed in copies only
 	}
