@@ -42,10 +42,10 @@ type acquirer struct {
 	log     *zap.Logger
 	signers map[iso8583.TID]mac.Signer // in a dialect with MACs
 
-	mu      sync.Mutex
-	status  []client.Host
-	signOns signOns
-	trace   uint32 // STAN of echo and sign-on, which belong to no transaction
+	mu       sync.Mutex
+	status   []client.Host
+	managing managing
+	trace    uint32 // STAN of echo and sign-on, which belong to no transaction
 }
 
 // Bounds of a link.
@@ -56,7 +56,7 @@ const (
 
 func newAcquirer(a *Agent, o AcquirerOptions) (*acquirer, error) {
 	acq := &acquirer{agent: a, opts: o, profile: o.Profile, log: a.log.With(zap.String("acquirer", o.Name)), signers: map[iso8583.TID]mac.Signer{}}
-	acq.signOns.waiting, acq.signOns.latest = map[iso8583.STAN]chan signOnAnswer{}, map[iso8583.TID]client.SignOn{}
+	acq.managing.waiting, acq.managing.latest = map[string][]chan managed{}, map[iso8583.TID]client.SignOn{}
 	for i, h := range o.Hosts {
 		acq.status = append(acq.status, client.Host{Acquirer: o.Name, Route: i, Address: h})
 	}
@@ -153,8 +153,8 @@ func (q *acquirer) network(k iso8583.Kind) ([]byte, error) {
 
 // Result tells the core what became of a message.
 func (q *acquirer) Result(r link.Result) {
-	if s, ok := r.Token.(signOnToken); ok {
-		q.signOnResult(s, r)
+	if s, ok := r.Token.(managingToken); ok {
+		q.manageResult(s, r)
 		return
 	}
 	t, ok := r.Token.(token)
@@ -189,8 +189,8 @@ func (q *acquirer) Frame(route int, body []byte) {
 		return
 	}
 	if m.MTI.Class() == '8' { // network management: mostly, that it came is all there is to it
-		if stan, err := iso8583.ParseSTAN(m.Get(11)); err == nil && m.MTI.IsResponse() {
-			q.signOnEnded(stan, signOnAnswer{code: m.Get(39)})
+		if m.MTI.IsResponse() {
+			q.manageEnded(manageName(m), managed{code: m.Get(39)})
 		}
 		return
 	}

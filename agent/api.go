@@ -61,6 +61,7 @@ var routes = []route{
 	{"GET /v1/journal", false, (*api).journal},
 	{"GET /v1/terminals", false, (*api).terminals},
 	{"POST /v1/terminals/{tid}/sign-on", false, (*api).signOn},
+	{"POST /v1/terminals/{tid}/echo", false, (*api).echo},
 	{"POST /v1/terminals/{tid}/sign-off", false, (*api).signOff},
 	{"POST /v1/terminals/{tid}/settle", false, (*api).settle},
 	{"GET /v1/terminals/{tid}/batches", false, (*api).batches},

@@ -1,12 +1,11 @@
 package agent_test
 
 import (
+	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,15 +24,18 @@ import (
 // raw makes one call on a connection of its own.
 func (l *lab) raw(method, path, body string) (*http.Response, []byte) {
 	l.t.Helper()
-	tr := &http.Transport{
-		DisableKeepAlives: true,
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return l.http.dial(ctx) },
-	}
 	req, err := http.NewRequest(method, "http://counterfoil"+path, strings.NewReader(body))
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	res, err := tr.RoundTrip(req)
+	req.Close = true
+	c, err := l.http.dial(l.ctx())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	go func() { _ = req.Write(c) }() // what is refused half-way is not read to its end
+	res, err := http.ReadResponse(bufio.NewReader(c), req)
 	if err != nil {
 		l.t.Fatal(err)
 	}

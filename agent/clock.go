@@ -39,7 +39,7 @@ func (c Clock) alive(built time.Time, journaled int64) Clock {
 	return func() txn.Time {
 		t := c()
 		if t.Wall < built.UnixMilli() {
-			t.Wall = floor + (t.Boot - from).Milliseconds()
+			t.Wall, t.Dead = floor+(t.Boot-from).Milliseconds(), true
 		}
 		return t
 	}

@@ -78,7 +78,7 @@ func TestClockWithADeadBattery(t *testing.T) {
 		now.Boot, now.Wall = time.Minute, 5000
 		alive := clock.alive(c.built, c.journaled)
 		now.Boot, now.Wall = 2*time.Minute, c.wall
-		if got := alive(); got.Wall != c.want || got.Boot != now.Boot || got.Zone != now.Zone {
+		if got := alive(); got.Wall != c.want || got.Dead != (c.want != c.wall) || got.Boot != now.Boot || got.Zone != now.Zone {
 			t.Errorf("%s: %+v, want wall %d", c.what, got, c.want)
 		}
 	}

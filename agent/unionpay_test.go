@@ -41,7 +41,7 @@ func unionpay(b *bed) {
 	b.profile = "unionpay"
 	b.rules = func(r *iso8583.Rules) {
 		quick(r)
-		r.SignOn.AnswerTimeout = short(300 * time.Millisecond)
+		r.SignOn.AnswerTimeout = short(5 * time.Second) // a slow machine must not sign on twice
 		r.SignOn.Schedule = []iso8583.Duration{short(50 * time.Millisecond)}
 		r.Script.AnswerTimeout, r.Script.Schedule = short(300*time.Millisecond), []iso8583.Duration{short(20 * time.Millisecond)}
 	}

@@ -144,6 +144,11 @@ func (c *Client) SignOn(ctx context.Context, terminal iso8583.TID) (*SignOn, err
 	return get[SignOn](ctx, c, http.MethodPost, "/v1/terminals/"+url.PathEscape(string(terminal))+"/sign-on", nil)
 }
 
+// Echo asks a terminal's acquirer whether it is there.
+func (c *Client) Echo(ctx context.Context, terminal iso8583.TID) (*Echo, error) {
+	return get[Echo](ctx, c, http.MethodPost, "/v1/terminals/"+url.PathEscape(string(terminal))+"/echo", nil)
+}
+
 // SignOff ends a terminal's working keys.
 func (c *Client) SignOff(ctx context.Context, terminal iso8583.TID) (*SignOff, error) {
 	return get[SignOff](ctx, c, http.MethodPost, "/v1/terminals/"+url.PathEscape(string(terminal))+"/sign-off", nil)

@@ -200,8 +200,7 @@ func adviceTimeUp(s *step, t *Transaction, _ Event) {
 
 // restartAdvising takes an owed advice up again.
 func restartAdvising(s *step, t *Transaction, _ Event) {
-	// What was sent before the restart may still be on its way.
-	s.wait(t).Quiet = s.now.Boot + time.Duration(s.rules(t).Reversal.MessageLifetime)
+	s.mayArrive(t)
 	if t.inLine() {
 		s.line(t)
 	}

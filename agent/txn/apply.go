@@ -129,6 +129,7 @@ func (t *Transaction) apply(r Record) {
 		t.CID, t.ResultEMV, t.Scripts = r.CID, r.EMV, r.Scripts
 	case *Confirmed:
 		t.State, t.Confirmed, t.Final, t.Stuck = StateConfirmed, r.At, r.At, false
+		t.Undated = t.Undated || r.Undated
 	case *Failed:
 		t.State, t.Final = StateFailed, r.At
 	case *Followed:

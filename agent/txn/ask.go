@@ -5,7 +5,7 @@ package txn
 // commit makes what somebody is going to show final, and waits for his word that
 // he did (R10).
 func (s *step) commit(t *Transaction) {
-	s.record(t.UUID, &Confirmed{})
+	s.record(t.UUID, &Confirmed{Undated: s.now.Dead})
 	s.wait(t).Paid = s.now.Boot
 	s.arm(t, waitShown, s.rules(t).ShownTimeout)
 }

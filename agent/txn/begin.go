@@ -137,8 +137,11 @@ func (m *Machine) refuseSale(key, replaced string, now Time) (Code, string) {
 
 // paidLately says that this process saw the confirmation less than saleAgain ago,
 // whatever the wall clock did since: one that comes back from 1970 makes no day.
+// Of what an earlier process saw under a dead clock nobody knows when that was:
+// it is as old as this process.
 func (m *Machine) paidLately(uuid string, now Time) bool {
-	return m.paidWithin(uuid, time.Duration(saleAgain)*time.Millisecond, now)
+	const again = time.Duration(saleAgain) * time.Millisecond
+	return m.paidWithin(uuid, again, now) || m.hot[uuid].Undated && now.Boot-m.began < again
 }
 
 func (m *Machine) paidWithin(uuid string, d time.Duration, now Time) bool {
@@ -202,6 +205,10 @@ func (m *Machine) gate(e *Begin, rules *iso8583.Rules) string {
 // more of the card than what is sealed.
 func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 	clock, date, year := localTime(s.now)
+	hostTime, hostDate := "", ""
+	if s.m.clocks[term.TID] != nil {
+		hostTime, hostDate = s.wireTime(term.TID)
+	}
 	route := s.firstRoute(e, term)
 	batch, serial := s.m.batchOf(term)
 	dataKey := s.sealUnder(e.TID, serial)
@@ -213,7 +220,8 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date, Year: year,
 		Rules: term.hash, Route: route, Original: e.Original, Address: term.address(route),
 		Approval: e.Approval, Session: e.Session, Implicit: term.Implicit && e.Type.NeedsConfirmation(),
-		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf,
+		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf, Undated: s.now.Dead,
+		HostTime: hostTime, HostDate: hostDate,
 		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Batch: batch, Serial: serial, DataKey: dataKey, Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]
@@ -313,17 +321,19 @@ func (s *step) ownFacts(t *Transaction) iso8583.Facts {
 
 // facts is what every message about t carries.
 func (t *Transaction) facts(k iso8583.Kind) iso8583.Facts {
+	clock, date := t.wire()
 	return iso8583.Facts{
 		Kind: k, Type: t.Kind, TID: t.TID, MID: t.MID, STAN: t.STAN, Amount: t.Amount(),
-		LocalTime: t.LocalTime, LocalDate: t.LocalDate, Batch: t.Batch,
+		LocalTime: clock, LocalDate: date, Batch: t.Batch,
 	}
 }
 
 // identity is what DE 90 says of t's request.
 func (t *Transaction) identity(r *iso8583.Rules) iso8583.Original {
+	_, date := t.wire()
 	return iso8583.Original{
 		MTI: r.MTI[t.Kind.Kind()], STAN: t.STAN, Transmission: t.Transmission,
-		Type: t.Kind, Batch: t.Batch, LocalDate: t.LocalDate,
+		Type: t.Kind, Batch: t.Batch, LocalDate: date,
 	}
 }
 

@@ -254,6 +254,41 @@ func TestSaleIsPaidOnce(t *testing.T) {
 	}
 }
 
+// R11, C.20: a sale that was paid under a dead clock is as old as the process
+// that finds it, whatever the clock says once somebody has set it.
+func TestPaidUnderADeadClock(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		dead    bool
+		restart bool
+		later   time.Duration // by the clock since boot
+		want    Code
+	}{
+		{"this process saw it paid", true, false, time.Hour, SalePaid},
+		{"a restart, and the clock is set", true, true, time.Hour, SalePaid},
+		{"six hours after the restart", true, true, 7 * time.Hour, Accepted},
+		{"the clock was alive, and the terminal off for a month", false, true, time.Hour, Accepted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			now := at(time.Hour)
+			now.Dead = c.dead
+			m := newMachine(testRules())
+			confirmedSale(t, m, now, "u1", "s1")
+			if c.restart { // what is volatile is gone
+				m = m.Clone()
+				m.waits, m.began = map[string]*wait{}, 0
+				m.Step(now, testConfig(testRules()))
+			}
+			now.Boot += c.later
+			now.Wall += (30 * 24 * time.Hour).Milliseconds()
+			now.Dead = false
+			if a := m.Step(now, beginSale(t, "u2", "s1")).Answers[0]; a.Code != c.want {
+				t.Errorf("got %+v, want %s", a, c.want)
+			}
+		})
+	}
+}
+
 // R11 over the states of the earlier attempt.
 func TestSaleHasOneLiveAttempt(t *testing.T) {
 	for _, c := range []struct {

@@ -11,7 +11,7 @@ import (
 func ready(number uint64, records int) Ready {
 	r := Ready{Answers: []Answer{{Req: number}}}
 	for range records {
-		r.Records = append(r.Records, &Confirmed{Head{At: int64(number)}})
+		r.Records = append(r.Records, &Confirmed{Head: Head{At: int64(number)}})
 	}
 	return r
 }

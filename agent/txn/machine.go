@@ -33,10 +33,12 @@ type Machine struct {
 	terminals map[iso8583.TID]*Terminal
 	sessions  map[string]*session // by id
 	signing   map[iso8583.TID]*signing
+	clocks    map[iso8583.TID]*hostClock
 	telling   map[string]*telling // by UUID
 	waits     map[string]*wait    // by UUID
 	reviews   []review
 	evidence  budget
+	began     time.Duration // Boot time of this process's start
 
 	lastDataKey uint32 // the highest number known to be used
 
@@ -56,6 +58,7 @@ func New() *Machine {
 		batches:   map[iso8583.TID]*batchHead{},
 		keys:      map[iso8583.TID]*keyHead{},
 		signing:   map[iso8583.TID]*signing{},
+		clocks:    map[iso8583.TID]*hostClock{},
 		telling:   map[string]*telling{},
 		terminals: map[iso8583.TID]*Terminal{},
 		sessions:  map[string]*session{},

@@ -11,6 +11,7 @@ type Time struct {
 	Boot time.Duration // CLOCK_BOOTTIME: since boot, suspend included; never journaled
 	Wall int64         // Unix milliseconds; only ever written into fields and records
 	Zone int           // seconds east of UTC at Wall, for DE 12 and 13
+	Dead bool          // the wall clock lost its battery: Wall is the latest moment known, and what has gone by since
 }
 
 // Ready is what a Step wants done. It is obeyed top to bottom, and nothing of

@@ -211,6 +211,11 @@ type Intent struct {
 
 	DataKey uint32 `json:"data_key,omitempty"` // that Card is sealed under; NoDataKey: the first
 
+	HostTime string `json:"host_de12,omitempty"` // DE 12 and 13 that its messages carry, where they are the host's
+	HostDate string `json:"host_de13,omitempty"`
+
+	Undated bool `json:"undated,omitempty"` // the clock was dead: that day and time are not this one's
+
 	Card *iso8583.Card `json:"-"`
 }
 
@@ -248,7 +253,10 @@ type Declined struct {
 type NotSent struct{ Head }
 
 // Confirmed is the commit point (R4).
-type Confirmed struct{ Head }
+type Confirmed struct {
+	Head
+	Undated bool `json:"undated,omitempty"` // the clock was dead
+}
 
 // ShownNote is what the application said about its screen (R10).
 type ShownNote struct {

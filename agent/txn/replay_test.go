@@ -86,6 +86,7 @@ func (l *lab) exactly(line string) (known bool, err error) {
 	switch word {
 	case "at":
 		var at string
+		rest, l.now.Dead = strings.CutSuffix(rest, " dead")
 		if _, err := fmt.Sscan(rest, &at, &l.now.Wall); err != nil {
 			return true, err
 		}

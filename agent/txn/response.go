@@ -55,7 +55,8 @@ func (s *step) response(e Response) {
 // echoes says whether everything that the dialect echoes is as it was sent.
 // What is absent contradicts nothing.
 func echoes(r *iso8583.Rules, e *Response, t *Transaction, de7 string) bool {
-	return echoesAt(r, e, t, de7, t.LocalTime, t.LocalDate)
+	clock, date := t.wire()
+	return echoesAt(r, e, t, de7, clock, date)
 }
 
 // echoesAt is echoes for a message about t with these DE 7, 12 and 13.
@@ -143,7 +144,7 @@ func (s *step) approve(t *Transaction, e *Response, minor int64) {
 	})
 	switch {
 	case !t.Kind.NeedsConfirmation():
-		s.finish(t, &Confirmed{}) // the durable approval is the commit point
+		s.finish(t, &Confirmed{Undated: s.now.Dead}) // the durable approval is the commit point
 	case t.Implicit:
 		s.commitImplicitly(t)
 	default:

@@ -51,6 +51,12 @@ func (s *step) quieten(t *Transaction) {
 	w.Quiet = max(w.Request, s.now.Boot) + time.Duration(s.rules(t).Reversal.MessageLifetime)
 }
 
+// mayArrive puts the acquirer's word off after a restart: what was sent before it
+// may still be on its way, and where entries were lost nobody knows what that is.
+func (s *step) mayArrive(t *Transaction) {
+	s.wait(t).Quiet = s.now.Boot + time.Duration(s.rules(t).Reversal.MessageLifetime)
+}
+
 // reason is DE 39 of the reversal.
 func reason(r *iso8583.Reasons, c Cause) string {
 	switch c {
@@ -333,8 +339,7 @@ func reversalAnswerLate(s *step, t *Transaction, ev Event) {
 
 // reversalRestart takes an owed reversal up again.
 func reversalRestart(s *step, t *Transaction, _ Event) {
-	// What was sent before the restart may still be on its way.
-	s.wait(t).Quiet = s.now.Boot + time.Duration(s.rules(t).Reversal.MessageLifetime)
+	s.mayArrive(t)
 	if t.Hold == HoldWaiting {
 		s.holdDown(t)
 		return

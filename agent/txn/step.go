@@ -54,6 +54,9 @@ func (s *step) take(ev Event) {
 		if t := s.m.hot[e.UUID]; t != nil {
 			w := s.wait(t)
 			w.Restarted, w.Since = true, s.now.Boot
+			if s.m.InDoubt(t) { // a lost entry may have sent what is not known of
+				s.mayArrive(t)
+			}
 		}
 		s.run(e.UUID, Restart, ev)
 		if t := s.m.hot[e.UUID]; t != nil && t.Script.Owed() {
@@ -207,6 +210,9 @@ func (s *step) escalate(t *Transaction, c Cause) {
 // new, and remembers the terminals for as long as the process lives. A journal
 // that ends before its mark lost entries: nothing goes on as if it had not.
 func (s *step) configure(e Configure) {
+	if s.m.began == 0 {
+		s.m.began = s.now.Boot
+	}
 	if s.m.behind(e.Mark, e.Last) {
 		var tids []iso8583.TID
 		for _, term := range e.Terminals {

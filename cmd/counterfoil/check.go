@@ -99,11 +99,21 @@ func (a *app) check(ctx context.Context, file string, offline bool) []finding {
 	for _, acq := range opts.Acquirers {
 		for i := range acq.Hosts {
 			done := a.slow("asking " + acq.Hosts[i])
-			findings = append(findings, checkHost(ctx, &acq, i))
+			findings = append(findings, checkHost(ctx, &acq, i, firstOf(&opts, acq.Name)))
 			done()
 		}
 	}
 	return findings
+}
+
+// firstOf is the acquirer's first terminal: a host may not know another.
+func firstOf(o *agent.Options, acquirer string) agent.TerminalOptions {
+	for _, t := range o.Terminals {
+		if t.Acquirer == acquirer {
+			return t
+		}
+	}
+	return agent.TerminalOptions{}
 }
 
 // verdict is a finding out of an error.

@@ -17,7 +17,7 @@ import (
 const hostTimeout = 10 * time.Second
 
 // checkHost connects to an address as the daemon would, and asks for an echo.
-func checkHost(ctx context.Context, acq *agent.AcquirerOptions, route int) finding {
+func checkHost(ctx context.Context, acq *agent.AcquirerOptions, route int, as agent.TerminalOptions) finding {
 	addr := acq.Hosts[route]
 	name := fmt.Sprintf("host %s %d", acq.Name, route)
 	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
@@ -36,7 +36,7 @@ func checkHost(ctx context.Context, acq *agent.AcquirerOptions, route int) findi
 	if acq.TLS != nil {
 		detail += ", TLS verified"
 	}
-	echo, err := composeEcho(acq)
+	echo, err := composeEcho(acq, as)
 	if err != nil {
 		return finding{name, true, detail + "; the profile has no echo", ""}
 	}
@@ -68,10 +68,12 @@ func dialHost(ctx context.Context, acq *agent.AcquirerOptions, addr string) (net
 	return t, nil
 }
 
-// composeEcho is the message, or an error where the dialect has none.
-func composeEcho(acq *agent.AcquirerOptions) (*iso8583.Message, error) {
+// composeEcho is the message as a terminal sends it, or an error where the
+// dialect has none.
+func composeEcho(acq *agent.AcquirerOptions, as agent.TerminalOptions) (*iso8583.Message, error) {
 	return acq.Profile.Compose(iso8583.Facts{
-		Kind: iso8583.KindEcho, STAN: iso8583.FirstSTAN, Transmission: time.Now().UTC().Format("0102150405"),
+		Kind: iso8583.KindEcho, TID: as.TID, MID: as.MID, STAN: iso8583.FirstSTAN, Transmission: time.Now().UTC().Format("0102150405"),
+		Batch: iso8583.FirstBatch,
 	})
 }
 

@@ -42,6 +42,7 @@ func (a *app) commands() []*cobra.Command {
 		showCommand(a),
 		watchCommand(a),
 		recoveryCommand(a),
+		echoCommand(a),
 		signOnCommand(a),
 		signOffCommand(a),
 		settleCommand(a), batchesCommand(a), reconcileCommand(a),

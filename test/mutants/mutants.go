@@ -35,6 +35,8 @@ const (
 	state      = "agent/txn/state.go"
 	signon     = "agent/txn/signon.go"
 	script     = "agent/txn/script.go"
+
+	machineStep = "agent/txn/step.go"
 )
 
 var mutants = slices.Concat(sales, follows, applications, losses, asking, macs, scripts, settlements)
@@ -52,7 +54,7 @@ var sales = []mutant{
 		"\treleased := append([]Ready(nil), f.held[:f.syncing]...)\n\tf.held = f.held[f.syncing:]\n" +
 			"\tif len(f.held) > 0 {\n\t\tearly := f.held[0]\n\t\tf.held[0] = Ready{Records: early.Records}\n\t\tearly.Records = nil\n\t\treleased = append(released, early)\n\t}"},
 	{"a confirm that is not recorded", "R4 R5", ask,
-		"s.record(t.UUID, &Confirmed{})",
+		"s.record(t.UUID, &Confirmed{Undated: s.now.Dead})",
 		"t.State = StateConfirmed"},
 	{"a confirm while reversing", "R6", table,
 		"AskConfirm:          {confirmLate, nil,",
@@ -153,6 +155,9 @@ var sales = []mutant{
 	{"a second attempt at what is paid", "R11", begin,
 		"if t.LocalDate == date && t.Year == year || near < saleAgain || m.paidLately(uuid, now) {",
 		"if t.LocalDate == date && t.Year == year && near > saleAgain && m.paidLately(uuid, now) {"},
+	{"a dead clock frees a paid sale", "R11 C.20", begin,
+		"|| m.hot[uuid].Undated && now.Boot-m.began < again",
+		"|| m.hot[uuid].Undated && now.Boot < 0"},
 	{"a wrong clock frees a paid sale", "R11", begin,
 		"|| near < saleAgain || m.paidLately(uuid, now) {",
 		"|| -saleAgain < near && near < saleAgain {"},

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
@@ -30,6 +31,9 @@ func (w *World) clone() *World {
 	for i := range n.net {
 		n.net[i].t = n.same(n.net[i].t)
 	}
+	n.keys.net = slices.Clone(w.keys.net)
+	n.ends = slices.Clip(w.ends)
+	n.cloneBatches(w)
 	n.cloneHosts(w)
 	n.disk.batch, n.disk.bytes = slices.Clone(w.disk.batch), slices.Clone(w.disk.bytes)
 	n.disk.durable = slices.Clip(w.disk.durable)
@@ -43,6 +47,19 @@ func (w *World) same(t *Txn) *Txn {
 		return nil
 	}
 	return w.named(t.uuid)
+}
+
+func (w *World) cloneBatches(from *World) {
+	w.serials = maps.Clone(from.serials)
+	w.batches, w.wire = make([]*batch, len(from.batches)), slices.Clone(from.wire)
+	for i, b := range from.batches {
+		c := *b
+		c.said, c.taken = maps.Clone(b.said), slices.Clip(b.taken)
+		w.batches[i] = &c
+	}
+	for i := range w.wire {
+		w.wire[i].b = w.batchOf(w.wire[i].b.group)
+	}
 }
 
 func (w *World) cloneHosts(from *World) {

@@ -60,6 +60,7 @@ func thorough() []thoroughRun {
 		runs[i].main = i < 4
 	}
 	runs = slices.Concat(runs, typed(base), askings(base))
+	runs = append(runs, upsets(base)...)
 	return append(runs,
 		variant("sessions", func(p *Personality) { p.Sessions, p.Tombstones, p.Unknown = true, false, "00" }),
 		variant("implicit confirmation", func(p *Personality) { p.Sessions, p.Implicit, p.Tombstones = true, true, false }),
@@ -67,6 +68,37 @@ func thorough() []thoroughRun {
 		variant("forged answers", func(p *Personality) { p.Signed, p.Tamper, p.Tombstones, p.Decline = true, 1, false, 1 }),
 		variant("rings it up again", func(p *Personality) { p.Sessions, p.RingsAgain, p.Tombstones = true, 1, false }),
 	)
+}
+
+// upsets are what happens to a terminal beside its transactions: keys that are
+// lost, a journal that is replaced, a clock that jumps, a batch that somebody
+// closes at any moment.
+func upsets(base Personality) (runs []thoroughRun) {
+	base.Tombstones, base.Unknown = false, "00"
+	with := func(name string, change func(*Personality), bounds ...bound) {
+		r := thoroughRun{Personality: base, beside: bounds}
+		r.Name = name
+		change(&r.Personality)
+		runs = append(runs, r)
+	}
+	void := []plan{{iso8583.Sale, 0, whole}, {iso8583.Void, 1, whole}}
+	twice, crashed, faulty, small := bound{2, 1, 1}, bound{1, 2, 1}, bound{1, 1, 2}, bound{1, 1, 1}
+	with("keys are lost", func(p *Personality) {
+		p.Signed, p.Keyed, p.KeyLoss, p.SignerLoss, p.SignOnRefusal = true, true, 1, 1, 1
+	}, crashed, faulty, twice)
+	with("keys are lost, a void", func(p *Personality) {
+		p.Signed, p.Keyed, p.KeyLoss, p.SignerLoss, p.SignOnRefusal = true, true, 1, 1, 1
+		p.Plan, p.Calm = void, 1
+	}, crashed, faulty)
+	with("an older journal", func(p *Personality) { p.Rollback = 1 }, crashed, faulty, twice)
+	with("an older journal, an operator", func(p *Personality) { p.Rollback, p.Operator = 1, 1 }, crashed, faulty, twice)
+	with("an older journal, a void", func(p *Personality) { p.Rollback, p.Plan, p.Calm = 1, void, 1 }, crashed, faulty)
+	with("the clock jumps", func(p *Personality) { p.Clock = 1 }, crashed, faulty, twice)
+	with("the clock jumps, a void", func(p *Personality) { p.Clock, p.Plan, p.Calm = 1, void, 1 }, crashed, faulty)
+	with("the battery was dead", func(p *Personality) { p.Clock, p.Wall = 1, 20_000 }, bound{2, 2, 1})
+	with("a batch closes", func(p *Personality) { p.Settles = 1 }, small, twice)
+	with("a batch closes, a void", func(p *Personality) { p.Settles, p.Plan, p.Calm = 1, void, 1 }, small)
+	return runs
 }
 
 // typed are the other types, each with what it follows already done: against the
@@ -120,6 +152,7 @@ type thoroughRun struct {
 	Personality
 	main    bool
 	follows bool
+	beside  []bound // of what no model has, and is not compared with one
 }
 
 // bound is how far a personality is explored.
@@ -133,6 +166,8 @@ func (r *thoroughRun) bounds() []bound {
 		return []bound{{2, 2, 2}, {1, 3, 3}}
 	case testing.Short():
 		return []bound{{2, 1, 1}}
+	case r.beside != nil:
+		return r.beside
 	case r.follows && r.main:
 		return []bound{{1, 2, 2}, {2, 1, 1}}
 	case r.follows:

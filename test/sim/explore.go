@@ -51,19 +51,21 @@ func (e *explorer) world(c *Choices, tracing bool) *World {
 	left := e.budget
 	w := newWorld(e.p, Replaying(nil), &e.x.Stats)
 	w.transitions = e.x.Crossed
+	w.now.Boot = time.Millisecond // no machine just booted at this instant
 	w.unit, w.budget, w.checks, w.tracing = time.Microsecond, &budget{}, true, tracing
 	w.calmly()
 	w.c, w.budget = c, &left
 	return w
 }
 
-// calmly does the first errands of the plan, with nothing going wrong.
+// calmly does the first errands of the plan, and a sign-on, with nothing going
+// wrong.
 func (w *World) calmly() {
-	if w.p.Calm == 0 {
+	if w.p.Calm == 0 && !w.p.Keyed {
 		return
 	}
 	w.start()
-	for a := w.apps[0]; a.errand < w.p.Calm || a.state != appIdle; {
+	for a := w.apps[0]; a.errand < w.p.Calm || a.state != appIdle || w.p.Keyed && w.keys.signer[0] == 0; {
 		if w.listAll(); len(w.acts) == 0 || w.broken != nil {
 			panic("the calm part of the plan does not end: " + a.state.String())
 		}
@@ -189,21 +191,51 @@ func (w *World) listAll() (calm bool) {
 	for i := range w.net {
 		next(action{opDeliver, i, 0}, w.net[i].late)
 	}
+	prompt = w.listBeside(prompt)
 	for i, a := range w.apps {
 		if a.state != appDead && a.ready(w) {
 			next(action{opApp, i, 0}, a.late)
 		}
 	}
-	for i, t := range w.txns {
-		if !prompt && w.ticking(t) {
-			w.acts = append(w.acts, action{opTimer, i, 0})
-		}
+	if !prompt {
+		w.listTimers()
 	}
 	w.dying()
 	calm = len(w.acts) == 0
 	w.listFree()
 	w.acts = append(w.acts, delay...)
 	return calm
+}
+
+// listBeside lists the next message about keys or a batch. Nothing overtakes it.
+func (w *World) listBeside(prompt bool) bool {
+	switch {
+	case prompt:
+	case len(w.keys.net) > 0:
+		w.acts = append(w.acts, action{opSignOn, 0, 0})
+	case len(w.wire) > 0:
+		w.acts = append(w.acts, action{opBatch, 0, 0})
+	default:
+		return false
+	}
+	return true
+}
+
+// listTimers lists the timers that can make a difference.
+func (w *World) listTimers() {
+	for i, t := range w.txns {
+		if w.ticking(t) {
+			w.acts = append(w.acts, action{opTimer, i, 0})
+		}
+	}
+	for i, at := range w.keys.timers {
+		if at > 0 {
+			w.acts = append(w.acts, action{opSignOnTimer, i, 0})
+		}
+	}
+	if w.batchDue() != nil {
+		w.acts = append(w.acts, action{opBatchTimer, 0, 0})
+	}
 }
 
 // listFree lists what people do, and the crashes.
@@ -221,6 +253,13 @@ func (w *World) listFree() {
 	}
 	if w.budget.crashes > 0 {
 		w.acts = append(w.acts, action{opAgentCrash, 0, 0})
+	}
+	if w.budget.faults > 0 {
+		w.may(opClock, 0, w.p.Clock)
+		w.may(opLoseKeys, 0, w.p.KeyLoss)
+	}
+	if w.p.Settles > 0 && !w.dayOver {
+		w.acts = append(w.acts, action{opSettle, 0, 0})
 	}
 	if w.p.Operator == 0 || len(w.agent.held) > 0 {
 		return
@@ -241,6 +280,10 @@ func (w *World) doAny(a action) {
 		return
 	case opAppCrash, opAgentCrash:
 		w.budget.crashes--
+	case opClock, opLoseKeys:
+		w.budget.faults--
+	case opSettle:
+		w.dayOver = true
 	case opSynced:
 		w.disk.late = false
 	case opApp:

@@ -183,6 +183,8 @@ func draw(seed uint64) Personality {
 		p.waver()
 	case 4, 5:
 		p.linger()
+	case 6, 7:
+		p.mislay()
 	}
 	p.Certified = p.Tombstones && flag(2)
 	// A profile may list 25 as "already reversed" only for a host that says
@@ -252,6 +254,15 @@ func (p *Personality) waver() {
 		p.Inquires = append(p.Inquires, iso8583.Sale)
 	}
 	p.Inquiries = max(p.Inquiries, 2)
+}
+
+// mislay: a journal comes back from before a reversal that is still on its way,
+// and a person asks the acquirer at once.
+func (p *Personality) mislay() {
+	p.Cancels, p.Delay, p.AgentCrash, p.Operator = 500, 400, 60, 120
+	if p.Keep < 0 {
+		p.Rollback = 600
+	}
 }
 
 // linger: an approval of what follows another arrives when its reversal was

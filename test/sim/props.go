@@ -41,6 +41,7 @@ type Txn struct {
 	// Durable.
 	intent    *txn.Intent
 	records   []txn.Record
+	keys      []string // of these
 	j         txn.State
 	confirmed bool  // ever
 	committed int64 // when it was, by the wall clock
@@ -108,7 +109,7 @@ func (w *World) journaled(r txn.Record) {
 		return
 	}
 	if w.p.Keep >= 0 {
-		t.records = append(t.records, r)
+		t.records, t.keys = append(t.records, r), append(t.keys, txn.Keys(r)...)
 	}
 	before := t.j
 	switch r := r.(type) {
@@ -311,6 +312,9 @@ func (w *World) unbooked(t *Txn, amount int64) {
 	}
 	if t.paid > 0 {
 		w.fail("P2", "%s is undone after its approval was shown", t)
+	}
+	if t.handled && t.j == txn.StateConfirmed {
+		w.fail("P4", "%s is undone after the acquirer's word, through a person, that it stands", t)
 	}
 }
 

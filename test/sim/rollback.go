@@ -22,7 +22,7 @@ func (w *World) marked() {
 		return
 	}
 	w.ends = append(w.ends, len(w.disk.durable))
-	if w.c.Intn(4) == 0 {
+	if w.budget != nil || w.c.Intn(4) == 0 {
 		m := w.agent.view.Mark(uint64(len(w.disk.durable)))
 		w.mark = &m
 	}
@@ -30,7 +30,7 @@ func (w *World) marked() {
 
 // opened: the mark knows of the epoch before anybody uses it.
 func (w *World) opened() {
-	if w.p.Rollback > 0 {
+	if w.p.Rollback > 0 && (w.budget == nil || w.mark == nil) { // in an exhaustive run, the next batch marks it
 		w.settleDisk()
 		m := w.agent.view.Mark(uint64(len(w.disk.durable)))
 		w.mark = &m
@@ -61,21 +61,21 @@ func (w *World) cover(ev txn.Event) {
 // agent starts. What anybody outside has seen and done stays as it is.
 func (w *World) putBack() {
 	r := &w.rollback
-	if w.healing || r.mark == nil || r.mark.Entry == 0 || r.times == 2 || !w.c.Chance(w.p.Rollback) {
+	if r.mark == nil || r.mark.Entry == 0 || r.times == 2 || !w.fault(JournalReplaced, w.p.Rollback) {
 		return
 	}
 	r.times++
 	keep := 0
-	if n := w.c.Intn(len(r.ends) + 1); n > 0 && r.ends[n-1] < int(r.mark.Entry) {
+	if n := w.older(); n > 0 && r.ends[n-1] < int(r.mark.Entry) {
 		keep = r.ends[n-1]
-		r.ends = r.ends[:n]
+		r.ends = slices.Clip(r.ends[:n])
 	} else {
 		r.ends = nil
 	}
 	w.saw(JournalPutBack)
 	w.tell("disk     A JOURNAL OF %d ENTRIES IS PUT BACK; it had %d, and the mark is at %d", keep, len(w.disk.durable), r.mark.Entry)
 	w.disk.durable = slices.Clip(w.disk.durable[:keep])
-	w.agent.view = txn.New()
+	w.agent.view, w.agent.viewShared = txn.New(), false
 	for _, rec := range w.disk.durable {
 		w.agent.view.Apply(rec)
 	}
@@ -90,6 +90,16 @@ func (w *World) putBack() {
 			w.saw(LostWithTheJournal)
 		}
 	}
+}
+
+// older chooses how many batches the older journal has: any number, or, in a
+// seeded run that has many, a few less than the present one.
+func (w *World) older() int {
+	n := len(w.ends)
+	if w.budget == nil && w.c.Intn(2) == 1 {
+		return max(n-1-w.c.Intn(8), 0)
+	}
+	return w.c.Intn(n + 1)
 }
 
 // outdated: the UUID belongs to an epoch that ended. It may have run, so nobody

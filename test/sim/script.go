@@ -25,7 +25,11 @@ func (s *script) line(format string, args ...any) { fmt.Fprintf(&s.out, format+"
 func (s *script) at(w *World) {
 	if w.now.Boot != s.now.Boot || w.now.Wall != s.now.Wall {
 		s.now = w.now
-		s.line("> at %s %d", w.now.Boot, w.now.Wall)
+		dead := ""
+		if w.now.Dead {
+			dead = " dead"
+		}
+		s.line("> at %s %d%s", w.now.Boot, w.now.Wall, dead)
 	}
 }
 

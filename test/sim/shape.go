@@ -2,6 +2,9 @@ package sim
 
 import (
 	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 )
@@ -44,6 +47,95 @@ func (w *World) shape(b []byte) []byte {
 	}
 	for _, s := range w.sessions {
 		b = append(append(b, 'S', bit(s.gone)), s.id...)
+	}
+	b = w.shapeOfKeys(b)
+	b = w.shapeOfBatches(b)
+	b = w.shapeOfClock(b)
+	return w.shapeOfPast(b)
+}
+
+// shapeOfKeys is who holds which keys, and what is on its way about them.
+func (w *World) shapeOfKeys(b []byte) []byte {
+	if !w.p.Keyed {
+		return b
+	}
+	for i, at := range w.keys.timers {
+		b = append(b, 'K', byte(w.keys.host[i]), byte(w.keys.signer[i]), bit(at > 0))
+	}
+	for i := range w.keys.net {
+		p := &w.keys.net[i]
+		b = append(b, '>', byte(p.term), byte(p.route), byte(p.keys))
+		b = binary.AppendUvarint(b, uint64(p.stan))
+		b = append(b, p.code...)
+	}
+	return b
+}
+
+// shapeOfBatches is where settlements stand, and what is on its way about them.
+func (w *World) shapeOfBatches(b []byte) []byte {
+	if w.p.Settles == 0 {
+		return b
+	}
+	b = append(b, 'B', bit(w.dayOver))
+	for _, x := range w.batches {
+		b = append(append(b, '|'), x.group...)
+		b = append(b, bit(x.armed), bit(x.frozen != nil), bit(x.agreed), bit(x.ended), bit(x.raised))
+		for _, stan := range slices.Sorted(maps.Keys(x.said)) {
+			b = append(binary.AppendUvarint(b, uint64(stan)), x.said[stan]...)
+		}
+		for _, stan := range x.taken {
+			b = binary.AppendUvarint(append(b, 't'), uint64(stan))
+		}
+	}
+	for _, p := range w.wire {
+		if p.in != nil {
+			b = append(binary.AppendUvarint(append(b, '<'), uint64(p.in.STAN)), p.in.Code...)
+			continue
+		}
+		b = append(binary.AppendUvarint(append(b, '>'), uint64(p.out.Facts.STAN)), p.out.Facts.Kind...)
+	}
+	return b
+}
+
+// shapeOfClock is the wall clock, and what it said when each thing became
+// durable.
+func (w *World) shapeOfClock(b []byte) []byte {
+	if w.p.Clock == 0 {
+		return b
+	}
+	b = binary.AppendVarint(append(b, 'C'), w.skew)
+	for _, r := range w.disk.durable {
+		b = binary.AppendVarint(b, r.When()-w.p.Wall)
+	}
+	for _, p := range w.net {
+		if p.out != nil {
+			b = append(b, p.out.Facts.Transmission...)
+		}
+	}
+	return b
+}
+
+// shapeOfPast is what a lost journal leaves behind, and what one that can still
+// be lost holds.
+func (w *World) shapeOfPast(b []byte) []byte {
+	if w.p.Rollback == 0 {
+		return b
+	}
+	b = append(b, 'R', byte(w.times))
+	for _, t := range w.txns {
+		b = append(b, bit(t.doubt), bit(t.gone))
+	}
+	if m := w.mark; m != nil && (w.agent.view.Epoch() < m.Epoch || int(m.Entry) > len(w.disk.durable)) {
+		b = fmt.Appendf(b, "%+v", *m)
+	}
+	if w.budget.faults > 0 && w.times < 2 {
+		for _, end := range w.ends {
+			b = append(b, byte(end))
+		}
+		for _, r := range w.disk.durable {
+			b = append(append(b, byte(r.Type())), r.Group()...)
+			b = txn.Encode(b, r)
+		}
 	}
 	return b
 }

@@ -45,6 +45,7 @@ const (
 	SignerLost
 	SignOnRefused
 	KeysLost
+	JournalReplaced
 	faults
 )
 
@@ -55,6 +56,7 @@ var faultNames = [faults]string{
 	"timer before anything else", "wall clock set", "an inquiry not answered truly", "advice refused",
 	"DE 55 that is no chip data", "an answer tampered with",
 	"the signer lost its keys", "a sign-on refused", "somebody else signed the terminal on",
+	"an older journal, or none, in the place of the present one",
 }
 
 // Sometime is something that must happen in some run, or the world is too kind.

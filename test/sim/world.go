@@ -27,6 +27,7 @@ type World struct {
 	txns  []*Txn
 
 	batches []*batch      // that somebody settles
+	dayOver bool          // in an exhaustive run: somebody did
 	wire    []batchPacket // their messages
 	serials map[iso8583.TID]int
 
@@ -39,7 +40,6 @@ type World struct {
 	budget     *budget           // of an exhaustive run
 	configured [2][]txn.Terminal // by profile
 	skew       int64             // of the wall clock, milliseconds
-	deadClock  bool
 	acts       []action
 	broken     *Violation
 
@@ -113,6 +113,7 @@ func newWorld(p Personality, c *Choices, stats *Stats) *World {
 		w.apps = append(w.apps, &app{id: i, tid: tids[i%p.Terminals], last: uint64(i) << 32})
 	}
 	w.agent.view = txn.New()
+	w.setWall()
 	return w
 }
 
@@ -125,21 +126,38 @@ func (w *World) tick() {
 	}
 }
 
-func (w *World) setWall() { w.now.Wall = w.p.Wall + w.skew + w.now.Boot.Milliseconds() }
+func (w *World) setWall() {
+	w.now.Wall = w.p.Wall + w.skew
+	if w.budget == nil {
+		w.now.Wall += w.now.Boot.Milliseconds()
+	}
+	w.now.Dead = w.now.Wall < baseWall/2
+}
 
 // jumpClock moves the wall clock alone: set by somebody, or by a dead battery.
 func (w *World) jumpClock() {
 	switch {
-	case w.deadClock:
+	case w.budget != nil:
+		w.skew = jumps(w.p.Wall)[w.c.Intn(4)]
+	case w.now.Dead && w.c.Intn(3) == 0: // somebody sets it right
+		w.skew = baseWall - w.p.Wall
+	case w.now.Dead:
 		return
 	case w.c.Chance(100):
-		w.deadClock = true
 		w.skew = 20_000 - w.p.Wall - w.now.Boot.Milliseconds()
 	default:
 		w.skew = int64(w.c.Intn(41)-20) * 60_000
 	}
 	w.setWall()
 	w.tell("the wall clock now says %s", time.UnixMilli(w.now.Wall).UTC().Format(time.DateTime))
+}
+
+// jumps are what an exhaustive run sets the clock to: a dead battery, right, and
+// right within minutes.
+func jumps(wall int64) [4]int64 {
+	const minutes = int64(20 * time.Minute / time.Millisecond)
+	right := baseWall - wall
+	return [4]int64{20_000 - wall, right, right + minutes, right - minutes}
 }
 
 // fault asks whether this goes wrong now.
