@@ -51,9 +51,9 @@ func (m *Machine) Apply(r Record) {
 		m.applyKey(r)
 		return
 	}
-	was := t.settled()
+	was := t.Settled()
 	t.apply(r)
-	if now := t.settled(); now != was {
+	if now := t.Settled(); now != was {
 		m.resettle(t.UUID, now)
 	}
 }

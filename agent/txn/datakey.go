@@ -77,7 +77,12 @@ func (KeyDestroyed) event() {}
 
 const groupDataKey = "datakey:"
 
-func dataKeyGroup(n uint32) string { return fmt.Sprintf("%s%d", groupDataKey, n) }
+// DataKeyGroup is the journal group of a data key's records, and the name of its
+// timer.
+func DataKeyGroup(n uint32) string { return fmt.Sprintf("%s%d", groupDataKey, n) }
+
+// IsDataKey says whether a group is a data key's.
+func IsDataKey(group string) bool { return strings.HasPrefix(group, groupDataKey) }
 
 // heldDataKey is a key that is not known to be destroyed.
 type heldDataKey struct {
@@ -87,7 +92,7 @@ type heldDataKey struct {
 	Retired bool
 }
 
-func (k *heldDataKey) group() string { return dataKeyGroup(k.Number) }
+func (k *heldDataKey) group() string { return DataKeyGroup(k.Number) }
 
 // applyDataKey folds a record of this file, and says whether it was one.
 func (m *Machine) applyDataKey(r Record) bool {
@@ -159,7 +164,7 @@ func (m *Machine) dataKeyOf(tid iso8583.TID, serial int) uint32 {
 // begins where there is none.
 func (s *step) sealUnder(tid iso8583.TID, serial int) uint32 {
 	if n := s.m.NextDataKey(tid); n != NoDataKey {
-		s.record(dataKeyGroup(n), &DataKey{Number: n, TID: tid, Serial: serial})
+		s.record(DataKeyGroup(n), &DataKey{Number: n, TID: tid, Serial: serial})
 	}
 	return s.m.dataKeyOf(tid, serial)
 }
@@ -196,7 +201,7 @@ func (s *step) armDataKey(n uint32, d time.Duration) {
 	at := s.now.Boot + d
 	s.m.reviews = slices.DeleteFunc(slices.Clone(s.m.reviews), func(v review) bool { return v.key == n })
 	s.m.reviews = append(s.m.reviews, review{n, at})
-	s.ready.Timers = append(s.ready.Timers, Timer{UUID: dataKeyGroup(n), At: at, For: "the end of its data key"})
+	s.ready.Timers = append(s.ready.Timers, Timer{UUID: DataKeyGroup(n), At: at, For: "the end of its data key"})
 }
 
 // review is when a key is looked at next. It is volatile.
@@ -207,7 +212,7 @@ type review struct {
 
 // heldOf is the key of that group, or nil.
 func (m *Machine) heldOf(group string) *heldDataKey {
-	if !strings.HasPrefix(group, groupDataKey) {
+	if !IsDataKey(group) {
 		return nil
 	}
 	for i := range m.dataKeys {
@@ -223,9 +228,9 @@ func (m *Machine) heldOf(group string) *heldDataKey {
 func (s *step) dataKeyEvent(ev Event) bool {
 	group := about(ev)
 	if e, ok := ev.(KeyDestroyed); ok {
-		group = dataKeyGroup(e.Number)
+		group = DataKeyGroup(e.Number)
 	}
-	if !strings.HasPrefix(group, groupDataKey) {
+	if !IsDataKey(group) {
 		return false
 	}
 	k := s.m.heldOf(group)
@@ -269,7 +274,7 @@ func (s *step) reviewDataKey(k *heldDataKey) {
 // ended says that the key's batch is settled. One that is known no more was, long
 // ago.
 func (m *Machine) ended(k *heldDataKey) bool {
-	if b := m.byGroup(batchGroup(k.TID, k.Serial)); b != nil {
+	if b := m.byGroup(BatchGroup(k.TID, k.Serial)); b != nil {
 		return b.State.Final()
 	}
 	return k.Serial < m.present(k.TID).Serial
@@ -277,7 +282,7 @@ func (m *Machine) ended(k *heldDataKey) bool {
 
 // dataKeyNeeded is what can be said without the batch's settled transactions.
 func (m *Machine) dataKeyNeeded(k *heldDataKey) bool {
-	b := m.byGroup(batchGroup(k.TID, k.Serial))
+	b := m.byGroup(BatchGroup(k.TID, k.Serial))
 	return !m.ended(k) || b != nil && b.Escalated() || m.openLoss() || slices.ContainsFunc(m.open, func(uuid string) bool { return m.hot[uuid].DataKey == k.Number })
 }
 
@@ -285,7 +290,7 @@ func (m *Machine) dataKeyNeeded(k *heldDataKey) bool {
 // card.
 func (s *step) keepsCard(t *Transaction) bool {
 	hold := t.Kind == iso8583.PreAuth && t.State == StateConfirmed && t.Left() > 0 && s.now.Wall-t.Confirmed < holdLife
-	return hold || !t.settled()
+	return hold || !t.Settled()
 }
 
 // destroy has the journal destroy a retired key, and asks again until it has.
@@ -300,7 +305,7 @@ func (m *Machine) appendDataKeys(dst []byte, now Time) []byte {
 		dst = fmt.Appendf(dst, "|D%s/%d%c", k.TID, k.Serial, flag(k.Retired))
 		for _, v := range m.reviews {
 			if v.key == k.Number {
-				dst = fmt.Appendf(dst, "@%d", int64((v.at-now.Boot)/time.Second))
+				dst = append(dst, '@', flag(now.Boot < v.at))
 			}
 		}
 	}

@@ -65,7 +65,7 @@ func (s *step) settle(e Settle) {
 		return
 	}
 	due := s.m.unsettled(e.TID)[0]
-	group := batchGroup(e.TID, due.Serial)
+	group := BatchGroup(e.TID, due.Serial)
 	s.record(group, &BatchClosingBegun{TID: e.TID, Serial: due.Serial, Number: due.Number, Rules: term.hash, Route: e.Route, Who: e.Who})
 	s.answer(e.Req, group, Accepted)
 	b := s.m.byGroup(group)
@@ -425,7 +425,7 @@ func (s *step) settled(b *Batch, r *BatchSettled) {
 
 // batchResolve is an operator's word about a batch.
 func (s *step) batchResolve(e BatchResolve) {
-	group := batchGroup(e.TID, e.Serial)
+	group := BatchGroup(e.TID, e.Serial)
 	b := s.m.byGroup(group)
 	code := OK
 	switch {

@@ -22,6 +22,7 @@ const (
 	apply      = "agent/txn/apply.go"
 	ask        = "agent/txn/ask.go"
 	batch      = "agent/txn/batch.go"
+	datakey    = "agent/txn/datakey.go"
 	begin      = "agent/txn/begin.go"
 	chip       = "agent/txn/chip.go"
 	inquiry    = "agent/txn/inquiry.go"
@@ -39,7 +40,7 @@ const (
 	machineStep = "agent/txn/step.go"
 )
 
-var mutants = slices.Concat(sales, follows, applications, losses, asking, macs, scripts, settlements)
+var mutants = slices.Concat(sales, follows, applications, losses, asking, macs, scripts, settlements, dataKeys)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{
