@@ -153,7 +153,7 @@ func New(opts Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.clock = opts.Clock.alive(opts.Built, last)
+	a.clock = opts.Clock.alive(opts.Built, max(last, a.machine.HostTime()))
 	return a, a.configure()
 }
 

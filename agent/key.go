@@ -131,7 +131,7 @@ func (q *acquirer) signOnAnswer(route int, m *iso8583.Message, text string) {
 		return
 	}
 	e := txn.SignOnAnswer{
-		Route: route, TID: tid, STAN: stan, Code: m.Get(39), Keys: txn.WrappedKeys(m.Get(62)), Batch: q.profile.Batch(m), Text: text,
+		Route: route, TID: tid, STAN: stan, Code: m.Get(39), Keys: txn.WrappedKeys(m.Get(62)), Batch: q.profile.Batch(m), LocalTime: m.Get(12), LocalDate: m.Get(13), Text: text,
 	}
 	if s := q.signer(tid); e.Keys != "" && s != nil {
 		w, err := unwrapped(e.Keys)
@@ -171,9 +171,14 @@ func (v *View) signOn(tid iso8583.TID) *client.SignOn {
 			At: time.UnixMilli(failed.At).UTC(), Route: failed.Route, Address: host(failed.Address), Code: failed.Code, Error: failed.Why,
 		}
 	case on != nil:
-		return &client.SignOn{
+		out := &client.SignOn{
 			At: time.UnixMilli(on.At).UTC(), Route: on.Route, Address: host(on.Address), Code: on.Code, Accepted: true,
 		}
+		if on.Host != 0 {
+			at := time.UnixMilli(on.Host).UTC()
+			out.HostTime, out.Drift = &at, on.Drift().Seconds()
+		}
+		return out
 	}
 	return nil
 }

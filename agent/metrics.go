@@ -150,6 +150,12 @@ func (a *Agent) exposeQueue(m *exposition) {
 	for _, term := range a.opts.Terminals {
 		m.sample("reversals_owed", float64(t.owed[term.TID]), "terminal", string(term.TID))
 	}
+	m.family("host_clock_drift_seconds", "gauge", "How far the host's clock was ahead at the latest sign-on, where messages carry its time.")
+	for _, term := range a.opts.Terminals {
+		if on := a.view.signOn(term.TID); on != nil && on.HostTime != nil {
+			m.sample("host_clock_drift_seconds", on.Drift, "terminal", string(term.TID))
+		}
+	}
 	m.gauge("hold_downs", "Reversals that wait until the request cannot arrive any more.", float64(t.holds))
 	m.gauge("script_results_owed", "Results of issuer scripts that the acquirer was told of and has not answered.", float64(t.scripts))
 	m.family("escalations_open", "gauge", "Items in front of a person, by cause.")

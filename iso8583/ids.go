@@ -14,7 +14,18 @@ const (
 )
 
 // String is the six digits of DE 11.
-func (s STAN) String() string { return fmt.Sprintf("%06d", uint32(s)) }
+func (s STAN) String() string { return digits(uint64(s), 6) }
+
+// digits is n with zeros before it, up to that width.
+func digits(n uint64, width int) string {
+	var b [20]byte
+	i := len(b)
+	for ; n > 0 || len(b)-i < width; n /= 10 {
+		i--
+		b[i] = byte('0' + n%10)
+	}
+	return string(b[i:])
+}
 
 // ParseSTAN accepts exactly six decimal digits.
 func ParseSTAN(s string) (STAN, error) {

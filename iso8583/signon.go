@@ -23,7 +23,19 @@ type SignOnRules struct {
 	AnswerTimeout Duration `json:"answer_timeout"`
 
 	Operator string `json:"operator"` // who signs on, DE 63
+
+	// Clock says whether the answer sets the time that messages carry (B1, 0810).
+	Clock ClockRule `json:"clock,omitempty"`
 }
+
+// ClockRule says whose time DE 12 and 13 are.
+type ClockRule string
+
+// The rules there are.
+const (
+	ClockIgnore ClockRule = ""          // the terminal's own
+	ClockHost   ClockRule = "host_time" // the host's, once a sign-on's answer gave it
+)
 
 // Demands says whether an answer with this code asks for a sign-on.
 func (r *SignOnRules) Demands(code string) bool { return slices.Contains(r.Codes, code) }
@@ -32,7 +44,7 @@ func (r *SignOnRules) Demands(code string) bool { return slices.Contains(r.Codes
 func (r *Rules) validateSignOn() error {
 	s := &r.SignOn
 	if !s.Required {
-		if len(s.Codes)+len(s.Schedule) > 0 || s.AnswerTimeout != 0 || s.Operator != "" {
+		if len(s.Codes)+len(s.Schedule) > 0 || s.AnswerTimeout != 0 || s.Operator+string(s.Clock) != "" {
 			return fmt.Errorf("rules.sign_on.required: want true, or no sign_on at all")
 		}
 		return nil
@@ -44,6 +56,9 @@ func (r *Rules) validateSignOn() error {
 		return fmt.Errorf("rules.sign_on.schedule: want at least one wait; the last repeats for ever and must be above zero")
 	case s.AnswerTimeout <= 0:
 		return fmt.Errorf("rules.sign_on.answer_timeout: want a duration above zero")
+	}
+	if s.Clock != ClockIgnore && s.Clock != ClockHost {
+		return fmt.Errorf("rules.sign_on.clock: want %q, or nothing for the terminal's own", ClockHost)
 	}
 	for _, code := range s.Codes {
 		for where, list := range map[string][]string{

@@ -349,6 +349,9 @@ type SignOn struct {
 	Accepted bool      `json:"accepted"`
 	Code     string    `json:"response_code,omitempty"` // DE 39
 	Error    string    `json:"error,omitempty"`         // why there is no answer
+
+	HostTime *time.Time `json:"host_time,omitempty"` // what time it was there, where messages carry that
+	Drift    float64    `json:"drift,omitempty"`     // seconds that the host's clock is ahead of this one
 }
 
 // Echo is what became of an echo. That it was answered is all that it says.

@@ -1,8 +1,8 @@
 package txn
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -86,11 +86,13 @@ func (b *Batch) Escalated() bool {
 const groupBatch = "batch:"
 
 func batchGroup(tid iso8583.TID, serial int) string {
-	return fmt.Sprintf("%s%s/%d", groupBatch, tid, serial)
+	return groupBatch + string(tid) + "/" + strconv.Itoa(serial)
 }
 
 // BatchKey is the journal key of all intents of a terminal's batch.
-func BatchKey(tid iso8583.TID, serial int) string { return fmt.Sprintf("batch/%s/%d", tid, serial) }
+func BatchKey(tid iso8583.TID, serial int) string {
+	return "batch/" + string(tid) + "/" + strconv.Itoa(serial)
+}
 
 // BatchAnnounced says which batch the host holds the terminal to be in: the
 // answer to a sign-on names it. What is in the batch before it stays there and

@@ -205,6 +205,10 @@ func (m *Machine) gate(e *Begin, rules *iso8583.Rules) string {
 // more of the card than what is sealed.
 func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 	clock, date, year := localTime(s.now)
+	hostTime, hostDate := "", ""
+	if s.m.clocks[term.TID] != nil {
+		hostTime, hostDate = s.wireTime(term.TID)
+	}
 	route := s.firstRoute(e, term)
 	batch, serial := s.m.batchOf(term)
 	s.record(e.UUID, &Intent{
@@ -216,6 +220,7 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Rules: term.hash, Route: route, Original: e.Original, Address: term.address(route),
 		Approval: e.Approval, Session: e.Session, Implicit: term.Implicit && e.Type.NeedsConfirmation(),
 		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf, Undated: s.now.Dead,
+		HostTime: hostTime, HostDate: hostDate,
 		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Batch: batch, Serial: serial, Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]
@@ -315,17 +320,19 @@ func (s *step) ownFacts(t *Transaction) iso8583.Facts {
 
 // facts is what every message about t carries.
 func (t *Transaction) facts(k iso8583.Kind) iso8583.Facts {
+	clock, date := t.wire()
 	return iso8583.Facts{
 		Kind: k, Type: t.Kind, TID: t.TID, MID: t.MID, STAN: t.STAN, Amount: t.Amount(),
-		LocalTime: t.LocalTime, LocalDate: t.LocalDate, Batch: t.Batch,
+		LocalTime: clock, LocalDate: date, Batch: t.Batch,
 	}
 }
 
 // identity is what DE 90 says of t's request.
 func (t *Transaction) identity(r *iso8583.Rules) iso8583.Original {
+	_, date := t.wire()
 	return iso8583.Original{
 		MTI: r.MTI[t.Kind.Kind()], STAN: t.STAN, Transmission: t.Transmission,
-		Type: t.Kind, Batch: t.Batch, LocalDate: t.LocalDate,
+		Type: t.Kind, Batch: t.Batch, LocalDate: date,
 	}
 }
 

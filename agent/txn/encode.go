@@ -26,7 +26,7 @@ const maxFields = 64
 // is written and what is read cannot drift apart.
 type coder struct {
 	out     []byte
-	in      [][]byte // by field number, when reading
+	in      []byte // what is not read yet, its form checked
 	reading bool
 	err     error
 }
@@ -46,10 +46,10 @@ func Decode(t RecordType, group string, clear []byte) (Record, error) {
 	if !ok {
 		return nil, fmt.Errorf("record type %d: %w", uint16(t), ErrRecordNewer)
 	}
-	c := coder{reading: true, in: make([][]byte, maxFields)}
-	if err := c.split(clear); err != nil {
+	if err := checkForm(clear); err != nil {
 		return nil, fmt.Errorf("%s record: %w", t, err)
 	}
+	c := coder{reading: true, in: clear}
 	r := maker.make()
 	r.head().UUID = group
 	c.int64(1, &r.head().At)
@@ -57,15 +57,15 @@ func Decode(t RecordType, group string, clear []byte) (Record, error) {
 	if c.err != nil {
 		return nil, fmt.Errorf("%s record: %w", t, c.err)
 	}
-	for n, v := range c.in {
-		if v != nil {
-			return nil, fmt.Errorf("%s record, field %d: %w", t, n, ErrRecordNewer)
-		}
+	if len(c.in) > 0 {
+		return nil, fmt.Errorf("%s record, field %d: %w", t, c.in[0], ErrRecordNewer)
 	}
 	return r, nil
 }
 
-func (c *coder) split(b []byte) error {
+// checkForm says whether b is fields in the order of their numbers, whole and
+// none of them empty.
+func checkForm(b []byte) error {
 	last := 0
 	for len(b) > 0 {
 		n := int(b[0])
@@ -76,9 +76,7 @@ func (c *coder) split(b []byte) error {
 		case n <= last || w <= 0 || size == 0 || size > uint64(len(b)-1-w):
 			return fmt.Errorf("field %d: %w", n, ErrRecord)
 		}
-		end := 1 + w + int(size)
-		c.in[n] = b[1+w : end]
-		b, last = b[end:], n
+		b, last = b[1+w+int(size):], n
 	}
 	return nil
 }
@@ -92,9 +90,16 @@ func (c *coder) bytes(n int, v []byte) {
 	c.out = append(c.out, v...)
 }
 
+// take is the next field, if it is field n; else nil. A field that nobody takes
+// is still there in the end.
 func (c *coder) take(n int) []byte {
-	v := c.in[n]
-	c.in[n] = nil
+	if len(c.in) == 0 || int(c.in[0]) != n {
+		return nil
+	}
+	size, w := binary.Uvarint(c.in[1:])
+	end := 1 + w + int(size)
+	v := c.in[1+w : end]
+	c.in = c.in[end:]
 	return v
 }
 
@@ -191,6 +196,8 @@ func (r *Intent) fields(c *coder) {
 	str(c, 33, &r.Batch)
 	num(c, 34, &r.Serial)
 	c.bool(36, &r.Undated)
+	str(c, 37, &r.HostTime)
+	str(c, 38, &r.HostDate)
 }
 
 func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route); str(c, 3, &r.Address) }

@@ -153,7 +153,7 @@ func (s *step) inquire(t *Transaction) {
 		s.reverse(t, t.Doubt)
 		return
 	}
-	clock, date, _ := localTime(s.now)
+	clock, date := s.wireTime(t.TID)
 	n := len(t.Asked) + 1
 	s.record(t.UUID, &Inquiry{N: n, TID: t.TID, STAN: stan, Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date})
 	f := t.facts(iso8583.KindInquiry)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
@@ -53,6 +54,7 @@ type SignedOn struct {
 	Batch   string       `json:"batch,omitempty"` // that the host holds the terminal to be in
 	Route   int          `json:"route"`
 	Address string       `json:"address,omitempty"`
+	Host    int64        `json:"host_time,omitempty"` // Unix milliseconds: what time it was there; 0: not said, or of no interest
 }
 
 // SignOnFailed says that a sign-on brought nothing: the keys are what they were.
@@ -86,6 +88,7 @@ func (r *SignedOn) fields(c *coder) {
 	str(c, 6, &r.Batch)
 	num(c, 7, &r.Route)
 	str(c, 8, &r.Address)
+	c.int64(9, &r.Host)
 }
 
 func (r *SignOnFailed) fields(c *coder) {
@@ -125,6 +128,25 @@ func (m *Machine) SignedOn(tid iso8583.TID) *SignedOn {
 		return k.on
 	}
 	return nil
+}
+
+// HostTime is the latest moment, Unix milliseconds, that a host's clock was known
+// to show; 0: none is known.
+func (m *Machine) HostTime() (latest int64) {
+	for _, k := range m.keys { // order: the latest of all
+		if k.on != nil {
+			latest = max(latest, k.on.Host)
+		}
+	}
+	return latest
+}
+
+// Drift is how far the host's clock is ahead of this one's, as of the sign-on.
+func (r *SignedOn) Drift() time.Duration {
+	if r.Host == 0 {
+		return 0
+	}
+	return time.Duration(r.Host-r.At) * time.Millisecond
 }
 
 // SignOnFailed is the terminal's latest sign-on, where it brought nothing, else

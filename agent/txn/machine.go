@@ -32,6 +32,7 @@ type Machine struct {
 	terminals map[iso8583.TID]*Terminal
 	sessions  map[string]*session // by id
 	signing   map[iso8583.TID]*signing
+	clocks    map[iso8583.TID]*hostClock
 	telling   map[string]*telling // by UUID
 	waits     map[string]*wait    // by UUID
 	evidence  budget
@@ -53,6 +54,7 @@ func New() *Machine {
 		batches:   map[iso8583.TID]*batchHead{},
 		keys:      map[iso8583.TID]*keyHead{},
 		signing:   map[iso8583.TID]*signing{},
+		clocks:    map[iso8583.TID]*hostClock{},
 		telling:   map[string]*telling{},
 		terminals: map[iso8583.TID]*Terminal{},
 		sessions:  map[string]*session{},

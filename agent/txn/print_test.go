@@ -28,6 +28,9 @@ func (l *lab) describe(r Record) string {
 		if r.Chip != "" {
 			of += fmt.Sprintf(", chip %s %s", r.Chip, r.EMV)
 		}
+		if r.HostTime != "" {
+			of += ", at the host " + r.HostTime + " " + r.HostDate
+		}
 		if r.Partial {
 			of += ", a part will do"
 		}
@@ -78,6 +81,9 @@ func (l *lab) message(o Outbound) string {
 		return fmt.Sprintf("%s %s to address %d: STAN %s batch %s", mti, o.UUID, o.Route, f.STAN, f.Batch)
 	}
 	s := fmt.Sprintf("%s %s to address %d: STAN %s %s", mti, o.UUID, o.Route, f.STAN, f.Amount)
+	if clock, date, _ := localTime(l.now); f.LocalTime != "" && !o.Reversal() && l.m.clocks[f.TID] != nil && (f.LocalTime != clock || f.LocalDate != date) {
+		s += fmt.Sprintf(" DE 12/13 %s %s", f.LocalTime, f.LocalDate)
+	}
 	if f.Kind == iso8583.KindScript {
 		return s + fmt.Sprintf(" of batch %s STAN %s DE 55 %s (send %d)", f.Original.Batch, f.Original.STAN, f.ChipData, o.Attempt)
 	}

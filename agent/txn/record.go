@@ -205,6 +205,9 @@ type Intent struct {
 	Batch  string `json:"batch,omitempty"`        // six digits, on the wire; "" where the dialect settles nothing
 	Serial int    `json:"batch_serial,omitempty"` // which of the terminal's batches, since numbers come again
 
+	HostTime string `json:"host_de12,omitempty"` // DE 12 and 13 that its messages carry, where they are the host's
+	HostDate string `json:"host_de13,omitempty"`
+
 	Undated bool `json:"undated,omitempty"` // the clock was dead: that day and time are not this one's
 
 	Card *iso8583.Card `json:"-"`

@@ -55,7 +55,8 @@ func (s *step) response(e Response) {
 // echoes says whether everything that the dialect echoes is as it was sent.
 // What is absent contradicts nothing.
 func echoes(r *iso8583.Rules, e *Response, t *Transaction, de7 string) bool {
-	return echoesAt(r, e, t, de7, t.LocalTime, t.LocalDate)
+	clock, date := t.wire()
+	return echoesAt(r, e, t, de7, clock, date)
 }
 
 // echoesAt is echoes for a message about t with these DE 7, 12 and 13.

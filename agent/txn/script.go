@@ -211,7 +211,7 @@ func (s *step) scriptEvent(ev Event) bool {
 func (s *step) scriptAnswer(t *Transaction, e *Response) {
 	r, n := s.rules(t), s.m.telling[t.UUID]
 	switch {
-	case e.MTI != r.MTI[iso8583.KindScript].Response() || !echoesAt(r, e, t, t.Script.Transmission, t.LocalTime, t.LocalDate):
+	case e.MTI != r.MTI[iso8583.KindScript].Response() || !echoes(r, e, t, t.Script.Transmission):
 		s.evidence(t, e, "it does not answer the notice of a script's result")
 	case !t.Script.Owed() || n == nil: // a restart sends it anew, and that is answered too
 	case r.SignOn.Required && r.SignOn.Demands(e.Code):

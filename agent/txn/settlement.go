@@ -208,7 +208,7 @@ func (s *step) say(b *Batch, k iso8583.Kind) {
 		s.batchLater(b)
 		return
 	}
-	clock, date, _ := localTime(s.now)
+	clock, date := s.wireTime(b.TID)
 	msg := &BatchMessage{Kind: k, TID: b.TID, STAN: stan, Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date}
 	if k == iso8583.KindUpload {
 		msg.From, msg.Count = b.Uploaded, min(uploadSize, len(b.Counted)-b.Uploaded)

@@ -32,7 +32,9 @@ type SignOnAnswer struct {
 	Keys  WrappedKeys
 	Fault string // why the Signer cannot use Keys; "" it has proved them
 	Batch string // DE 60
-	Text  string // the message, masked
+
+	LocalTime, LocalDate string // DE 12, 13
+	Text                 string // the message, masked
 }
 
 func (SignOn) event()       {}
@@ -235,6 +237,7 @@ func (s *step) signOnAnswer(e SignOnAnswer) {
 	}
 	s.record(groupTerminal+string(term.TID), &SignedOn{
 		TID: term.TID, STAN: e.STAN, Code: e.Code, Keys: e.Keys, Batch: e.Batch, Route: e.Route, Address: term.address(e.Route),
+		Host: s.hearTime(term, &e),
 	})
 	s.batchAnnounced(BatchAnnounced{TID: term.TID, Number: e.Batch})
 	s.ready.Keys = append(s.ready.Keys, KeyLoad{TID: term.TID, Keys: e.Keys})

@@ -1,14 +1,13 @@
 package txn
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // Clone is an independent copy, volatile part included. The exhaustive run
@@ -24,7 +23,7 @@ func (m *Machine) Clone() *Machine {
 		c.settlements[i] = &copied
 	}
 	c.heads, c.waits, c.hot, c.batches = copies(m.heads), copies(m.waits), copies(m.hot), copies(m.batches)
-	c.keys, c.signing, c.telling = copies(m.keys), copies(m.signing), copies(m.telling)
+	c.keys, c.signing, c.telling, c.clocks = copies(m.keys), copies(m.signing), copies(m.telling), copies(m.clocks)
 	for _, t := range c.hot { // order: each on its own
 		t.Items, t.Follows, t.Asked = slices.Clip(t.Items), slices.Clip(t.Follows), slices.Clip(t.Asked) // changed in copies only
 	}
@@ -33,6 +32,9 @@ func (m *Machine) Clone() *Machine {
 
 // copies clones a map and what its values point to.
 func copies[K comparable, V any](from map[K]*V) map[K]*V {
+	if len(from) == 0 {
+		return map[K]*V{}
+	}
 	to, values := make(map[K]*V, len(from)), make([]V, 0, len(from))
 	for k, v := range from { // order: each on its own
 		values = append(values, *v)
@@ -41,18 +43,31 @@ func copies[K comparable, V any](from map[K]*V) map[K]*V {
 	return to
 }
 
+// sorted is the map's keys in their order.
+func sorted[K cmp.Ordered, V any](from map[K]V) []K {
+	if len(from) == 0 {
+		return nil
+	}
+	keys := make([]K, 0, 8)
+	for k := range from { // order: sorted next
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 // AppendDurable appends a canonical image of the durable state: two machines
 // that folded the same records give the same bytes. Tests compare a Machine
 // with the fold of its records by it.
 func (m *Machine) AppendDurable(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, m.epoch)
-	for _, hash := range slices.Sorted(maps.Keys(m.rules)) {
+	for _, hash := range sorted(m.rules) {
 		dst = append(dst, hash...)
 	}
-	for _, tid := range slices.Sorted(maps.Keys(m.heads)) {
+	for _, tid := range sorted(m.heads) {
 		dst = fmt.Appendf(dst, "|%s %d %d", tid, m.heads[tid].Next, m.heads[tid].Wrapped)
 	}
-	for _, tid := range slices.Sorted(maps.Keys(m.batches)) {
+	for _, tid := range sorted(m.batches) {
 		dst = fmt.Appendf(dst, "|batch %s %+v", tid, *m.batches[tid])
 	}
 	for _, b := range m.settlements {
@@ -91,12 +106,7 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 	for _, l := range m.losses {
 		dst = append(dst, 'L', flag(l.Closed))
 	}
-	tids := make([]iso8583.TID, 0, 8)
-	for tid := range m.heads { // order: sorted next
-		tids = append(tids, tid)
-	}
-	slices.Sort(tids)
-	for _, tid := range tids {
+	for _, tid := range sorted(m.heads) {
 		dst = append(append(dst, '|'), tid...)
 		dst = binary.AppendVarint(dst, int64(m.heads[tid].Next))
 		if b := m.batches[tid]; b != nil {
@@ -106,20 +116,18 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 	for _, b := range m.settlements {
 		dst = m.appendBatch(dst, b, now)
 	}
-	for _, tid := range slices.Sorted(maps.Keys(m.keys)) {
+	for _, tid := range sorted(m.keys) {
 		dst = fmt.Appendf(dst, "|k%s%d", tid, m.keySTAN(tid))
 	}
-	for _, tid := range slices.Sorted(maps.Keys(m.signing)) {
+	for _, tid := range sorted(m.signing) {
 		g := m.signing[tid]
 		dst = fmt.Appendf(dst, "|s%d %d %c%c%d", g.STAN, g.Shift, flag(g.Need), flag(g.Unusable), len(g.Asked))
 		if g.STAN != 0 || g.Need {
 			dst = binary.AppendVarint(binary.AppendVarint(dst, int64(g.Tries)), int64((g.Deadline-now.Boot)/time.Second))
 		}
 	}
-	if len(m.sessions) > 0 {
-		for _, id := range slices.Sorted(maps.Keys(m.sessions)) {
-			dst = fmt.Appendf(dst, "|%s%v", id, m.sessions[id].tids)
-		}
+	for _, id := range sorted(m.sessions) {
+		dst = fmt.Appendf(dst, "|%s%v", id, m.sessions[id].tids)
 	}
 	for _, list := range [...][]string{m.cold, m.open} {
 		for _, uuid := range list {

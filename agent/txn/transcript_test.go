@@ -182,7 +182,7 @@ var commands = map[string]func(*lab, *command) error{
 	},
 	// sign-on [tid=]: somebody asks for one · keyless [tid=]: the signer has no keys
 	// sign-on-sent | sign-on-unsent | sign-on-in-doubt [tid=]: of the message sent last
-	// sign-on-answer 00 [tid= keys=none stan= batch= fault=]
+	// sign-on-answer 00 [tid= keys=none stan= batch= fault= de12= de13=]
 	"sign-on": func(l *lab, c *command) error {
 		l.req++
 		l.step(SignOn{Req: l.req, TID: iso8583.TID(c.get("tid", string(testTID)))})
@@ -353,6 +353,7 @@ func (l *lab) signOn(c *command) error {
 		l.step(SignOnAnswer{
 			Route: o.Route, TID: tid, STAN: stan, Code: c.value, Keys: WrappedKeys(keys),
 			Batch: c.get("batch", ""), Fault: strings.ReplaceAll(c.get("fault", ""), "_", " "),
+			LocalTime: c.get("de12", ""), LocalDate: c.get("de13", ""),
 		})
 	}
 	return nil
@@ -563,12 +564,16 @@ func (l *lab) setRules(c *command) error {
 				l.rules.MTI[iso8583.KindSignOff] = "0820"
 			}
 			l.rules.Reversal.Reasons.MAC = "A0"
+		case "clock":
+			l.rules.SignOn.Clock = iso8583.ClockRule(value)
 		case "mac_reason":
 			l.rules.Reversal.Reasons.MAC = value
 		case "unsigned":
 			l.rules.Response.Unsigned = list
 		case "inquiry_declined":
 			l.rules.Inquiry.Declined = list
+		case "partial_refused":
+			l.rules.PartialRefused = iso8583.PartialRule(value)
 		case "gate":
 			l.rules.Gate = iso8583.Gate(value)
 		case "match":

@@ -42,6 +42,9 @@ looking.`,
 			switch {
 			case s.Accepted:
 				a.printf("%s is signed on at %s\n", args[0], s.Address)
+				if s.HostTime != nil {
+					a.printf("it is %s there, %+.0f s of this clock\n", a.time(*s.HostTime), s.Drift)
+				}
 			case s.Error != "":
 				a.printf("%s is not signed on at %s: %s\n", args[0], s.Address, s.Error)
 			default:

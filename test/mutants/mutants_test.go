@@ -1,13 +1,13 @@
 package mutants
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -29,25 +29,29 @@ type result struct {
 	err      error
 }
 
-// TestMutants builds the simulation over a mutant and runs it until the first
-// violation: over one of each rule, or over all.
+// TestMutants builds the simulation over all mutants at once, wakes one after
+// the other, and runs it until the first violation: one of each rule, or all.
 func TestMutants(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds and runs the simulation once for each mutant: minutes")
+		t.Skip("runs the simulation once for each mutant: minutes")
 	}
-	chosen := choose()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
 	}
+	binary := build(t, root)
+	if r := kill(t, binary, 0, 20_000); r.err != nil || r.property != "" {
+		t.Fatalf("with no mutant awake: %s after %s, %v", r.property, r.after, r.err)
+	}
+	chosen := choose()
 	results := make([]result, len(chosen))
 	next := make(chan int)
 	var wg sync.WaitGroup
-	for range 2 {
-		dir := t.TempDir()
+	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for i := range next {
-				results[i] = kill(t, root, dir, chosen[i])
+				results[i] = kill(t, binary, chosen[i]+1, *transactions)
+				results[i].mutant = mutants[chosen[i]]
 			}
 		})
 	}
@@ -67,13 +71,29 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-func choose() []mutant {
-	var chosen []mutant
+// build builds the simulation with the mutants in it, and gives its name.
+func build(t *testing.T, root string) string {
+	dir := t.TempDir()
+	laid, err := overlay(root, dir, mutants)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "sim.test")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay="+laid, "-vet=off", "-ldflags=-s -w", "-o", binary, "./test/sim")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+// choose gives the places of the mutants to run.
+func choose() (chosen []int) {
 	seen := map[string]bool{}
-	for _, m := range mutants {
+	for i, m := range mutants {
 		rule := strings.Fields(m.rule)[0]
 		if strings.Contains(m.name, *only) && (*all || *only != "" || !seen[rule]) {
-			chosen = append(chosen, m)
+			chosen = append(chosen, i)
 			seen[rule] = true
 		}
 	}
@@ -82,18 +102,13 @@ func choose() []mutant {
 
 var violation = regexp.MustCompile(`VIOLATION (\S+) after (\d+) transactions`)
 
-// kill runs the simulation over one mutant.
-func kill(t *testing.T, root, dir string, m mutant) result {
-	r := result{mutant: m}
-	overlay, err := m.overlay(root, dir)
-	if err != nil {
-		r.err = err
-		return r
-	}
+// kill runs the simulation over one mutant, in a process of its own: it may
+// panic. It takes one core, for as many go on at a time as there are.
+func kill(t *testing.T, binary string, number int, transactions int64) (r result) {
 	start := time.Now()
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-vet=off", "-count=1", "-timeout=10m",
-		"-run=^TestSeeded$", "./test/sim", "-v", fmt.Sprintf("-sim.transactions=%d", *transactions), "-sim.shrink=false")
-	cmd.Dir = root
+	cmd := exec.CommandContext(t.Context(), binary, "-test.timeout=10m", "-test.run=^TestSeeded$", "-test.v",
+		fmt.Sprintf("-sim.transactions=%d", transactions), "-sim.shrink=false")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", chosenBy, number), "GOMAXPROCS=1")
 	out, err := cmd.CombinedOutput()
 	r.took = time.Since(start)
 	switch found := violation.FindSubmatch(out); {
@@ -105,29 +120,6 @@ func kill(t *testing.T, root, dir string, m mutant) result {
 		r.err = fmt.Errorf("%w\n%s", err, out)
 	}
 	return r
-}
-
-// overlay writes the mutated copy and the file that tells the go command to
-// read it instead.
-func (m *mutant) overlay(root, dir string) (string, error) {
-	source := filepath.Join(root, filepath.FromSlash(m.file))
-	text, err := os.ReadFile(source)
-	if err != nil {
-		return "", err
-	}
-	if n := strings.Count(string(text), m.old); n != 1 {
-		return "", fmt.Errorf("the text to replace occurs %d times in %s, want once: has the product changed?", n, m.file)
-	}
-	copied := filepath.Join(dir, "mutated.go")
-	if err := os.WriteFile(copied, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o600); err != nil {
-		return "", err
-	}
-	b, err := json.Marshal(map[string]map[string]string{"Replace": {source: copied}})
-	if err != nil {
-		return "", err
-	}
-	name := filepath.Join(dir, "overlay.json")
-	return name, os.WriteFile(name, b, 0o600)
 }
 
 func printTable(results []result) string {
@@ -149,13 +141,9 @@ func printTable(results []result) string {
 // TestMutantsApply holds every mutant to the product as it is, without running
 // any: it takes a moment.
 func TestMutantsApply(t *testing.T) {
-	root, err := filepath.Abs(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range mutants {
-		if _, err := m.overlay(root, t.TempDir()); err != nil {
-			t.Errorf("%s: %v", m.name, err)
+	for i := range mutants {
+		if _, err := overlay(filepath.Join("..", ".."), t.TempDir(), mutants[i:i+1]); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -102,7 +102,11 @@ func (w *World) fold() {
 		w.recovered(a.m)
 		return
 	}
-	for _, r := range w.disk.durable {
+	rest := w.disk.durable
+	if f := &w.disk.first; f.m != nil && len(rest) >= f.n && rest[f.n-1] == f.last {
+		a.m, rest = f.m.Clone(), rest[f.n:]
+	}
+	for _, r := range rest {
 		a.m.Apply(r)
 	}
 }
@@ -394,7 +398,7 @@ func (w *World) load(ev txn.Event) {
 	}
 	for _, key := range w.agent.m.Needs(ev) {
 		for _, t := range w.txns {
-			if key == t.uuid || slices.ContainsFunc(t.records, func(r txn.Record) bool { return slices.Contains(txn.Keys(r), key) }) {
+			if key == t.uuid || slices.Contains(t.keys, key) {
 				if w.agent.m.Get(t.uuid) == nil {
 					w.saw(LoadedAgain)
 				}

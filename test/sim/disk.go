@@ -13,6 +13,15 @@ type disk struct {
 	bytes   []byte    // of the batch
 	durable []txn.Record
 	late    bool // in an exhaustive run: the batch is done at any moment
+	first   folded
+}
+
+// folded is what the first batch made of an empty machine: the rules are in it,
+// and to read them again at every start takes a fifth of a seeded run.
+type folded struct {
+	m    *txn.Machine
+	n    int // records
+	last txn.Record
 }
 
 type written struct {
@@ -53,6 +62,9 @@ func (w *World) commit() {
 		d.durable = append(d.durable, r)
 		w.ownView().Apply(r)
 		w.journaled(r)
+	}
+	if n := len(d.batch); n > 0 && n == len(d.durable) && w.budget == nil && w.store == nil {
+		d.first = folded{w.agent.view.Clone(), n, d.durable[n-1]}
 	}
 	d.batch, d.late = d.batch[:0], false
 	w.stats.Batches++

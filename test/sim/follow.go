@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"cmp"
+
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
@@ -111,7 +113,7 @@ func (w *World) followsOnWire(t *Txn, f *iso8583.Facts) {
 	}
 	want := iso8583.Original{
 		MTI: mtis[o.typ().Kind()], STAN: o.intent.STAN, Transmission: o.intent.Transmission,
-		Type: o.typ(), Batch: o.intent.Batch, LocalDate: o.intent.LocalDate,
+		Type: o.typ(), Batch: o.intent.Batch, LocalDate: cmp.Or(o.intent.HostDate, o.intent.LocalDate),
 	}
 	if f.Original != want {
 		w.fail("identity", "%s names another original than %s", t, o)

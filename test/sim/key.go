@@ -100,6 +100,9 @@ func (w *World) deliverSignOn() {
 		if p.keys != 0 {
 			a.Keys = txn.WrappedKeys(strconv.Itoa(p.keys))
 		}
+		if w.budget == nil { // the host's clock, which is any (B1, 0810)
+			a.LocalTime, a.LocalDate = "235959", [...]string{"0313", "0314", "0316", "0229"}[p.keys%4]
+		}
 		w.step(a)
 	}
 }
@@ -186,5 +189,6 @@ func (p *Personality) keyed(r *iso8583.Rules, d func(int) iso8583.Duration) {
 	}
 	r.SignOn = iso8583.SignOnRules{
 		Required: true, Codes: []string{keysRefused}, AnswerTimeout: d(20), Schedule: []iso8583.Duration{d(5), d(60)},
+		Clock: iso8583.ClockHost,
 	}
 }

@@ -41,6 +41,7 @@ type Txn struct {
 	// Durable.
 	intent    *txn.Intent
 	records   []txn.Record
+	keys      []string // of these
 	j         txn.State
 	confirmed bool  // ever
 	committed int64 // when it was, by the wall clock
@@ -108,7 +109,7 @@ func (w *World) journaled(r txn.Record) {
 		return
 	}
 	if w.p.Keep >= 0 {
-		t.records = append(t.records, r)
+		t.records, t.keys = append(t.records, r), append(t.keys, txn.Keys(r)...)
 	}
 	before := t.j
 	switch r := r.(type) {

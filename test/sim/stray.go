@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"cmp"
+
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
@@ -27,7 +29,7 @@ func (w *World) stray() {
 	mti := [...]iso8583.MTI{own, "0410"}[w.c.Intn(2)]
 	r := txn.Response{
 		Route: i.Route, MTI: mti, TID: i.TID, STAN: i.STAN, Code: "00", Amount: t.begin.Amount.DE4(), Currency: "156",
-		Transmission: i.Transmission, LocalTime: i.LocalTime, LocalDate: i.LocalDate, RRN: "999",
+		Transmission: i.Transmission, LocalTime: cmp.Or(i.HostTime, i.LocalTime), LocalDate: cmp.Or(i.HostDate, i.LocalDate), RRN: "999",
 	}
 	kinds := 5
 	if w.p.Silent {
@@ -44,7 +46,7 @@ func (w *World) stray() {
 		r.Transmission, r.LocalDate = "0615120000", "0615"
 	case 4:
 		r.LocalTime = "000001"
-		if r.LocalTime == i.LocalTime {
+		if r.LocalTime == cmp.Or(i.HostTime, i.LocalTime) {
 			return
 		}
 	}
@@ -70,7 +72,7 @@ func (w *World) echo(t *Txn) {
 		i, answer := t.intent, a.answer
 		r := txn.Response{
 			Route: route, MTI: mtis[t.typ().Kind()].Response(), TID: i.TID, STAN: i.STAN, RRN: iso8583.RRN(answer.rrn),
-			Transmission: i.Transmission, LocalTime: i.LocalTime, LocalDate: i.LocalDate, BadChip: t.story.spoiled,
+			Transmission: i.Transmission, LocalTime: cmp.Or(i.HostTime, i.LocalTime), LocalDate: cmp.Or(i.HostDate, i.LocalDate), BadChip: t.story.spoiled,
 		}
 		switch w.c.Intn(3) {
 		case 1:
