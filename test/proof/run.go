@@ -21,8 +21,8 @@ import (
 type runner struct {
 	nightly bool
 	dir     string
-	commit  string // for the table
-	code    string // names what is remembered
+	commit  string          // for the table
+	code    string          // names what is remembered
 	ctx     context.Context // ends when somebody stops the proof
 	out     io.Writer       // progress
 

@@ -13,7 +13,7 @@ func lab(t *testing.T) *runner {
 	return &runner{ctx: t.Context(), dir: t.TempDir(), commit: "test", code: "test", out: t.Output(), done: map[string]result{}}
 }
 
-// later is a runner of another day, on the same commit.
+// later is a runner of another day, with the same code.
 func (r *runner) later(t *testing.T) *runner {
 	t.Helper()
 	next := &runner{ctx: t.Context(), nightly: r.nightly, dir: r.dir, commit: r.commit, code: r.code, out: t.Output(), done: map[string]result{}}
