@@ -55,8 +55,8 @@ var sales = []mutant{
 		"\treleased := append([]Ready(nil), f.held[:f.syncing]...)\n\tf.held = f.held[f.syncing:]\n" +
 			"\tif len(f.held) > 0 {\n\t\tearly := f.held[0]\n\t\tf.held[0] = Ready{Records: early.Records}\n\t\tearly.Records = nil\n\t\treleased = append(released, early)\n\t}"},
 	{"a confirm that is not recorded", "R4 R5", ask,
-		"s.record(t.UUID, &Confirmed{Undated: s.now.Dead})",
-		"t.State = StateConfirmed"},
+		"s.record(t.UUID, &Confirmed{Undated: s.now.Dead})\n\ts.wait(t).Paid = s.now.Boot\n\ts.arm(",
+		"t.State = StateConfirmed\n\ts.wait(t).Paid = s.now.Boot\n\ts.arm("},
 	{"a confirm while reversing", "R6", table,
 		"AskConfirm:          {confirmLate, nil,",
 		"AskConfirm:          {confirm, []State{StateConfirmed},"},
@@ -205,6 +205,6 @@ var sales = []mutant{
 		"case e.Amount == 0 && t.ApprovedMinor != 0, e.Amount != 0 && e.Amount != t.Taken():",
 		"case t.UUID == \"\":"},
 	{"a part refused before the answer needs no hold-down", "R3′", ask,
-		"if t.ApprovedMinor != 0 { //",
-		"if t.UUID != \"\" { //"},
+		"case t.ApprovedMinor == 0: //",
+		"case t.UUID == \"\": //"},
 }
