@@ -205,6 +205,6 @@ var sales = []mutant{
 		"case e.Amount == 0 && t.ApprovedMinor != 0, e.Amount != 0 && e.Amount != t.Taken():",
 		"case t.UUID == \"\":"},
 	{"a part refused before the answer needs no hold-down", "R3′", ask,
-		"if t.ApprovedMinor != 0 { //",
-		"if t.UUID != \"\" { //"},
+		"case t.ApprovedMinor == 0: //",
+		"case t.UUID == \"\": //"},
 }
