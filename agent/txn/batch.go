@@ -65,6 +65,7 @@ type Batch struct {
 	Totals   iso8583.Totals
 	Currency iso8583.Currency
 	Counted  []iso8583.STAN // what the totals are of, in the order of the upload
+	Unlisted int            // so many at the end of Counted are in no upload
 	Owed     []iso8583.STAN // what was undecided when the set was frozen: left out, and still owed
 
 	Message  BatchMessage // the latest
@@ -77,6 +78,10 @@ type Batch struct {
 
 // Group is the batch's journal group.
 func (b *Batch) Group() string { return BatchGroup(b.TID, b.Serial) }
+
+// Listed is what an upload tells, in its order: an upload's record has a card
+// number, so what was paid by a card handle is in the totals alone.
+func (b *Batch) Listed() []iso8583.STAN { return b.Counted[:max(len(b.Counted)-b.Unlisted, 0)] }
 
 // Escalated says whether an item of the batch is open.
 func (b *Batch) Escalated() bool {

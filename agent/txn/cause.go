@@ -43,6 +43,7 @@ const (
 	CauseBatchRefused  Cause = "settlement_refused"
 	CauseNoKeys        Cause = "no_keys"
 	CauseCardGone      Cause = "card_gone"
+	CauseNotUploaded   Cause = "not_uploaded"
 )
 
 // causeInfo is what people are told about a cause.
@@ -132,6 +133,9 @@ var causes = []causeInfo{
 	{CauseCardGone, "it is to be reversed, and its card cannot be read any more: its batch was settled, and the batch's data key destroyed",
 		"Ask the acquirer whether a debit stands, and have it taken back there. Then resolve with its reference: acquirer-reversed, or acquirer-debited if the goods were handed over.",
 		"journal.md: Secrets; P1"},
+	{CauseNotUploaded, "the batch does not balance, and some of it cannot be uploaded: it was paid by card handles, and an upload's record has a card number",
+		"Give the acquirer what `counterfoil batches TERMINAL SERIAL` marks as not uploaded, another way: it is in the terminal's totals. Then compare, and close it with the acquirer's reference.",
+		"B1, 0320; P6"},
 }
 
 // Causes lists every cause.

@@ -210,6 +210,7 @@ type Intent struct {
 	Serial int    `json:"batch_serial,omitempty"` // which of the terminal's batches, since numbers come again
 
 	DataKey uint32 `json:"data_key,omitempty"` // that Card is sealed under; NoDataKey: the first
+	Handle  bool   `json:"handle,omitempty"`   // Card has no number, but a handle
 
 	HostTime string `json:"host_de12,omitempty"` // DE 12 and 13 that its messages carry, where they are the host's
 	HostDate string `json:"host_de13,omitempty"`
