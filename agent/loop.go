@@ -227,6 +227,7 @@ func (a *Agent) drain() {
 	for len(a.queued) > 0 {
 		next := a.queued[0]
 		a.queued = a.queued[1:]
+		a.wake()
 		ready := a.machine.Step(a.clock(), next)
 		a.stepped++
 		for _, r := range a.fence.Push(ready) {
