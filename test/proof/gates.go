@@ -162,8 +162,7 @@ func gates() []gate {
 		},
 		{
 			name: "Mutants of the journal", demanded: "all killed",
-			nightly: one(goTest("./journal", "^TestMutants$"), figure("killed", `caught by`, 1)),
-			change:  one(goTest("./journal", "^TestMutants$"), figure("killed", `caught by`, 1)),
+			change: one(goTest("./test/mutants", "^TestJournalsMutants$"), figure("killed", `caught by`, 16)),
 		},
 		{
 			name: "Coverage", demanded: "every reachable state × event; every \"sometimes\"",
