@@ -57,6 +57,10 @@ type Rules struct {
 
 	Chip ChipRules `json:"chip,omitzero"`
 
+	// PartialRefused is how an approval of less is undone that nobody wants (row
+	// "Partial approval refused").
+	PartialRefused PartialRule `json:"partial_refused,omitempty"`
+
 	// EpochMark is how the acquirer sees that an epoch began (R15).
 	EpochMark EpochMark `json:"epoch_mark,omitempty"`
 
@@ -171,6 +175,15 @@ const (
 	EpochMarkNone EpochMark = "none" // not at all: a terminal that lost its journal waits for a person
 )
 
+// PartialRule says how a part that is not wanted is undone.
+type PartialRule string
+
+// The rules there are.
+const (
+	PartialReverse PartialRule = ""     // the original amount is reversed
+	PartialVoid    PartialRule = "void" // the part is recorded, then voided: a reversal of the whole would name another amount than the host holds
+)
+
 // Class is what a response code means for a request.
 type Class uint8
 
@@ -268,6 +281,10 @@ func (r *Rules) Validate() error {
 		return fmt.Errorf("rules.reversal.escalate_after: want 1 or more")
 	case r.EpochMark != EpochMarkSTAN && r.EpochMark != EpochMarkNone:
 		return fmt.Errorf("rules.epoch_mark: want %q, or nothing for a STAN above the host's last", EpochMarkNone)
+	case r.PartialRefused != PartialReverse && r.PartialRefused != PartialVoid:
+		return fmt.Errorf("rules.partial_refused: want %q, or nothing for a reversal", PartialVoid)
+	case r.PartialRefused == PartialVoid && !r.Supports(Void):
+		return fmt.Errorf("rules.mti.%s: missing; rules.partial_refused is %q", Void, PartialVoid)
 	case r.Gate != GateLimit && r.Gate != GateStrict:
 		return fmt.Errorf("rules.gate: want %q or %q", GateLimit, GateStrict)
 	case r.Gate == GateLimit && r.OwedLimit < 1:

@@ -104,7 +104,7 @@ func confirmAgain(s *step, t *Transaction, ev Event) {
 	switch {
 	case e.Chip.Declines():
 		code = Committed
-	case e.Amount != 0 && e.Amount != t.Taken():
+	case e.Amount != 0 && e.Amount != t.Taken(), t.partUnwanted():
 		code = AmountNotAgreed
 	}
 	s.answer(e.Req, t.UUID, code)

@@ -204,8 +204,8 @@ func gates() []gate {
 		},
 		{
 			name: "Rollback", demanded: "every journal prefix below the mark: no automatic reversal of a confirmed sale",
-			change: one(goTest("./agent", "^(TestJournalLost|TestJournalPutBack|TestJournalLostAndNothingShowsTheEpoch|TestUnreadableMark|TestMarkFallsBehind)$"), passed),
-			lacks:  "a journal lost and an old one put back, not every prefix",
+			change: append(one(goTest("./agent", "^(TestJournalLost|TestJournalPutBack|TestJournalLostAndNothingShowsTheEpoch|TestUnreadableMark|TestMarkFallsBehind)$"), passed),
+				one(goTest("./test/sim", "^TestExhaustive$/^all$/^an_older_journal"), schedules, states)...),
 		},
 		{
 			name: "Bit flips", demanded: "every bit of 20 records and the headers; all detected",
