@@ -138,10 +138,19 @@ type ChipRules struct {
 	// ReversalAlways sends them with every reversal of a chip transaction (B1,
 	// "55 subset") and not only where the card declined.
 	ReversalAlways bool `json:"reversal_always,omitempty"`
+
+	// UploadTags are DE 55 of a batch upload's message about one transaction with
+	// the card's certificate (B1, 203 and 204). None: it is uploaded like others.
+	UploadTags []string `json:"upload_tags,omitempty"`
 }
 
 // Validate refuses tags that are not kept, since a restart could not send them.
-func (r *ChipRules) Validate() error { return validateTags("rules.chip.reversal_tags", r.ReversalTags) }
+func (r *ChipRules) Validate() error {
+	if err := validateTags("rules.chip.upload_tags", r.UploadTags); err != nil {
+		return err
+	}
+	return validateTags("rules.chip.reversal_tags", r.ReversalTags)
+}
 
 func validateTags(key string, tags []string) error {
 	seen := map[string]bool{}

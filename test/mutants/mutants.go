@@ -35,6 +35,7 @@ const (
 	state      = "agent/txn/state.go"
 	signon     = "agent/txn/signon.go"
 	script     = "agent/txn/script.go"
+	upload     = "agent/txn/upload.go"
 
 	machineStep = "agent/txn/step.go"
 )

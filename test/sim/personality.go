@@ -291,6 +291,7 @@ var mtis = func() map[iso8583.Kind]iso8583.MTI {
 	}
 	m[iso8583.PreAuth.Kind()], m[iso8583.PreAuthVoid.Kind()] = "0100", "0100"
 	m[iso8583.KindSettle], m[iso8583.KindUpload] = "0500", "0320"
+	m[iso8583.KindUploadChip], m[iso8583.KindUploadChipFailed] = "0320", "0320"
 	m[iso8583.KindUploadEnd], m[iso8583.KindUploadEndUnbalanced] = "0320", "0320"
 	m[iso8583.Offline.Kind()], m[iso8583.KindInquiry] = "0220", "0200"
 	m[iso8583.KindScript] = "0620"
