@@ -62,14 +62,18 @@ func TestMutants(t *testing.T) {
 	close(next)
 	wg.Wait()
 	t.Log("\n" + printTable(results))
+	caught := 0
 	for _, r := range results {
 		switch {
 		case r.err != nil:
 			t.Errorf("%s: %v", r.name, r.err)
 		case r.property == "":
 			t.Errorf("%s (%s) survived %d transactions: a world is missing from test/sim", r.name, r.rule, *transactions)
+		default:
+			caught++
 		}
 	}
+	t.Logf("%d mutants caught, of %d", caught, len(results))
 }
 
 // TestJournalsMutants builds the journal's tests over its mutants, and demands of
