@@ -56,8 +56,7 @@ func cancelAgain(s *step, t *Transaction, ev Event) { s.answer(ev.(Cancel).Req, 
 // application voids it under a UUID of its own, and a person has it until then
 // (R10). A chip in the reader is told no instead, and its approval reversed.
 func (s *step) recordPart(t *Transaction) {
-	s.record(t.UUID, &Confirmed{Undated: s.now.Dead})
-	s.wait(t).Paid = s.now.Boot
+	s.commit(t)
 	s.record(t.UUID, &ShownNote{Delivered: DeliveredNo})
 	s.escalate(t, CauseNotDelivered)
 	s.disarm(t)
