@@ -364,7 +364,10 @@ func TestCardHandleFollowed(t *testing.T) {
 // C.28, against the simulated acquirer: accepted, refused, and voided for what
 // was taken.
 func TestC28PartialApproval(t *testing.T) {
-	b := newBed(t, hostsim.Config{})
+	b := newBed(t, hostsim.Config{}, func(b *bed) { // in any dialect
+		rules := b.rules
+		b.rules = func(r *iso8583.Rules) { rules(r); r.PartialRefused = iso8583.PartialReverse }
+	})
 	b.fault(hostsim.Fault{Action: hostsim.Partial, Amount: "70", Match: hostsim.Match{Kind: iso8583.KindSale}})
 	sell := func(ref string) string {
 		id, body := client.NewUUID(), b.sale(ref, 100)

@@ -374,6 +374,9 @@ func (a *Agent) unsealRecords(o *txn.Outbound) error {
 			return err
 		}
 		o.Facts.Settlement.Records[i].PAN = card.PAN
+		if o.Facts.Kind.ChipUpload() {
+			o.Facts.Card = card
+		}
 	}
 	return nil
 }

@@ -65,6 +65,7 @@ func (s *api) get(r *http.Request, w http.ResponseWriter) *client.Problem {
 	if out.Timeline, err = s.agent.timeline(uuid); err != nil {
 		return newProblem(codeStopping)
 	}
+	out.RulesHash, out.Rules = t.Rules, s.agent.view.rules(&t)
 	writeJSON(w, http.StatusOK, out)
 	return nil
 }
@@ -119,6 +120,17 @@ func (s *api) ready(_ *http.Request, w http.ResponseWriter) *client.Problem {
 		status = http.StatusServiceUnavailable
 	}
 	writeJSON(w, status, out)
+	return nil
+}
+
+// rules is what a transaction began with, and keeps; nil where nobody knows it
+// any more.
+func (v *View) rules(t *txn.Transaction) []byte {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if r := v.machine.RulesFor(t); r != nil {
+		return []byte(r.JSON())
+	}
 	return nil
 }
 

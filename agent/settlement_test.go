@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,6 +158,56 @@ func TestSettlementAgainstTheHostsBooks(t *testing.T) {
 	host := b.host.Settlements(testTID)
 	if len(host) != 2 || len(host[1].Transactions) != 1 || host[1].Transactions[0].Debit != 500 {
 		t.Fatalf("%+v", host)
+	}
+}
+
+// B1, 0320 with 203: what a chip agreed to is uploaded alone, with its certificate,
+// between the others; the host wants that to be there. One of it is lost, and said
+// again under its STAN.
+func TestUnionPayChipUpload(t *testing.T) {
+	b := newBed(t, hostsim.Config{Profile: "unionpay"}, unionpay, func(b *bed) {
+		rules := b.rules
+		b.rules = func(r *iso8583.Rules) { rules(r); r.Settlement.AnswerTimeout = short(300 * time.Millisecond) }
+	})
+	b.signedOn()
+	b.paid(iso8583.Sale, "S0", 100)
+	id, body := client.NewUUID(), b.sale("S1", 200)
+	body.Card = inserted()
+	b.begin(id, body)
+	tx, err := b.client.ConfirmWith(b.ctx(), id, client.Confirm{Chip: &client.ChipResult{CID: "40", AC: "B1B2B3B4B5B6B7B8", TVR: "0000008000"}})
+	if err != nil || tx.State != "confirmed" {
+		t.Fatalf("%+v %v", tx, err)
+	}
+	b.paid(iso8583.Sale, "S2", 300)
+	b.fault(hostsim.Fault{Action: hostsim.ForceVerdict, Verdict: "2/1", Count: 1, Match: hostsim.Match{Kind: iso8583.KindSettle}})
+	b.fault(hostsim.Fault{Action: hostsim.Silent, Count: 1, Match: hostsim.Match{Kind: iso8583.KindUploadChip}})
+	if _, err := b.client.Settle(b.ctx(), testTID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(t, b.client, 1); got.State != "unbalanced" || got.Uploaded != 3 {
+		t.Fatalf("%+v", got)
+	}
+	var codes []string // of the messages, each once, however often it was sent
+	said, chip := map[string]int{}, 0
+	for _, m := range b.host.Messages() {
+		switch {
+		case m.MTI == "0320" && m.Direction == "in":
+			code := m.Fields[60][8:11]
+			if said[code+m.Fields[11]]++; said[code+m.Fields[11]] == 1 {
+				codes = append(codes, code)
+			}
+			if code == "203" {
+				chip = said[code+m.Fields[11]]
+				if m.Fields[61][6:12] != tx.STAN || m.Fields[4] != "000000000200" || m.Fields[55] == "" || m.Fields[2] == "" {
+					t.Errorf("%v", m.Fields)
+				}
+			}
+		case m.MTI == "0330" && m.Fields[39] != "00":
+			t.Errorf("%v", m.Fields)
+		}
+	}
+	if strings.Join(codes, " ") != "201 203 201 202" || chip < 2 {
+		t.Errorf("%v, of these 203 %d times", codes, chip)
 	}
 }
 

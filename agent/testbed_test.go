@@ -38,6 +38,7 @@ type bed struct {
 	log     *safeBuffer
 	socket  string
 	profile string // iso87-ascii, unless it is set
+	edited  string // the JSON of another, like it
 	rules   func(*iso8583.Rules)
 	extra   []string // more host addresses, before the simulated acquirer's
 	only    []string // these addresses instead
@@ -128,6 +129,9 @@ func (b *bed) make() (*agent.Agent, error) {
 		name = b.profile
 	}
 	p, err := profile.Load(name)
+	if b.edited != "" {
+		p, err = profile.Parse("edited.json", []byte(b.edited))
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}

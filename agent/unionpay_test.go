@@ -259,6 +259,42 @@ func (b *bed) signOffs() (n int) {
 	return n
 }
 
+// C.28, A "Partial approval refused": a part that is not wanted is recorded, a
+// person has it, and the application's void, for what the host holds, ends it.
+func TestC28UnionPayPartVoided(t *testing.T) {
+	b := newBed(t, hostsim.Config{Profile: "unionpay", Tombstones: true}, unionpay)
+	b.signedOn()
+	b.fault(hostsim.Fault{Action: hostsim.Partial, Amount: "70", Count: 1, Match: hostsim.Match{Kind: iso8583.KindSale}})
+	id, body := client.NewUUID(), b.sale("a", 100)
+	body.Partial = "accept"
+	b.begin(id, body)
+	for range 2 { // asked again, it is answered the same
+		tx, err := b.client.Cancel(b.ctx(), id, "partial_refused")
+		if err != nil || tx.State != "confirmed" || tx.Must != client.MustVoid || tx.Shown != "no" || len(tx.Items) != 1 || b.net() != 70 {
+			t.Fatalf("%+v %v, net %d", tx, err, b.net())
+		}
+	}
+	if _, err := b.client.ConfirmWith(b.ctx(), id, client.Confirm{Amount: 70}); client.AsProblem(err) == nil || client.AsProblem(err).Code != "amount_not_agreed" {
+		t.Errorf("a confirm after the refusal: %v", err)
+	}
+	if err := b.stop(); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	if tx := b.begin(client.NewUUID(), b.follow(iso8583.Void, id, 0)); tx.State != "confirmed" || tx.Amount != 70 || b.net() != 0 {
+		t.Fatalf("%+v, net %d", tx, b.net())
+	}
+	tx, err := b.client.Get(b.ctx(), id, 0)
+	if err != nil || tx.Must != client.MustNothing || !tx.Items[0].Closed {
+		t.Errorf("%+v %v", tx, err)
+	}
+	for _, m := range b.host.Messages() {
+		if m.MTI == "0400" {
+			t.Errorf("it was reversed: %v", m.Fields)
+		}
+	}
+}
+
 // C.32: keys that do not prove right under this master key change nothing, and
 // nothing begins without keys.
 func TestC32WrongMasterKey(t *testing.T) {

@@ -46,7 +46,7 @@ func chipOf(m *iso8583.Message, t iso8583.Type) ([]iso8583.TLV, error) {
 // issuerAnswer is DE 55 of the answer to m: for the card, if a chip was read.
 // The ARPC is none that a card would believe; the script does nothing.
 func issuerAnswer(m *iso8583.Message, code string) string {
-	if !m.Has(55) || m.MTI.Class() == '4' || m.MTI.Class() == '6' || len(code) != 2 {
+	if !m.Has(55) || m.MTI.Class() > '2' || len(code) != 2 {
 		return ""
 	}
 	arc := strings.ToUpper(hex.EncodeToString([]byte(code)))
@@ -96,4 +96,21 @@ func scriptResult(de55 string) error {
 		}
 	}
 	return errors.Join(errFormat, errors.New("chip data (DE 55): no script result"))
+}
+
+// certificate wants of an upload of one transaction what proves it: whose it is,
+// and that its card agreed.
+func certificate(m *iso8583.Message) error {
+	all, err := iso8583.ParseTLVHex(m.Get(55))
+	if err != nil {
+		return errors.Join(errFormat, err)
+	}
+	cid, _ := iso8583.FindTLV(all, iso8583.TagCID)
+	switch _, signed := iso8583.FindTLV(all, iso8583.TagAC); {
+	case !signed || !iso8583.IsTC(cid.HexValue()):
+		return errors.Join(errFormat, errors.New("chip data (DE 55): no TC"))
+	case len(m.Get(61)) < 12 || m.Get(4) == "":
+		return errors.Join(errFormat, errors.New("an upload of one transaction: want its batch, STAN and amount"))
+	}
+	return nil
 }

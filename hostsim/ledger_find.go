@@ -36,6 +36,10 @@ func (l *Ledger) original(now time.Time, r Request, p Policy) (o *entry, code, n
 	}
 	if r.Original != (Key{}) {
 		o, _ = l.find(now, r.Original, p)
+		if k := r.Original; o == nil && batchOf(k) != "" { // B1 names batch and STAN alone
+			k.MTI = adviceMTI
+			o, _ = l.find(now, k, p)
+		}
 	}
 	if o == nil {
 		o = l.byRRN(r)

@@ -295,7 +295,7 @@ func (x *exchange) dialect(m *iso8583.Message) (*profile.Codec, *iso8583.Message
 	if h.keys == nil {
 		return h.profile.With(nil), m
 	}
-	if h.keys.required[x.raw.MTI] && !x.unsigned {
+	if h.keys.required[firstMTI(x.raw.MTI)] && !x.unsigned {
 		m.MAC = iso8583.MACWanted
 	}
 	return h.keys.codec(x.raw), m

@@ -216,7 +216,13 @@ func (x *exchange) settle() {
 		x.answer(Verdict{Code: CodeFormat, Note: err.Error()})
 		return
 	}
-	if x.kind == iso8583.KindUpload || x.kind == iso8583.KindUploadEnd {
+	if x.kind.ChipUpload() {
+		if err := certificate(x.raw); err != nil {
+			x.answer(Verdict{Code: CodeFormat, Note: err.Error()})
+			return
+		}
+	}
+	if x.kind.Uploads() || x.kind == iso8583.KindUploadEnd {
 		x.answer(Verdict{Code: CodeApproved})
 		return
 	}
@@ -247,6 +253,10 @@ func settleKind(m *iso8583.Message) iso8583.Kind {
 	switch m.Get(70) {
 	case "201":
 		return iso8583.KindUpload
+	case "203":
+		return iso8583.KindUploadChip
+	case "204":
+		return iso8583.KindUploadChipFailed
 	case "202":
 		return iso8583.KindUploadEndUnbalanced
 	case "207":

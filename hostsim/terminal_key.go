@@ -198,7 +198,7 @@ func (k *keyRoom) codec(m *iso8583.Message) *profile.Codec {
 // refuse says whether a request is answered without being processed: its MAC
 // is not right, or its terminal has not signed on.
 func (k *keyRoom) refuse(m *iso8583.Message, body []byte) (code, note string) {
-	if !k.required[m.MTI] {
+	if !k.required[firstMTI(m.MTI)] {
 		return "", ""
 	}
 	k.mu.Lock()

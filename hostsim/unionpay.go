@@ -27,6 +27,7 @@ var unionpayTypes = map[string]struct {
 	"10": {iso8583.PreAuth, "0100", "000000"},
 	"11": {iso8583.PreAuthVoid, "0100", "020000"},
 	"20": {iso8583.Completion, "0200", "000000"},
+	"24": {iso8583.Completion, "0220", "000000"}, // told, not asked
 	"01": {iso8583.Balance, "0200", "310000"},
 }
 
@@ -82,7 +83,7 @@ func fromUnionPay(m *iso8583.Message) *iso8583.Message {
 	if t.typ == iso8583.Refund {
 		request = "0220"
 	}
-	if !ok || m.MTI != request && m.MTI != "0400" {
+	if !ok || firstMTI(m.MTI) != request && m.MTI != "0400" {
 		return g
 	}
 	g.Set(3, t.code)
@@ -94,7 +95,9 @@ func fromUnionPay(m *iso8583.Message) *iso8583.Message {
 		g.Set(90, originalDE90(t.mti, batch, m.Get(11)))
 		return g
 	}
-	g.MTI = t.mti
+	if m.MTI != adviceRepeat {
+		g.MTI = t.mti
+	}
 	if de61 := m.Get(61); len(de61) >= 12 && t.typ.Originals() != nil {
 		original := iso8583.MTI("0200")
 		if t.typ.Originals()[0] == iso8583.PreAuth {

@@ -390,3 +390,26 @@ func TestUnionPayScriptResult(t *testing.T) {
 		t.Errorf("the ledger holds %s, and held %s", after, before)
 	}
 }
+
+// B1, 0320 with 203 and 204: the host wants the card's certificate, and whose it is.
+func TestUnionPayChipUpload(t *testing.T) {
+	h := startUnionPay(t, nil)
+	c := newTerminal(t, h)
+	c.signOn(1)
+	for i, x := range []struct {
+		kind       iso8583.Kind
+		chip, code string
+	}{
+		{iso8583.KindUploadChip, "9F2608A1A2A3A4A5A6A7A89F270140", "00"},
+		{iso8583.KindUploadChipFailed, "9F2608A1A2A3A4A5A6A7A89F270140", "00"},
+		{iso8583.KindUploadChip, "9F2608A1A2A3A4A5A6A7A89F270180", "30"}, // a card that only asked
+		{iso8583.KindUploadChip, "9F270140", "30"},
+	} {
+		f := c.facts(x.kind, iso8583.STAN(10+i), 1000)
+		f.Type, f.Batch, f.ChipData = iso8583.Sale, c.batch, x.chip
+		f.Original = iso8583.Original{STAN: 2, Batch: c.batch, LocalDate: "0314"}
+		if r := c.exchange(c.compose(f)); r.MTI != "0330" || r.Get(39) != x.code || r.Has(55) {
+			t.Errorf("%s %s: %v", x.kind, x.chip, r)
+		}
+	}
+}

@@ -57,6 +57,10 @@ type Rules struct {
 
 	Chip ChipRules `json:"chip,omitzero"`
 
+	// PartialRefused is how an approval of less is undone that nobody wants (row
+	// "Partial approval refused").
+	PartialRefused PartialRule `json:"partial_refused,omitempty"`
+
 	// EpochMark is how the acquirer sees that an epoch began (R15).
 	EpochMark EpochMark `json:"epoch_mark,omitempty"`
 
@@ -134,10 +138,19 @@ type ChipRules struct {
 	// ReversalAlways sends them with every reversal of a chip transaction (B1,
 	// "55 subset") and not only where the card declined.
 	ReversalAlways bool `json:"reversal_always,omitempty"`
+
+	// UploadTags are DE 55 of a batch upload's message about one transaction with
+	// the card's certificate (B1, 203 and 204). None: it is uploaded like others.
+	UploadTags []string `json:"upload_tags,omitempty"`
 }
 
 // Validate refuses tags that are not kept, since a restart could not send them.
-func (r *ChipRules) Validate() error { return validateTags("rules.chip.reversal_tags", r.ReversalTags) }
+func (r *ChipRules) Validate() error {
+	if err := validateTags("rules.chip.upload_tags", r.UploadTags); err != nil {
+		return err
+	}
+	return validateTags("rules.chip.reversal_tags", r.ReversalTags)
+}
 
 func validateTags(key string, tags []string) error {
 	seen := map[string]bool{}
@@ -169,6 +182,15 @@ type EpochMark string
 const (
 	EpochMarkSTAN EpochMark = ""     // numbering begins above the host's last
 	EpochMarkNone EpochMark = "none" // not at all: a terminal that lost its journal waits for a person
+)
+
+// PartialRule says how a part that is not wanted is undone.
+type PartialRule string
+
+// The rules there are.
+const (
+	PartialReverse PartialRule = ""     // the original amount is reversed
+	PartialVoid    PartialRule = "void" // the part is recorded, then voided: a reversal of the whole would name another amount than the host holds
 )
 
 // Class is what a response code means for a request.
@@ -268,6 +290,10 @@ func (r *Rules) Validate() error {
 		return fmt.Errorf("rules.reversal.escalate_after: want 1 or more")
 	case r.EpochMark != EpochMarkSTAN && r.EpochMark != EpochMarkNone:
 		return fmt.Errorf("rules.epoch_mark: want %q, or nothing for a STAN above the host's last", EpochMarkNone)
+	case r.PartialRefused != PartialReverse && r.PartialRefused != PartialVoid:
+		return fmt.Errorf("rules.partial_refused: want %q, or nothing for a reversal", PartialVoid)
+	case r.PartialRefused == PartialVoid && !r.Supports(Void):
+		return fmt.Errorf("rules.mti.%s: missing; rules.partial_refused is %q", Void, PartialVoid)
 	case r.Gate != GateLimit && r.Gate != GateStrict:
 		return fmt.Errorf("rules.gate: want %q or %q", GateLimit, GateStrict)
 	case r.Gate == GateLimit && r.OwedLimit < 1:

@@ -80,6 +80,8 @@ const (
 	// The messages that close a batch.
 	KindSettle              Kind = "settle"
 	KindUpload              Kind = "upload"                // some of the batch's transactions
+	KindUploadChip          Kind = "upload_chip"           // one, with the card's certificate
+	KindUploadChipFailed    Kind = "upload_chip_failed"    // one that the card took although its issuer did not prove right
 	KindUploadEnd           Kind = "upload_end"            // after a settlement that balanced
 	KindUploadEndUnbalanced Kind = "upload_end_unbalanced" // after one that did not
 )
@@ -91,8 +93,14 @@ func Kinds() []Kind {
 		out = append(out, t.Kind())
 	}
 	return append(out, KindReversal, KindReversalRepeat, KindInquiry, KindEcho, KindSignOn, KindSignOff, KindScript,
-		KindSettle, KindUpload, KindUploadEnd, KindUploadEndUnbalanced)
+		KindSettle, KindUpload, KindUploadChip, KindUploadChipFailed, KindUploadEnd, KindUploadEndUnbalanced)
 }
+
+// Uploads says that the message carries transactions of a batch.
+func (k Kind) Uploads() bool { return k == KindUpload || k.ChipUpload() }
+
+// ChipUpload says that it carries one, with what its card said.
+func (k Kind) ChipUpload() bool { return k == KindUploadChip || k == KindUploadChipFailed }
 
 // Facts is the meaning of one outgoing message, before a profile gives it a
 // shape. Strings are in the format of the data element named beside them; an

@@ -3,6 +3,7 @@
 package client
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/counterfoil-pos/counterfoil/iso8583"
@@ -177,6 +178,9 @@ type Transaction struct {
 	Warning      string       `json:"warning,omitempty"`  // of a request that was accepted all the same
 	Other        string       `json:"other,omitempty"`    // the transaction that the warning is about
 	Timeline     []Moment     `json:"timeline,omitempty"` // with ?timeline=1
+
+	Rules     json.RawMessage `json:"rules,omitempty"` // those it began with, and keeps; with ?timeline=1
+	RulesHash string          `json:"rules_hash,omitempty"`
 }
 
 // Chip is what the card needs of the host's answer, and what is kept of what

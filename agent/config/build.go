@@ -117,6 +117,23 @@ func (r *Rules) apply(to *iso8583.Rules) {
 	if r.OwedLimit != nil {
 		to.OwedLimit = *r.OwedLimit
 	}
+	if r.SignOnOperator != nil {
+		to.SignOn.Operator = *r.SignOnOperator
+	}
+	if r.SignOnClock != nil {
+		to.SignOn.Clock = iso8583.ClockRule(unless(*r.SignOnClock, "ignore"))
+	}
+	if r.PartialRefused != nil {
+		to.PartialRefused = iso8583.PartialRule(unless(*r.PartialRefused, "reverse"))
+	}
+}
+
+// unless is s, and "" where s is the word for the zero value.
+func unless(s, zero string) string {
+	if s == zero {
+		return ""
+	}
+	return s
 }
 
 func (t *TLS) build() (*tls.Config, error) {

@@ -80,6 +80,9 @@ type Rules struct {
 	SharedLedger    *bool      `yaml:"shared_ledger"`
 	Gate            *string    `yaml:"gate"`
 	OwedLimit       *int       `yaml:"owed_limit"`
+	SignOnOperator  *string    `yaml:"sign_on_operator"`
+	SignOnClock     *string    `yaml:"sign_on_clock"`   // host_time or ignore
+	PartialRefused  *string    `yaml:"partial_refused"` // void or reverse
 }
 
 // Terminal belongs to one acquirer.

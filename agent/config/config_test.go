@@ -215,6 +215,8 @@ func TestRulesRefused(t *testing.T) {
 		{"escalate_after: 4", "escalate_after: -1", "rules.reversal.escalate_after"},
 		{"gate: strict", "gate: open", "rules.gate"},
 		{"gate: strict", `gate: ""`, "rules.gate"},
+		{"gate: strict", "gate: strict\n      partial_refused: keep", "rules.partial_refused"},
+		{"gate: strict", "gate: strict\n      sign_on_clock: host_time", "rules.sign_on.required"},
 		{"gate: strict\n      owed_limit: 2", "gate: limit\n      owed_limit: 0", "rules.owed_limit"},
 		{"[sale, void]", "[sale, theft]", "rules.reversal.types"},
 		{"ca: ca.pem", "ca: none.pem", "acquirer one: tls.ca: open none.pem"},
@@ -340,4 +342,37 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%+v", o)
 		}
 	})
+}
+
+// What a site sets of its acquirer's dialect, with the word for the profile's
+// other choice.
+func TestRulesOfASite(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "tmk")
+	if err := os.WriteFile(key, []byte("CA5D92598DCA48CE8A4C76361A9269E9"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		set      string
+		operator string
+		clock    iso8583.ClockRule
+		partial  iso8583.PartialRule
+	}{
+		{"{sign_on_operator: \"007\"}", "007", iso8583.ClockHost, iso8583.PartialVoid},
+		{"{sign_on_clock: ignore, partial_refused: reverse}", "001", iso8583.ClockIgnore, iso8583.PartialReverse},
+	} {
+		file := strings.Replace(minimal, "profile: iso87-ascii", "profile: unionpay, rules: "+c.set, 1)
+		file = strings.Replace(file, "acquirer: one}", "acquirer: one, master_key_file: "+key+"}", 1)
+		cfg, err := config.Parse([]byte(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o agent.Options
+		if err := cfg.Fill(&o); err != nil {
+			t.Fatal(err)
+		}
+		r := o.Acquirers[0].Profile.Rules
+		if r.SignOn.Operator != c.operator || r.SignOn.Clock != c.clock || r.PartialRefused != c.partial {
+			t.Errorf("%s: %+v %q", c.set, r.SignOn, r.PartialRefused)
+		}
+	}
 }

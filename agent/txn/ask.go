@@ -1,5 +1,7 @@
 package txn
 
+import "github.com/counterfoil-pos/counterfoil/iso8583"
+
 // What the payment application and the operator ask for.
 
 // commit makes what somebody is going to show final, and waits for his word that
@@ -34,7 +36,13 @@ func cancel(s *step, t *Transaction, ev Event) {
 	case CancelCardDeclined, CancelCardRemoved:
 		cause = CauseChip
 	case CancelPartialRefused:
-		if t.ApprovedMinor != 0 { // else nothing was approved yet, and the request may still be on its way
+		switch {
+		case t.ApprovedMinor == 0: // nothing was approved yet, and the request may still be on its way
+		case s.rules(t).PartialRefused == iso8583.PartialVoid && !t.NeedsVerdict():
+			s.recordPart(t)
+			s.answer(e.Req, t.UUID, OK)
+			return
+		default:
 			cause = CausePartial
 		}
 	}
@@ -44,7 +52,28 @@ func cancel(s *step, t *Transaction, ev Event) {
 
 func cancelAgain(s *step, t *Transaction, ev Event) { s.answer(ev.(Cancel).Req, t.UUID, OK) }
 
-func cancelLate(s *step, t *Transaction, ev Event) { s.answer(ev.(Cancel).Req, t.UUID, Committed) }
+// recordPart makes a part that is not wanted final and not handed over: the
+// application voids it under a UUID of its own, and a person has it until then
+// (R10). A chip in the reader is told no instead, and its approval reversed.
+func (s *step) recordPart(t *Transaction) {
+	s.commit(t)
+	s.record(t.UUID, &ShownNote{Delivered: DeliveredNo})
+	s.escalate(t, CauseNotDelivered)
+	s.disarm(t)
+}
+
+// partUnwanted says that only a part was approved and nothing was handed over.
+func (t *Transaction) partUnwanted() bool { return t.ApprovedMinor != 0 && t.Shown == DeliveredNo }
+
+// cancelLate refuses: what is committed is voided. The same refusal of a part,
+// asked again, is answered the same.
+func cancelLate(s *step, t *Transaction, ev Event) {
+	e, code := ev.(Cancel), Committed
+	if e.Reason == CancelPartialRefused && t.partUnwanted() {
+		code = OK
+	}
+	s.answer(e.Req, t.UUID, code)
+}
 
 // shown takes the application's word about a confirmed sale (R10). Only "yes"
 // is delivery; anything else is a person's.

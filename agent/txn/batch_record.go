@@ -234,10 +234,10 @@ func (b *Batch) apply(r Record) {
 		b.Counted, b.Owed = splitSTANs(r.Counted), splitSTANs(r.Owed)
 	case *BatchMessage:
 		b.Message = *r
-		switch r.Kind {
-		case iso8583.KindUpload:
+		switch {
+		case r.Kind.Uploads():
 			b.State = BatchUploading
-		case iso8583.KindUploadEnd, iso8583.KindUploadEndUnbalanced:
+		case r.Kind == iso8583.KindUploadEnd, r.Kind == iso8583.KindUploadEndUnbalanced:
 			b.State = BatchEnding
 		}
 	case *BatchAnswer:

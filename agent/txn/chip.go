@@ -104,7 +104,7 @@ func confirmAgain(s *step, t *Transaction, ev Event) {
 	switch {
 	case e.Chip.Declines():
 		code = Committed
-	case e.Amount != 0 && e.Amount != t.Taken():
+	case e.Amount != 0 && e.Amount != t.Taken(), t.partUnwanted():
 		code = AmountNotAgreed
 	}
 	s.answer(e.Req, t.UUID, code)
@@ -132,6 +132,12 @@ func chipOfReversal(r *iso8583.ChipRules, t *Transaction, c Cause) string {
 func (t *Transaction) chipTags(tags []string) string {
 	var out strings.Builder
 	for _, tag := range tags {
+		if tag == iso8583.TagCID && t.CID != "" { // the last word, not the first
+			if v, err := iso8583.NewTLV(tag, t.CID); err == nil {
+				out.WriteString(v.Hex())
+				continue
+			}
+		}
 		if (tag == iso8583.TagScripts || tag == iso8583.TagScriptsV) && t.Scripts != "" {
 			if v, err := iso8583.NewTLV(tag, t.Scripts); err == nil {
 				out.WriteString(v.Hex())

@@ -211,7 +211,8 @@ func (s *step) say(b *Batch, k iso8583.Kind) {
 	clock, date := s.wireTime(b.TID)
 	msg := &BatchMessage{Kind: k, TID: b.TID, STAN: stan, Transmission: transmission(s.now.Wall), LocalTime: clock, LocalDate: date}
 	if k == iso8583.KindUpload {
-		msg.From, msg.Count = b.Uploaded, min(uploadSize, len(b.Counted)-b.Uploaded)
+		msg.From = b.Uploaded
+		msg.Kind, msg.Count = s.nextUpload(b)
 	}
 	s.record(b.Group(), msg)
 	*s.batchWait(b) = wait{Shift: s.batchWait(b).Shift}
@@ -246,8 +247,11 @@ func (s *step) sendBatch(b *Batch) {
 		Settlement: &iso8583.Settlement{Totals: [2]iso8583.Totals{b.Totals}, Count: b.Uploaded},
 	}
 	o := Outbound{UUID: b.Group(), Route: (b.Route + w.Shift) % max(term.Routes, 1), Attempt: w.Round, Facts: f}
-	if msg.Kind == iso8583.KindUpload {
+	if msg.Kind.Uploads() {
 		o.Facts.Settlement.Records, o.Of = s.records(b)
+	}
+	if msg.Kind.ChipUpload() && len(o.Of) > 0 {
+		s.withChip(b, &o.Facts)
 	}
 	s.ready.Messages = append(s.ready.Messages, o)
 	s.armBatch(b, waitTaken, r.SendTimeout+r.Settlement.AnswerTimeout)

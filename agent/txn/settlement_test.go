@@ -98,11 +98,14 @@ func (l *lab) batchLine(o Outbound) string {
 	f, t := o.Facts, o.Facts.Settlement.Totals[0]
 	s := fmt.Sprintf("%s %s to address %d: %s STAN %s DE 7 %s batch %s", l.rules.MTI[f.Kind], o.UUID, o.Route, f.Kind, f.STAN, f.Transmission, f.Batch)
 	switch f.Kind {
-	case iso8583.KindUpload:
+	case iso8583.KindUpload, iso8583.KindUploadChip, iso8583.KindUploadChipFailed:
 		for _, r := range f.Settlement.Records {
 			s += fmt.Sprintf(" [STAN %s %d]", r.STAN, r.Minor)
 		}
 		s += " cards of " + strings.Join(o.Of, ",")
+		if f.ChipData != "" {
+			s += fmt.Sprintf(" %s of batch %s STAN %s DE 55 %s", f.Amount, f.Original.Batch, f.Original.STAN, f.ChipData)
+		}
 	case iso8583.KindUploadEnd:
 		s += fmt.Sprintf(" records %d", f.Settlement.Count)
 	default:

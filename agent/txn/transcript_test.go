@@ -572,6 +572,8 @@ func (l *lab) setRules(c *command) error {
 			l.rules.Response.Unsigned = list
 		case "inquiry_declined":
 			l.rules.Inquiry.Declined = list
+		case "partial_refused":
+			l.rules.PartialRefused = iso8583.PartialRule(value)
 		case "gate":
 			l.rules.Gate = iso8583.Gate(value)
 		case "match":

@@ -123,8 +123,15 @@ func TestListJSON(t *testing.T) {
 	}
 	r := b.run("show", b.uuid("paid"), "--json")
 	var got client.Transaction
-	if err := json.Unmarshal([]byte(r.out), &got); err != nil || len(got.Timeline) != 4 {
+	if err := json.Unmarshal([]byte(r.out), &got); err != nil || len(got.Timeline) != 4 || got.RulesHash == "" || len(got.Rules) == 0 {
 		t.Errorf("%v: %v", err, r)
+	}
+	// Every rule that it keeps, by the keys of profile describe.
+	described, shown := command(t, "profile", "describe", "iso87-ascii").out, b.run("show", b.uuid("paid"), "--rules").out
+	for line := range strings.Lines(described[strings.Index(described, "RULE"):]) {
+		if key := strings.Fields(line); len(key) > 0 && strings.HasPrefix(key[0], "rules.") && !strings.Contains(shown, "\n"+key[0]+" ") {
+			t.Errorf("show --rules has no %s", key[0])
+		}
 	}
 }
 

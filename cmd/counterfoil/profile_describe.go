@@ -98,12 +98,17 @@ func describeMessages(w io.Writer, d *profile.Description) {
 // describeRules prints each rule by its key in the file, so that no new one is
 // forgotten here.
 func describeRules(w io.Writer, d *profile.Description) {
+	printRules(w, d.Hash, []byte(d.Rules.JSON()))
+}
+
+// printRules prints rules that came as JSON.
+func printRules(w io.Writer, hash string, rules []byte) {
 	var tree any
-	if err := json.Unmarshal([]byte(d.Rules.JSON()), &tree); err != nil {
-		return // plain data: cannot fail
+	if err := json.Unmarshal(rules, &tree); err != nil {
+		tree = "not known any more"
 	}
 	_, _ = fmt.Fprintln(w, "RULE\tVALUE")
-	_, _ = fmt.Fprintf(w, "(hash)\t%s\n", d.Hash)
+	_, _ = fmt.Fprintf(w, "(hash)\t%s\n", hash)
 	flatten(w, "rules", tree)
 }
 

@@ -129,7 +129,7 @@ func sampleFacts(p *profile.Profile, kind iso8583.Kind, f *encodeFlags) (iso8583
 		},
 	}
 	typ := iso8583.Type(kind)
-	script := kind == iso8583.KindScript
+	script := kind == iso8583.KindScript || kind.ChipUpload()
 	reversal := kind == iso8583.KindReversal || kind == iso8583.KindReversalRepeat
 	about := reversal || script || kind == iso8583.KindInquiry // of another's type
 	if about {
@@ -157,7 +157,7 @@ func sampleFacts(p *profile.Profile, kind iso8583.Kind, f *encodeFlags) (iso8583
 		out.RRN, out.AuthCode = "", ""
 	case script:
 		out.Original = iso8583.Original{STAN: 122, Batch: out.Batch, LocalDate: out.LocalDate}
-		out.ChipData, out.RRN = "95050000008000"+"9F36020012"+"DF31052000000000", "632517123456"
+		out.ChipData, out.RRN = "9F2608A1B2C3D4E5F60718"+"9F270140"+"95050000008000"+"9F36020012"+"DF31052000000000", "632517123456"
 	case reversal:
 		out.Original = iso8583.Original{MTI: p.Rules.MTI[typ.Kind()], STAN: out.STAN, Transmission: out.Transmission, Type: out.Original.Type, Batch: out.Batch}
 		out.Transmission, out.Reason = "1121093055", p.Rules.Reversal.Reasons.Timeout

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -15,8 +16,11 @@ import (
 
 func showCommand(a *app) *cobra.Command {
 	var socket string
+	var rules bool
 	cmd := &cobra.Command{
 		Use: "show UUID", Short: "One transaction's life, as a timeline", Args: cobra.ExactArgs(1),
+		Long: `show prints a transaction's life out of the journal. --rules adds the profile's
+rules that it began with and keeps, whatever the profile says by now.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkUUID(args[0]); err != nil {
 				return err
@@ -31,10 +35,15 @@ func showCommand(a *app) *cobra.Command {
 				return a.printJSON(t)
 			}
 			a.show(t)
+			if rules {
+				a.printf("\n")
+				return a.table(func(w io.Writer) { printRules(w, t.RulesHash, t.Rules) })
+			}
 			return nil
 		},
 	}
 	a.socketFlag(cmd, &socket)
+	cmd.Flags().BoolVar(&rules, "rules", false, "print the rules that it began with too")
 	return cmd
 }
 

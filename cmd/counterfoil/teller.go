@@ -9,6 +9,7 @@ import (
 
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
 // teller is a payment application for one transaction.
@@ -158,11 +159,30 @@ func (t *teller) decide(ctx context.Context, state *client.Transaction) (*client
 			if state.Approved != 0 {
 				reason = txn.CancelPartialRefused
 			}
-			return t.client.Cancel(ctx, t.uuid, string(reason))
+			state, err := t.client.Cancel(ctx, t.uuid, string(reason))
+			if err != nil || state.Must != client.MustVoid {
+				return state, err
+			}
+			return t.giveBack(ctx)
 		})
 	default:
 		return state, nil
 	}
+}
+
+// giveBack voids a part that the customer does not want, where the acquirer wants
+// it so. What comes of that shows with the void; until it is done, a person has it.
+func (t *teller) giveBack(ctx context.Context) (*client.Transaction, error) {
+	void := client.Begin{Type: iso8583.Void, Terminal: t.begin.Terminal, Epoch: t.begin.Epoch, Original: t.uuid}
+	if t.begin.Type == iso8583.PreAuth {
+		void.Type = iso8583.PreAuthVoid
+	}
+	uuid := client.NewUUID()
+	t.app.note("the part is given back: %s %s", void.Type, uuid)
+	if _, err := t.client.Begin(ctx, uuid, void, holdFor); err != nil {
+		return nil, err
+	}
+	return t.again(ctx)
 }
 
 // prompt asks the person at the terminal; no answer leaves the approval alone.

@@ -103,6 +103,11 @@ func (p *Profile) checkChip() error {
 			return fmt.Errorf("wire.messages.reversal.optional: data element 55 is missing; rules.chip.reversal_tags is for it")
 		}
 	}
+	for _, k := range []iso8583.Kind{iso8583.KindUploadChip, iso8583.KindUploadChipFailed} {
+		if m := w.Messages[k]; len(p.Rules.Chip.UploadTags) > 0 && !slices.Contains(m.Fields, 55) {
+			return fmt.Errorf("wire.messages.%s.fields: data element 55 is missing; rules.chip.upload_tags is for it", k)
+		}
+	}
 	h := w.Handle
 	if h.Data == 0 && h.KSN != 0 || h.Data != 0 && h.Data == h.KSN {
 		return fmt.Errorf("wire.handle: want a data element for data, and another for ksn")

@@ -33,7 +33,7 @@ func fill60(p *Profile, m *message, f *iso8583.Facts) (string, error) {
 	if len(f.Batch) != 6 {
 		return "", errors.New("batch: want six digits")
 	}
-	if f.Type == "" || f.Kind == iso8583.KindScript {
+	if f.Type == "" || spoken(f) {
 		return networkType + f.Batch + m.Network, nil
 	}
 	typ := p.doc.Wire.Functions[variant(f)]
@@ -42,6 +42,9 @@ func fill60(p *Profile, m *message, f *iso8583.Facts) (string, error) {
 	}
 	return typ + f.Batch + m.Network + p.doc.Wire.Capability, nil
 }
+
+// spoken says that the message is no transaction and speaks of one.
+func spoken(f *iso8583.Facts) bool { return f.Kind == iso8583.KindScript || f.Kind.ChipUpload() }
 
 func cut60(_ iso8583.MTI, v string) ([]SubField, error) {
 	if len(v) < 11 {
@@ -72,7 +75,7 @@ func (p *Profile) Batch(m *iso8583.Message) string {
 // have their reversals; a script's result speaks of whatever ran it.
 func fill61(_ *Profile, _ *message, f *iso8583.Facts) (string, error) {
 	o := f.Original
-	first := f.Kind != iso8583.KindScript && (f.Type == iso8583.Sale || f.Type == iso8583.PreAuth)
+	first := !spoken(f) && (f.Type == iso8583.Sale || f.Type == iso8583.PreAuth)
 	if first || o.Batch == "" || o.STAN == 0 {
 		return "", nil
 	}
@@ -80,7 +83,7 @@ func fill61(_ *Profile, _ *message, f *iso8583.Facts) (string, error) {
 		return "", errors.New("batch of the original: want six digits")
 	}
 	v := o.Batch + o.STAN.String()
-	if variant(f) == string(iso8583.Void) {
+	if variant(f) == string(iso8583.Void) && !f.Kind.ChipUpload() {
 		return v, nil
 	}
 	date := o.LocalDate

@@ -74,6 +74,10 @@ func upFacts(t testing.TB, kind iso8583.Kind) iso8583.Facts {
 			f.Original = iso8583.Original{MTI: "0200", STAN: 99, Type: typ.Originals()[0], Batch: "000001", LocalDate: "1120"}
 			f.RRN, f.AuthCode = "632517000099", "Z9Y8X7"
 		}
+	case kind.ChipUpload():
+		f = upFacts(t, iso8583.KindSale)
+		f.Kind, f.STAN, f.RRN, f.ChipData = kind, 125, "632517123456", "9F2608A1A2A3A4A5A6A7A89F2701409F360200129505"+"0000008000"
+		f.Original = iso8583.Original{STAN: 123, Batch: "000001", LocalDate: "1121"}
 	case kind == iso8583.KindScript:
 		f = upFacts(t, iso8583.KindSale)
 		f.Kind, f.STAN, f.RRN, f.ChipData = kind, 124, "632517123456", testScript
@@ -367,6 +371,8 @@ func TestUnionPayNetwork(t *testing.T) {
 		{"echo", "0820", "00000001301", []int{41, 42, 60}}, // no STAN
 		{"settle", "0500", "00000001201", []int{11, 41, 42, 48, 49, 60, 63}},
 		{"upload", "0320", "00000001201", []int{11, 41, 42, 48, 60}},
+		{"upload_chip", "0320", "00000001203", []int{2, 4, 11, 22, 37, 41, 42, 49, 55, 60, 61}},
+		{"upload_chip_failed", "0320", "00000001204", []int{2, 4, 11, 22, 37, 41, 42, 49, 55, 60, 61}},
 		{"upload_end", "0320", "00000001207", []int{11, 41, 42, 48, 60}},
 		{"upload_end_unbalanced", "0320", "00000001202", []int{11, 41, 42, 48, 60}},
 	} {

@@ -35,6 +35,7 @@ const (
 	state      = "agent/txn/state.go"
 	signon     = "agent/txn/signon.go"
 	script     = "agent/txn/script.go"
+	upload     = "agent/txn/upload.go"
 
 	machineStep = "agent/txn/step.go"
 )
@@ -54,8 +55,8 @@ var sales = []mutant{
 		"\treleased := append([]Ready(nil), f.held[:f.syncing]...)\n\tf.held = f.held[f.syncing:]\n" +
 			"\tif len(f.held) > 0 {\n\t\tearly := f.held[0]\n\t\tf.held[0] = Ready{Records: early.Records}\n\t\tearly.Records = nil\n\t\treleased = append(released, early)\n\t}"},
 	{"a confirm that is not recorded", "R4 R5", ask,
-		"s.record(t.UUID, &Confirmed{Undated: s.now.Dead})",
-		"t.State = StateConfirmed"},
+		"func (s *step) commit(t *Transaction) {\n\ts.record(t.UUID, &Confirmed{Undated: s.now.Dead})",
+		"func (s *step) commit(t *Transaction) {\n\tt.State = StateConfirmed"},
 	{"a confirm while reversing", "R6", table,
 		"AskConfirm:          {confirmLate, nil,",
 		"AskConfirm:          {confirm, []State{StateConfirmed},"},
@@ -204,6 +205,6 @@ var sales = []mutant{
 		"case e.Amount == 0 && t.ApprovedMinor != 0, e.Amount != 0 && e.Amount != t.Taken():",
 		"case t.UUID == \"\":"},
 	{"a part refused before the answer needs no hold-down", "R3′", ask,
-		"if t.ApprovedMinor != 0 { //",
-		"if t.UUID != \"\" { //"},
+		"case t.ApprovedMinor == 0: //",
+		"case t.UUID == \"\": //"},
 }

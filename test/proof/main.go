@@ -5,10 +5,11 @@
 //	go run ./test/proof               the short gates
 //	go run ./test/proof -nightly      the long ones, in pieces of two hours at the most
 //
-// Gates that compute go one after the other; beside them go, one after the other
-// too, those that mostly wait for timers. What has passed at this commit is kept
+// Gates that take every core go one after the other; beside them go, one after the
+// other too, those that wait for timers or compute on one core. What has passed with this code is kept
 // in .proof and not run again, so a night that was cut short goes on where it
-// stopped; -fresh forgets it. A gate
+// stopped, on another day too and after a change of the documentation; -fresh
+// forgets it. A gate
 // that nothing measures is "missing", a test that was skipped is "skipped", and
 // neither counts as passed. Exit code 0: every gate has passed, at least in part.
 package main
@@ -16,6 +17,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"flag"
 	"fmt"
 	"os"
@@ -37,7 +39,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r := &runner{ctx: ctx, nightly: *nightly, dir: *dir, commit: commit(), out: os.Stdout, done: map[string]result{}}
+	r := &runner{ctx: ctx, nightly: *nightly, dir: *dir, commit: commit(), code: code(), out: os.Stdout, done: map[string]result{}}
 	if err := r.open(*fresh); err != nil {
 		fmt.Fprintln(os.Stderr, "proof:", err)
 		os.Exit(2)
@@ -64,6 +66,32 @@ func commit() string {
 		return "unknown"
 	}
 	return string(bytes.TrimSpace(out))
+}
+
+// code names what is proven of the tree: every committed file but documentation.
+func code() string {
+	out, err := exec.Command("git", "ls-tree", "-r", "HEAD", ":/").Output()
+	if err != nil || strings.HasSuffix(commit(), "-dirty") {
+		return unknown
+	}
+	h := sha256.New()
+	for line := range strings.Lines(string(out)) {
+		if !documentation(strings.TrimSpace(line)) {
+			_, _ = h.Write([]byte(line))
+		}
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:6])
+}
+
+// unknown is code that was not committed: nothing that it did is believed later.
+const unknown = "unknown"
+
+func documentation(path string) bool {
+	switch filepath.Ext(path) {
+	case ".md", ".svg":
+		return true
+	}
+	return false
 }
 
 // path is a file of the results' directory.

@@ -17,11 +17,12 @@ import (
 	"time"
 )
 
-// runner runs pieces, and remembers what passed at this commit.
+// runner runs pieces, and remembers what passed with this code.
 type runner struct {
 	nightly bool
 	dir     string
-	commit  string
+	commit  string          // for the table
+	code    string          // names what is remembered
 	ctx     context.Context // ends when somebody stops the proof
 	out     io.Writer       // progress
 
@@ -49,15 +50,15 @@ type result struct {
 	here bool // run by this process
 }
 
-// open reads what an earlier run of the same commit left.
+// open reads what an earlier run of the same code left.
 func (r *runner) open(fresh bool) error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return err
 	}
-	if fresh || strings.HasSuffix(r.commit, "-dirty") || r.commit == "unknown" {
+	if fresh || r.code == unknown {
 		return nil
 	}
-	b, err := os.ReadFile(r.path(r.commit + ".json"))
+	b, err := os.ReadFile(r.path(r.code + ".json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -65,7 +66,7 @@ func (r *runner) open(fresh bool) error {
 		err = json.Unmarshal(b, &r.done)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w; -fresh begins anew", r.path(r.commit+".json"), err)
+		return fmt.Errorf("%s: %w; -fresh begins anew", r.path(r.code+".json"), err)
 	}
 	return nil
 }
@@ -88,7 +89,7 @@ func (r *runner) run(gate string, p piece) (result, error) {
 	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(key))
-	name := fmt.Sprintf("%s-%08x.txt", r.commit, h.Sum32())
+	name := fmt.Sprintf("%s-%08x.txt", r.code, h.Sum32())
 	r.say(gate, "$ %s > %s", key, r.path(name))
 	res, err := r.execute(gate, p, r.path(name))
 	if err != nil {
@@ -108,7 +109,7 @@ func (r *runner) save() error {
 	if err != nil {
 		return err
 	}
-	name := r.path(r.commit + ".json")
+	name := r.path(r.code + ".json")
 	if err := os.WriteFile(name+".new", b, 0o644); err != nil {
 		return err
 	}

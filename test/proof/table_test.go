@@ -10,13 +10,13 @@ import (
 
 // lab runs gates of shell commands.
 func lab(t *testing.T) *runner {
-	return &runner{ctx: t.Context(), dir: t.TempDir(), commit: "test", out: t.Output(), done: map[string]result{}}
+	return &runner{ctx: t.Context(), dir: t.TempDir(), commit: "test", code: "test", out: t.Output(), done: map[string]result{}}
 }
 
-// later is a runner of another day, on the same commit.
+// later is a runner of another day, with the same code.
 func (r *runner) later(t *testing.T) *runner {
 	t.Helper()
-	next := &runner{ctx: t.Context(), nightly: r.nightly, dir: r.dir, commit: r.commit, out: t.Output(), done: map[string]result{}}
+	next := &runner{ctx: t.Context(), nightly: r.nightly, dir: r.dir, commit: r.commit, code: r.code, out: t.Output(), done: map[string]result{}}
 	if err := next.open(false); err != nil {
 		t.Fatal(err)
 	}

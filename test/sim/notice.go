@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"strings"
+
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
@@ -13,9 +15,22 @@ func (p *Personality) scripts(r *iso8583.Rules, d func(int) iso8583.Duration) {
 	if !p.Scripts {
 		return
 	}
+	r.Chip.UploadTags = []string{iso8583.TagCID, iso8583.TagTVR}
 	r.Script = iso8583.ScriptRules{
 		Tags: []string{iso8583.TagScripts}, Schedule: []iso8583.Duration{d(10), d(60)}, AnswerTimeout: d(20), Retry: []string{"96"}, Limit: 2,
 	}
+}
+
+// certified: a transaction that is uploaded alone is one that its card agreed to,
+// with what the card said.
+func (w *World) certified(o *txn.Outbound) {
+	f := &o.Facts
+	t := w.named(o.Of[0])
+	cid, _ := iso8583.NewTLV(iso8583.TagCID, "40")
+	if len(f.Settlement.Records) != 1 || t.story.said != "40" || !strings.Contains(f.ChipData, cid.Hex()) || f.Original.STAN != t.intent.STAN {
+		w.fail("batch", "%s is uploaded alone, and not with its card's word", t)
+	}
+	w.saw(UploadedAlone)
 }
 
 // issuerScript is what the host sends for the card with its approval.
@@ -29,6 +44,8 @@ func (w *World) scriptLeaves(o *txn.Outbound) {
 	switch {
 	case m.State != txn.StateConfirmed || t.story.said != "40":
 		w.fail("script", "the host is told of scripts of %s, which is %s", t, m.State)
+	case w.agent.view.InDoubt(m):
+		w.fail("R15", "the host is told of scripts of %s, which is of a lost epoch", t)
 	case m.Script.STAN != o.Facts.STAN:
 		w.fail("script", "a notice of %s leaves under a STAN that is not durable", t)
 	}

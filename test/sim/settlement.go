@@ -101,7 +101,10 @@ func (w *World) hostSettles(b *batch, o *txn.Outbound) {
 			} else {
 				w.saw(Balanced)
 			}
-		case iso8583.KindUpload:
+		case iso8583.KindUpload, iso8583.KindUploadChip, iso8583.KindUploadChipFailed:
+			if f.Kind.ChipUpload() {
+				w.certified(o)
+			}
 			for _, r := range f.Settlement.Records {
 				if slices.Contains(b.taken, r.STAN) {
 					w.fail("batch", "%s: the host is told STAN %s again, as a new record", b.group, r.STAN)

@@ -155,6 +155,7 @@ const (
 	AnsweredA0
 	RefusedKeyless
 	ScriptAnswered
+	UploadedAlone
 	sometimes
 )
 
@@ -194,7 +195,7 @@ var sometimeNames = [sometimes]string{
 	"a batch balanced", "a batch did not balance", "a settlement was said again", "something owed was flagged at settlement",
 	"a transaction waited for a settlement", "a void of what is settled was refused",
 	"a terminal was signed on, or not", "A0 was answered", "a terminal without keys was refused",
-	"the host answered the notice of a script",
+	"the host answered the notice of a script", "a transaction was uploaded with its card's certificate",
 }
 
 // saw counts one of the things that must happen.
