@@ -86,32 +86,16 @@ const (
 
 // take looks after what an event needs before it may be stepped.
 func (a *Agent) take(ev txn.Event) error {
-	if b, ok := ev.(txn.Begin); ok {
-		if a.fence.Waiting() >= fenceLimit {
-			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeOverloaded})
-			return nil
-		}
-		if err := a.journal.Reserve(journal.ClassIntent, intentBytes); err != nil {
-			a.log.Warn("new transaction refused", zap.Error(err))
-			code := codeJournalFull
-			if errors.Is(err, journal.ErrQuarantined) {
-				code = codeQuarantine
-			}
-			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: code})
-			return nil
-		}
-		if !a.marks.covers(a.machine.Epoch(), b.TID, a.machine.Next(b.TID)) {
-			a.log.Warn("new transaction refused: the mark is too far behind", zap.Error(a.marks.Err()))
-			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeMarkBehind})
-			return nil
-		}
+	if b, ok := ev.(txn.Begin); ok && a.fence.Waiting() >= fenceLimit && a.machine.Get(b.UUID) == nil {
+		a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeOverloaded})
+		return nil
 	}
 	keys, dataKey := a.machine.Needs(ev), txn.NoDataKey
 	if b, ok := ev.(txn.Begin); ok {
 		dataKey = a.machine.NextDataKey(b.TID)
 	}
 	if len(keys) == 0 && dataKey == txn.NoDataKey {
-		a.step(ev)
+		a.stepKnown(ev)
 		return nil
 	}
 	a.loading++
@@ -122,18 +106,48 @@ func (a *Agent) take(ev txn.Event) error {
 	return nil
 }
 
-// prepare is load, for what may begin a data key: where the disk has no room for
-// it, nothing is begun.
+// prepare is load, for what may begin a data key, which is made beforehand.
 func (a *Agent) prepare(ev txn.Event, keys []string, dataKey uint32) loaded {
-	if dataKey != txn.NoDataKey {
-		if err := a.journal.MakeKey(dataKey); errors.Is(err, journal.ErrNoSpace) {
-			a.log.Warn("new transaction refused", zap.Error(err))
-			return loaded{ev: ev, full: true}
-		} else if err != nil {
-			return loaded{ev: ev, err: err}
+	l := a.load(ev, keys)
+	if dataKey == txn.NoDataKey || l.err != nil {
+		return l
+	}
+	err := a.journal.MakeKey(dataKey)
+	if l.full = errors.Is(err, journal.ErrNoSpace); l.full {
+		a.log.Warn("no room for a data key", zap.Error(err))
+	} else {
+		l.err = err
+	}
+	return l
+}
+
+// stepKnown steps an event of which the machine has all that it needs, unless the
+// shell cannot bear what it would begin. What has begun already is never refused
+// so: its application would believe that it had not.
+func (a *Agent) stepKnown(ev txn.Event) {
+	if b, ok := ev.(txn.Begin); ok && a.machine.Get(b.UUID) == nil {
+		if code := a.unable(&b); code != "" {
+			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: code})
+			return
 		}
 	}
-	return a.load(ev, keys)
+	a.step(ev)
+}
+
+// unable says why nothing new can begin, or "".
+func (a *Agent) unable(b *txn.Begin) txn.Code {
+	if err := a.journal.Reserve(journal.ClassIntent, intentBytes); err != nil {
+		a.log.Warn("new transaction refused", zap.Error(err))
+		if errors.Is(err, journal.ErrQuarantined) {
+			return codeQuarantine
+		}
+		return codeJournalFull
+	}
+	if !a.marks.covers(a.machine.Epoch(), b.TID, a.machine.Next(b.TID)) {
+		a.log.Warn("new transaction refused: the mark is too far behind", zap.Error(a.marks.Err()))
+		return codeMarkBehind
+	}
+	return ""
 }
 
 // loaded is an event with what it needed from the journal.
@@ -203,13 +217,9 @@ func (a *Agent) takeLoaded(l loaded) error {
 	if l.err != nil {
 		return fmt.Errorf("looking up: %w", l.err)
 	}
-	if l.retired || l.full {
+	if l.retired {
 		req, uuid := asked(l.ev)
-		code := codeRetired
-		if l.full {
-			code = codeJournalFull
-		}
-		a.answer(txn.Answer{Req: req, UUID: uuid, Code: code})
+		a.answer(txn.Answer{Req: req, UUID: uuid, Code: codeRetired})
 		return nil
 	}
 	fresh := slices.DeleteFunc(l.records, func(r txn.Record) bool { return a.machine.Get(r.Group()) != nil })
@@ -217,7 +227,11 @@ func (a *Agent) takeLoaded(l loaded) error {
 		a.machine.Load(fresh)
 		a.late = append(a.late, lateLoad{before: a.stepped, records: fresh})
 	}
-	a.step(l.ev)
+	if req, uuid := asked(l.ev); l.full && a.machine.Get(uuid) == nil {
+		a.answer(txn.Answer{Req: req, UUID: uuid, Code: codeJournalFull})
+		return nil
+	}
+	a.stepKnown(l.ev)
 	return nil
 }
 
@@ -241,6 +255,7 @@ func (a *Agent) drain() {
 	for len(a.queued) > 0 {
 		next := a.queued[0]
 		a.queued = a.queued[1:]
+		a.wake()
 		ready := a.machine.Step(a.clock(), next)
 		a.stepped++
 		for _, r := range a.fence.Push(ready) {

@@ -62,10 +62,10 @@ func (p *plan) entries(i, tag int) []Entry {
 		if s.group == "" {
 			e.Group = fmt.Sprintf("batch-%d", i)
 		}
-		e.Clear = []byte(fmt.Sprintf("%d.%d.%d:", i, k, tag))
 		// A batch that is written again in a later life is smaller or larger, so
 		// that what is left of the first is not just covered.
 		size := s.clear * [...]int{2, 2, 1, 3}[tag%4] / 2
+		e.Clear = fmt.Appendf(make([]byte, 0, size+sectorSize), "%d.%d.%d:", i, k, tag)
 		for n := len(e.Clear); n < size; n++ {
 			b := s.fill
 			if b == 0xFF {

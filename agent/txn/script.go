@@ -94,6 +94,7 @@ func (o *Outbound) CardOf() string { return strings.TrimPrefix(o.UUID, groupScri
 const (
 	scriptGivenUp = "more than script.limit are owed"
 	scriptNoSTAN  = "no STAN was free"
+	scriptLost    = "journal entries were lost: it may have been answered, and its STAN be another's"
 )
 
 // oweScript has the host told what came of its scripts, where it sent some, the
@@ -148,6 +149,16 @@ func (s *step) sendScript(t *Transaction) {
 	f.Original, f.ChipData = t.identity(r), t.chipTags(r.Script.Tags)
 	s.ready.Messages = append(s.ready.Messages, Outbound{UUID: ScriptID(t.UUID), Route: t.Route, Attempt: n.Sends, Facts: f})
 	s.armScript(t, n, true, r.SendTimeout+r.Script.AnswerTimeout)
+}
+
+// restartScript sends it anew, unless what is lost may have ended it: no key of an
+// older epoch is run again (R15).
+func (s *step) restartScript(t *Transaction) {
+	if s.m.InDoubt(t) {
+		s.endScript(t, &ScriptEnded{Why: scriptLost})
+		return
+	}
+	s.sendScript(t)
 }
 
 // unsignable says that nothing of the terminal's can be signed now.

@@ -60,7 +60,7 @@ func (s *step) take(ev Event) {
 		}
 		s.run(e.UUID, Restart, ev)
 		if t := s.m.hot[e.UUID]; t != nil && t.Script.Owed() {
-			s.sendScript(t)
+			s.restartScript(t)
 		}
 	case Sent:
 		s.run(e.UUID, s.of(e.UUID, e.Attempt, e.Inquiry, deliverySent), ev)

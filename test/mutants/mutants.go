@@ -56,8 +56,8 @@ var sales = []mutant{
 		"\treleased := append([]Ready(nil), f.held[:f.syncing]...)\n\tf.held = f.held[f.syncing:]\n" +
 			"\tif len(f.held) > 0 {\n\t\tearly := f.held[0]\n\t\tf.held[0] = Ready{Records: early.Records}\n\t\tearly.Records = nil\n\t\treleased = append(released, early)\n\t}"},
 	{"a confirm that is not recorded", "R4 R5", ask,
-		"s.record(t.UUID, &Confirmed{Undated: s.now.Dead})\n\ts.wait(t).Paid = s.now.Boot\n\ts.arm(",
-		"t.State = StateConfirmed\n\ts.wait(t).Paid = s.now.Boot\n\ts.arm("},
+		"func (s *step) commit(t *Transaction) {\n\ts.record(t.UUID, &Confirmed{Undated: s.now.Dead})",
+		"func (s *step) commit(t *Transaction) {\n\tt.State = StateConfirmed"},
 	{"a confirm while reversing", "R6", table,
 		"AskConfirm:          {confirmLate, nil,",
 		"AskConfirm:          {confirm, []State{StateConfirmed},"},

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +40,7 @@ func TestMutants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := build(t, root)
+	binary := build(t, root, "./test/sim", mutants)
 	if r := kill(t, binary, 0, 20_000); r.err != nil || r.property != "" {
 		t.Fatalf("with no mutant awake: %s after %s, %v", r.property, r.after, r.err)
 	}
@@ -61,25 +62,58 @@ func TestMutants(t *testing.T) {
 	close(next)
 	wg.Wait()
 	t.Log("\n" + printTable(results))
+	caught := 0
 	for _, r := range results {
 		switch {
 		case r.err != nil:
 			t.Errorf("%s: %v", r.name, r.err)
 		case r.property == "":
 			t.Errorf("%s (%s) survived %d transactions: a world is missing from test/sim", r.name, r.rule, *transactions)
+		default:
+			caught++
 		}
 	}
+	t.Logf("%d mutants caught, of %d", caught, len(results))
 }
 
-// build builds the simulation with the mutants in it, and gives its name.
-func build(t *testing.T, root string) string {
-	dir := t.TempDir()
-	laid, err := overlay(root, dir, mutants)
+// TestJournalsMutants builds the journal's tests over its mutants, and demands of
+// each that the test which is named for it notices.
+func TestJournalsMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the journal's tests, and runs some for each mutant")
+	}
+	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := filepath.Join(dir, "sim.test")
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay="+laid, "-vet=off", "-ldflags=-s -w", "-o", binary, "./test/sim")
+	binary := build(t, root, "./journal", journals)
+	for i, m := range journals {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), binary, "-test.short", "-test.timeout=2m", "-test.run=^"+strings.ReplaceAll(m.rule, "/", "$/^")+"$")
+			cmd.Dir, cmd.Env = filepath.Join(root, "journal"), append(os.Environ(), fmt.Sprintf("%s=%d", chosenBy, i+1), "GOMAXPROCS=1")
+			switch out, err := cmd.CombinedOutput(); {
+			case err == nil:
+				t.Errorf("%s did not notice", m.rule)
+			case !strings.Contains(string(out), "--- FAIL: "+m.rule):
+				t.Errorf("%s did not fail by itself:\n%.2000s", m.rule, out)
+			default:
+				t.Logf("%-46s caught by %s", m.name, m.rule)
+			}
+		})
+	}
+}
+
+// build builds a package's tests with the mutants in what they test, and gives
+// the program's name.
+func build(t *testing.T, root, pkg string, all []mutant) string {
+	dir := t.TempDir()
+	laid, err := overlay(root, dir, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "mutants.test")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay="+laid, "-vet=off", "-ldflags=-s -w", "-o", binary, pkg)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -141,8 +175,8 @@ func printTable(results []result) string {
 // TestMutantsApply holds every mutant to the product as it is, without running
 // any: it takes a moment.
 func TestMutantsApply(t *testing.T) {
-	for i := range mutants {
-		if _, err := overlay(filepath.Join("..", ".."), t.TempDir(), mutants[i:i+1]); err != nil {
+	for _, m := range slices.Concat(mutants, journals) {
+		if _, err := overlay(filepath.Join("..", ".."), t.TempDir(), []mutant{m}); err != nil {
 			t.Error(err)
 		}
 	}

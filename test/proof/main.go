@@ -5,8 +5,8 @@
 //	go run ./test/proof               the short gates
 //	go run ./test/proof -nightly      the long ones, in pieces of two hours at the most
 //
-// Gates that compute go one after the other; beside them go, one after the other
-// too, those that mostly wait for timers. What has passed with this code is kept
+// Gates that take every core go one after the other; beside them go, one after the
+// other too, those that wait for timers or compute on one core. What has passed with this code is kept
 // in .proof and not run again, so a night that was cut short goes on where it
 // stopped, on another day too and after a change of the documentation; -fresh
 // forgets it. A gate

@@ -33,16 +33,30 @@ type row struct {
 	cpu      float64
 }
 
-// gates runs the gates and gives their rows in order. What computes goes on in one
-// line, what mostly waits for timers in another.
+// gates runs the gates and gives their rows in order. Two go on at a time: one
+// that takes every core, and beside it those that wait for timers or compute on
+// one core; when no wide one is left, two of these.
 func (r *runner) gates(all []gate) []row {
 	rows := make([]row, len(all))
+	var mu sync.Mutex
+	begun := make([]bool, len(all))
+	next := func(wide bool) int {
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range all {
+			if !begun[i] && all[i].wide == wide {
+				begun[i] = true
+				return i
+			}
+		}
+		return -1
+	}
 	var wg sync.WaitGroup
-	for _, waits := range []bool{false, true} {
+	for _, kinds := range [][]bool{{true, false}, {false}} {
 		wg.Go(func() {
-			for i, g := range all {
-				if g.waits == waits && r.ctx.Err() == nil {
-					rows[i] = r.gate(g)
+			for _, wide := range kinds {
+				for i := next(wide); i >= 0 && r.ctx.Err() == nil; i = next(wide) {
+					rows[i] = r.gate(all[i])
 				}
 			}
 		})

@@ -207,6 +207,9 @@ func (h *host) reversal(w *World, p *packet, route int) {
 	if a != nil {
 		a.said = cachedAnswer{f.Transmission, answer.code}
 	}
+	if w.healing && p.left >= w.healed && answer.code == "00" && p.t.before > 0 && p.out.Attempt > p.t.before {
+		p.t.granted++
+	}
 	w.reply(p, route, "0410", answer)
 }
 

@@ -44,6 +44,8 @@ func (w *World) scriptLeaves(o *txn.Outbound) {
 	switch {
 	case m.State != txn.StateConfirmed || t.story.said != "40":
 		w.fail("script", "the host is told of scripts of %s, which is %s", t, m.State)
+	case w.agent.view.InDoubt(m):
+		w.fail("R15", "the host is told of scripts of %s, which is of a lost epoch", t)
 	case m.Script.STAN != o.Facts.STAN:
 		w.fail("script", "a notice of %s leaves under a STAN that is not durable", t)
 	}

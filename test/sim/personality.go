@@ -176,7 +176,8 @@ func draw(seed uint64) Personality {
 		p.Decline, p.Retries = max(p.Decline, 200), max(p.Retries, 300)
 	}
 	p.drawAsking(c, rate)
-	switch c.Intn(48) {
+	special := c.Intn(48)
+	switch special {
 	case 0, 1:
 		p.collide()
 	case 2, 3:
@@ -198,6 +199,9 @@ func draw(seed uint64) Personality {
 		if p.Keyed = flag(2); p.Keyed {
 			p.KeyLoss, p.SignerLoss, p.SignOnRefusal = rate(5, 20), rate(200), rate(200, 500)
 		}
+	}
+	if special == 8 || special == 9 {
+		p.lockOut()
 	}
 	if p.Rollback == 0 && flag(2) {
 		p.Settles = 1 + 10*c.Intn(3)
@@ -269,6 +273,14 @@ func (p *Personality) mislay() {
 // done, and the merchant tries again.
 func (p *Personality) linger() {
 	p.Tombstones, p.Operator, p.Follows, p.Retries, p.Delay, p.Decline = true, 0, 800, 700, 400, 0
+}
+
+// lockOut: a request comes after its reversal, and when the hold-down for it
+// ends, the terminal has no keys.
+func (p *Personality) lockOut() {
+	p.Tombstones, p.Certified, p.ListsUnknown, p.Bounded = false, false, false, true
+	p.Unknown, p.ReplayCache, p.Refusals, p.Delay, p.AgentCrash = "00", true, 0, 400, 60
+	p.Signed, p.Keyed, p.Collides, p.Tamper, p.KeyLoss, p.SignerLoss, p.SignOnRefusal, p.EarlyTimer, p.Cancels, p.Drop = true, true, false, 0, 60, 1000, 900, 3, 150, 20
 }
 
 // mtis are the message types of this dialect.

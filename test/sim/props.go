@@ -37,6 +37,9 @@ type Txn struct {
 
 	undelivered bool // and somebody said that the goods were not handed over
 	dropped     bool // its application died, and does not know of it
+	attempts    int  // of its reversal
+	before      int  // of these, before its hold-down; 0: there was none
+	granted     int  // of those after it, that the host said 00 to when nothing went wrong any more
 
 	// Durable.
 	intent    *txn.Intent
@@ -115,6 +118,8 @@ func (w *World) journaled(r txn.Record) {
 	switch r := r.(type) {
 	case *txn.Intent:
 		w.begun(t, r)
+	case *txn.Hold:
+		t.before = t.attempts
 	case *txn.Approved:
 		t.j = txn.StateApproved
 		t.story.part = r.Minor
@@ -134,6 +139,7 @@ func (w *World) journaled(r txn.Record) {
 	case *txn.Reversed:
 		t.j = txn.StateReversed
 	case *txn.Attempt:
+		t.attempts = r.N
 		if r.Series > 0 && !t.held {
 			t.held = true
 			w.saw(HeldDown)
@@ -453,6 +459,8 @@ func (w *World) settleOne(t *Txn) {
 		w.fail("P2", "%s was shown as approved and the host holds %d", t, t.net)
 	case t.j.Open() && !item:
 		w.fail("P5", "%s is still %s and in front of nobody", t, t.j)
+	case t.granted > 1 && t.j == txn.StateReversing && !seen.Parked && !seen.Stuck:
+		w.fail("P5", "%s is still %s; the host said 00 to %d attempts after the hold-down, and nothing went wrong any more", t, t.j, t.granted)
 	case (t.net != 0) != (t.j == txn.StateConfirmed) && !item:
 		w.fail("P6", "%s is durably %s, the host holds %d, and no item is open", t, t.j, t.net)
 	case goods && t.stale && t.j == txn.StateConfirmed && !t.escalated && !t.handled:
