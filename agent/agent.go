@@ -71,7 +71,9 @@ type Agent struct {
 	batch  chan []txn.Record // to the syncer: one at a time
 	synced chan synced       // from the syncer
 
-	clock   Clock // opts.Clock, with a dead battery seen through
+	clock   Clock                // opts.Clock, with a dead battery seen through
+	slept   func() time.Duration // since boot
+	asleep  time.Duration        // the loop's own: what of it the links know
 	marks   *marks
 	view    *View
 	leases  leases
@@ -108,7 +110,7 @@ func New(opts Options) (*Agent, error) {
 		opts.Clock = SystemClock(time.UTC)
 	}
 	a := &Agent{
-		opts: opts, clock: opts.Clock, log: opts.Log, journal: opts.Journal,
+		opts: opts, clock: opts.Clock, slept: slept, asleep: slept(), log: opts.Log, journal: opts.Journal,
 		acquirers: map[string]*acquirer{}, terminals: map[iso8583.TID]TerminalOptions{},
 		machine: txn.New(), alarms: newAlarms(), view: newView(), feed: newFeed(), metrics: newMetrics(), hot: hotLimit,
 		events: make(chan txn.Event, eventQueue), loaded: make(chan loaded, lookups),

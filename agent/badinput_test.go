@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -456,6 +457,36 @@ func TestJournalIsFull(t *testing.T) {
 			t.Errorf("%s %s", res.Status, answer)
 		}
 	}, func(l *lab) { l.journal = full{l.journal} })
+}
+
+// filling is a journal that runs full.
+type filling struct {
+	journal.Journal
+	full atomic.Bool
+}
+
+func (f *filling) Reserve(c journal.Class, n int) error {
+	if c == journal.ClassIntent && f.full.Load() {
+		return journal.ErrNoSpace
+	}
+	return f.Journal.Reserve(c, n)
+}
+
+// What has begun is not refused when it is asked for again, whatever has run full
+// since: its application would take cash for what the card has paid.
+func TestKnownWhenTheJournalIsFull(t *testing.T) {
+	disk := &filling{}
+	bubble(t, func(l *lab) {
+		id := client.NewUUID()
+		first := l.begin(id, l.sale("S1", 100), time.Minute)
+		disk.full.Store(true)
+		defer disk.full.Store(false)
+		res, answer := l.raw("PUT", "/v1/transactions/"+id, string(mustJSON(t, l.sale("S1", 100))))
+		var again client.Transaction
+		if err := json.Unmarshal(answer, &again); res.StatusCode != http.StatusOK || err != nil || again.STAN != first.STAN {
+			t.Errorf("%s %s, %v", res.Status, answer, err)
+		}
+	}, func(l *lab) { disk.Journal, l.journal = l.journal, disk })
 }
 
 // Every registered code is provoked by a test, or cannot be.

@@ -3,6 +3,7 @@ package agent
 import (
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
@@ -23,6 +24,36 @@ func SystemClock(zone *time.Location) Clock {
 		wall := time.Now()
 		_, offset := wall.In(zone).Zone()
 		return txn.Time{Boot: boot, Wall: wall.UnixMilli(), Zone: offset}
+	}
+}
+
+// slept is how long the machine has slept since it booted: what CLOCK_BOOTTIME
+// counts and CLOCK_MONOTONIC does not. It is never more than that, whatever comes
+// between the two readings.
+func slept() time.Duration {
+	var boot, awake unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil || unix.ClockGettime(unix.CLOCK_MONOTONIC, &awake) != nil {
+		return 0
+	}
+	return time.Duration(boot.Nano() - awake.Nano())
+}
+
+// shortSleep is what the link's deadlines do not need to know of.
+const shortSleep = time.Second
+
+// wake has the links let go, before anything is decided by the time that has gone
+// by, what they were sending when the machine fell asleep: no deadline of theirs
+// ran meanwhile, so that a request could leave long after its time, behind its own
+// reversal and its hold-down.
+func (a *Agent) wake() {
+	s := a.slept()
+	if s-a.asleep < shortSleep {
+		return
+	}
+	a.log.Info("the machine has slept", zap.Duration("for", s-a.asleep))
+	a.asleep = s
+	for _, acq := range a.acquirers { // order: each on its own
+		acq.link.Slept()
 	}
 }
 

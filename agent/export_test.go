@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"time"
+
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
 )
@@ -27,6 +29,9 @@ var Entries = entries
 
 // SetHotLimit lets settled transactions leave memory sooner. Before Run only.
 func (a *Agent) SetHotLimit(n int) { a.hot = n }
+
+// SetSlept has the agent believe how long the machine has slept. Before Run only.
+func (a *Agent) SetSlept(slept func() time.Duration) { a.slept, a.asleep = slept, slept() }
 
 // Folds is the durable state as machine and view have it, after Run ended.
 func (a *Agent) Folds() (machine, view []byte) {

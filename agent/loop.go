@@ -81,29 +81,13 @@ const (
 
 // take looks after what an event needs before it may be stepped.
 func (a *Agent) take(ev txn.Event) error {
-	if b, ok := ev.(txn.Begin); ok {
-		if a.fence.Waiting() >= fenceLimit {
-			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeOverloaded})
-			return nil
-		}
-		if err := a.journal.Reserve(journal.ClassIntent, intentBytes); err != nil {
-			a.log.Warn("new transaction refused", zap.Error(err))
-			code := codeJournalFull
-			if errors.Is(err, journal.ErrQuarantined) {
-				code = codeQuarantine
-			}
-			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: code})
-			return nil
-		}
-		if !a.marks.covers(a.machine.Epoch(), b.TID, a.machine.Next(b.TID)) {
-			a.log.Warn("new transaction refused: the mark is too far behind", zap.Error(a.marks.Err()))
-			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeMarkBehind})
-			return nil
-		}
+	if b, ok := ev.(txn.Begin); ok && a.fence.Waiting() >= fenceLimit && a.machine.Get(b.UUID) == nil {
+		a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeOverloaded})
+		return nil
 	}
 	keys := a.machine.Needs(ev)
 	if len(keys) == 0 {
-		a.step(ev)
+		a.stepKnown(ev)
 		return nil
 	}
 	a.loading++
@@ -112,6 +96,35 @@ func (a *Agent) take(ev txn.Event) error {
 	}
 	go func() { a.loaded <- a.load(ev, keys) }()
 	return nil
+}
+
+// stepKnown steps an event of which the machine has all that it needs, unless the
+// shell cannot bear what it would begin. What has begun already is never refused
+// so: its application would believe that it had not.
+func (a *Agent) stepKnown(ev txn.Event) {
+	if b, ok := ev.(txn.Begin); ok && a.machine.Get(b.UUID) == nil {
+		if code := a.unable(&b); code != "" {
+			a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: code})
+			return
+		}
+	}
+	a.step(ev)
+}
+
+// unable says why nothing new can begin, or "".
+func (a *Agent) unable(b *txn.Begin) txn.Code {
+	if err := a.journal.Reserve(journal.ClassIntent, intentBytes); err != nil {
+		a.log.Warn("new transaction refused", zap.Error(err))
+		if errors.Is(err, journal.ErrQuarantined) {
+			return codeQuarantine
+		}
+		return codeJournalFull
+	}
+	if !a.marks.covers(a.machine.Epoch(), b.TID, a.machine.Next(b.TID)) {
+		a.log.Warn("new transaction refused: the mark is too far behind", zap.Error(a.marks.Err()))
+		return codeMarkBehind
+	}
+	return ""
 }
 
 // loaded is an event with what it needed from the journal.
@@ -190,7 +203,7 @@ func (a *Agent) takeLoaded(l loaded) error {
 		a.machine.Load(fresh)
 		a.late = append(a.late, lateLoad{before: a.stepped, records: fresh})
 	}
-	a.step(l.ev)
+	a.stepKnown(l.ev)
 	return nil
 }
 
@@ -214,6 +227,7 @@ func (a *Agent) drain() {
 	for len(a.queued) > 0 {
 		next := a.queued[0]
 		a.queued = a.queued[1:]
+		a.wake()
 		ready := a.machine.Step(a.clock(), next)
 		a.stepped++
 		for _, r := range a.fence.Push(ready) {

@@ -16,26 +16,30 @@ func (r *route) alone(m *item) error {
 		r.alive.Add(-1)
 		return ErrClosed
 	}
+	life := r.link.life()
 	go func() {
 		defer r.link.wg.Done()
 		defer r.alive.Add(-1)
-		r.exchange(m)
+		r.exchange(life, m)
 	}()
 	return nil
 }
 
-func (r *route) exchange(m *item) {
+func (r *route) exchange(life context.Context, m *item) {
 	l := r.link
-	c, err := r.connect(m.waitUntil)
+	c, err := r.connect(life, m.waitUntil)
 	r.status(err == nil, err)
 	if err != nil {
 		l.finish(m.unsent(err))
 		return
 	}
 	defer func() { _ = c.Close() }()
-	stop := context.AfterFunc(l.ctx, func() { _ = c.Close() })
+	stop := context.AfterFunc(life, func() { _ = c.Close() })
 	defer stop()
-
+	if life.Err() != nil {
+		l.finish(m.unsent(context.Cause(life)))
+		return
+	}
 	err = r.transmit(c, m.deadline, m.body)
 	l.finish(m.written(err))
 	if err != nil {

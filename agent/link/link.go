@@ -77,6 +77,7 @@ var (
 	ErrQueueTimeout = errors.New("link: no connection took the message in time")
 	ErrClosed       = errors.New("link: closed")
 	ErrNoRoute      = errors.New("link: no such route")
+	ErrSlept        = errors.New("link: the machine has slept meanwhile")
 )
 
 // Link is the connections to one acquirer. All methods are safe for use by
@@ -88,9 +89,11 @@ type Link struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
-	mu     sync.Mutex // guards closed against wg
+	mu     sync.Mutex // guards closed against wg, and what follows
 	closed bool
-	wg     sync.WaitGroup // goroutines, and sends without a result
+	wg     sync.WaitGroup  // goroutines, and sends without a result
+	awake  context.Context // ends with Close, and when the machine has slept
+	sleep  context.CancelCauseFunc
 }
 
 // New makes a link. It opens nothing before Start.
@@ -117,6 +120,7 @@ func New(cfg Config, h Handler) *Link {
 	}
 	l := &Link{cfg: cfg, h: h}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.awake, l.sleep = context.WithCancelCause(l.ctx)
 	for i, addr := range cfg.Addresses {
 		l.routes = append(l.routes, newRoute(l, i, addr))
 	}
@@ -205,6 +209,32 @@ func (l *Link) Close() {
 		}
 	}
 	l.wg.Wait()
+}
+
+// Slept says that the machine has slept: no deadline ran meanwhile, neither the
+// link's nor the kernel's. Every connection is closed, with what the kernel still
+// holds of it, and what waits is Unsent; otherwise it would leave now, long after
+// its time. Persistent connections are opened again.
+func (l *Link) Slept() {
+	l.mu.Lock()
+	end := l.sleep
+	l.awake, l.sleep = context.WithCancelCause(l.ctx)
+	l.mu.Unlock()
+	var waiting []*item
+	for _, r := range l.routes {
+		waiting = append(waiting, r.queue.drain()...)
+	}
+	end(ErrSlept)
+	for _, m := range waiting {
+		go l.finish(m.unsent(ErrSlept))
+	}
+}
+
+// life is the context of what begins now.
+func (l *Link) life() context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.awake
 }
 
 // begin counts something that Close must wait for.

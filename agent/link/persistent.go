@@ -61,11 +61,12 @@ func (r *route) rest(d time.Duration) {
 // when a frame went or came after it was up; a peer that accepts and hangs up
 // counts like one that refuses.
 func (r *route) serve() (useful bool, err error) {
-	c, err := r.connect(time.Now().Add(r.link.cfg.DialTimeout))
+	life := r.link.life()
+	c, err := r.connect(life, time.Now().Add(r.link.cfg.DialTimeout))
 	if err != nil {
-		return false, err
+		return life.Err() != nil, err // what has come after a sleep is not to be blamed
 	}
-	ctx, fail := context.WithCancelCause(r.link.ctx)
+	ctx, fail := context.WithCancelCause(life)
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() }) // frees whoever is stuck in it
 	defer func() {
 		fail(nil)
@@ -73,7 +74,7 @@ func (r *route) serve() (useful bool, err error) {
 		_ = c.Close()
 	}()
 	if err := r.signOn(c); err != nil {
-		return false, err
+		return life.Err() != nil, err
 	}
 	r.status(true, nil)
 

@@ -47,10 +47,10 @@ func (r *route) status(up bool, err error) {
 }
 
 // connect opens a connection, TLS included. Nothing of a message has left when
-// it fails. The connection is closed when the link is.
-func (r *route) connect(deadline time.Time) (*frame.Conn, error) {
+// it fails.
+func (r *route) connect(life context.Context, deadline time.Time) (*frame.Conn, error) {
 	cfg := &r.link.cfg
-	ctx, cancel := context.WithDeadline(r.link.ctx, earlier(deadline, time.Now().Add(cfg.DialTimeout)))
+	ctx, cancel := context.WithDeadline(life, earlier(deadline, time.Now().Add(cfg.DialTimeout)))
 	defer cancel()
 	c, err := cfg.Dial(ctx, r.index, r.addr)
 	if err != nil {

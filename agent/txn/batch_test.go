@@ -120,3 +120,37 @@ func TestUploadWaitsForItsBatch(t *testing.T) {
 		t.Errorf("before Recovered: %+v", r)
 	}
 }
+
+// Numbering is blocked when the set is frozen (C.21, C.31): the totals are said
+// as soon as a STAN is free, and a person knows meanwhile.
+func TestSettlementWaitsForASTAN(t *testing.T) {
+	l := newLab(t)
+	if err := l.command(strings.Fields("committed u1 sale=s1")); err != nil {
+		t.Fatal(err)
+	}
+	m := New()
+	for _, s := range l.journal {
+		m.Apply(s.load(t))
+	}
+	m.Step(at(0), l.config())
+	m.Apply(&Jump{TID: testTID, Next: iso8583.LastSTAN + 1})
+	now := at(0)
+	now.Wall = m.heads[testTID].Wrapped + 1
+	r := m.Step(now, Settle{Req: 1, TID: testTID, Who: "Li"})
+	for range 20 {
+		if len(r.Messages) != 0 || len(r.Timers) != 1 {
+			t.Fatalf("numbering is blocked: %+v", r)
+		}
+		now.Boot = r.Timers[0].At
+		r = m.Step(now, Timeout{UUID: r.Timers[0].UUID})
+	}
+	if b := m.Batches(testTID)[0]; !b.Escalated() {
+		t.Error("nobody knows")
+	}
+	now.Wall += stanReuse
+	now.Boot = m.waits[m.settling[0]].Deadline
+	r = m.Step(now, Timeout{UUID: m.settling[0]})
+	if len(r.Messages) != 1 || r.Messages[0].Facts.Kind != iso8583.KindSettle || r.Messages[0].Facts.STAN != iso8583.FirstSTAN {
+		t.Errorf("%+v", r)
+	}
+}

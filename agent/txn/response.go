@@ -248,6 +248,17 @@ func again(s *step, t *Transaction, ev Event) {
 	}
 }
 
+// authorisedTwice says that e is of another authorisation than the one known: the
+// host took the request twice. Which of the two a reversal undoes nobody knows, so
+// it is a person's (P3, R13). An inquiry's answer may have a DE 37 of its own, so
+// that DE 38 decides where there is one.
+func (t *Transaction) authorisedTwice(e *Response) bool {
+	if e.AuthCode != "" || t.AuthCode != "" {
+		return e.AuthCode != "" && t.AuthCode != "" && e.AuthCode != t.AuthCode
+	}
+	return e.RRN != "" && t.RRN != "" && e.RRN != t.RRN && len(t.Asked) == 0
+}
+
 // doubtful: an unbelievable answer after a decline. Unless it is a decline
 // itself, the host may hold a debit.
 func doubtful(s *step, t *Transaction, ev Event) {
@@ -259,7 +270,7 @@ func doubtful(s *step, t *Transaction, ev Event) {
 }
 
 // lateAnswer keeps what the host said as evidence (R7). After an operator's
-// decision it reopens the matter.
+// decision it reopens the matter, and so does a second authorisation.
 func lateAnswer(s *step, t *Transaction, ev Event) {
 	e := ev.(Response)
 	class := s.rules(t).Response.Classify(e.Code).String()
@@ -271,6 +282,9 @@ func lateAnswer(s *step, t *Transaction, ev Event) {
 	}
 	if t.ByOperator {
 		s.escalate(t, CauseAfterDecision)
+	}
+	if class == iso8583.Approved.String() && t.Kind.MovesMoney() && t.authorisedTwice(&e) {
+		s.escalate(t, CauseContradiction)
 	}
 }
 

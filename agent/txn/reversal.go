@@ -316,6 +316,17 @@ func (s *step) holdDown(t *Transaction) {
 	s.arm(t, waitHold, iso8583.Duration(left-s.now.Boot)+s.rules(t).Reversal.MessageLifetime)
 }
 
+// requestLeft: the request has left only now, behind its reversal. A terminal that
+// sleeps, or a slow disk, makes that later than its time to be sent says.
+func requestLeft(s *step, t *Transaction, _ Event) {
+	w := s.wait(t)
+	w.Request = s.now.Boot
+	w.Quiet = max(w.Quiet, s.now.Boot+time.Duration(s.rules(t).Reversal.MessageLifetime))
+	if w.For == waitHold {
+		s.holdDown(t)
+	}
+}
+
 // refused: the host will not. It never closes (R12); a person decides, and
 // sending goes on at the slowest pace.
 func (s *step) refused(t *Transaction, c Cause) {

@@ -236,6 +236,10 @@ func (s *step) sendBatch(b *Batch) {
 		return
 	}
 	w.Round++
+	if msg.STAN == 0 { // numbering was blocked when the set was frozen: nothing was said yet
+		s.say(b, iso8583.KindSettle)
+		return
+	}
 	f := iso8583.Facts{
 		Kind: msg.Kind, TID: b.TID, MID: term.MID, STAN: msg.STAN, Transmission: msg.Transmission,
 		LocalTime: msg.LocalTime, LocalDate: msg.LocalDate, Batch: b.Number, Operator: r.SignOn.Operator,
@@ -333,6 +337,10 @@ func (s *step) batchAnswer(b *Batch, e Response) {
 		return
 	}
 	r := s.batchRules(b)
+	if !believed(r, &e) {
+		s.stray(e.Route, "the answer to the settlement is not proved by its MAC", e.Text)
+		return
+	}
 	if e.MTI != r.MTI[msg.Kind].Response() || e.Transmission != "" && e.Transmission != msg.Transmission && slices.Contains(r.Match, 7) {
 		s.stray(e.Route, "it does not answer the settlement's message", e.Text)
 		return

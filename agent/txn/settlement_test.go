@@ -20,7 +20,7 @@ func init() {
 		l.step(BatchAnnounced{TID: iso8583.TID(c.get("tid", string(testTID))), Number: c.value})
 		return nil
 	}
-	// batch-answer [00] [verdicts=1/2 stan= mti=]: to the settlement's latest message · batch-sent | batch-unsent | batch-in-doubt
+	// batch-answer [00] [verdicts=1/2 stan= mti= mac=]: to the settlement's latest message · batch-sent | batch-unsent | batch-in-doubt
 	commands["batch-answer"] = (*lab).batchAnswer
 	commands["batch-sent"] = (*lab).batchDelivery
 	commands["batch-unsent"] = (*lab).batchDelivery
@@ -67,6 +67,9 @@ func (l *lab) batchAnswer(c *command) error {
 		}
 	}
 	a.MTI = iso8583.MTI(c.get("mti", string(a.MTI)))
+	if a.MAC, err = verdict(c.get("mac", "none")); err != nil {
+		return err
+	}
 	if a.STAN, err = iso8583.ParseSTAN(c.get("stan", a.STAN.String())); err != nil {
 		return err
 	}

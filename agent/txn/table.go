@@ -113,7 +113,7 @@ func advisingRow() map[Input]cell {
 func approvedRow() map[Input]cell {
 	reversing := []State{StateReversing}
 	return map[Input]cell{
-		AnswerApproved:      {again, reversing, "the same answer again says nothing new, another one is evidence; all after a part: reverse and escalate"},
+		AnswerApproved:      {again, reversing, "the same answer again says nothing new, another one is evidence, and another authorisation a person's; all after a part: reverse and escalate"},
 		AnswerPartial:       {again, reversing, "the same part again says nothing new; a part after all, or another part: reverse and escalate"},
 		AnswerDeclined:      {contradiction, reversing, "the host said yes before: reverse and escalate"},
 		AnswerIndeterminate: {contradiction, reversing, "the host said yes before: reverse and escalate"},
@@ -137,8 +137,10 @@ func approvedRow() map[Input]cell {
 
 func reversingRow() map[Input]cell {
 	return map[Input]cell{
+		RequestSent:         {requestLeft, nil, "it left behind its reversal: the hold-down counts from now (R3′)"},
+		RequestInDoubt:      {requestLeft, nil, "as if it had left now"},
 		RequestUnsent:       {unsent, []State{StateNotSent}, "cancelled before it left, which is certain: nothing to reverse"},
-		AnswerApproved:      {lateAnswer, nil, "evidence; never un-reverses (R7)"},
+		AnswerApproved:      {lateAnswer, nil, "evidence; never un-reverses (R7); another authorisation than the one known is a person's"},
 		AnswerPartial:       {lateAnswer, nil, "evidence"},
 		AnswerDeclined:      {lateAnswer, nil, "evidence; the reversal goes on"},
 		AnswerIndeterminate: {lateAnswer, nil, "evidence"},
@@ -164,7 +166,7 @@ func reversingRow() map[Input]cell {
 
 func confirmedRow() map[Input]cell {
 	return map[Input]cell{
-		AnswerApproved:      {again, nil, "the same answer again says nothing new; another one is evidence, and all after a part a person's"},
+		AnswerApproved:      {again, nil, "the same answer again says nothing new; another one is evidence; another authorisation, and all after a part, are a person's"},
 		AnswerPartial:       {again, nil, "the same part again says nothing new; another amount is evidence, and a person's: never reversed (P4)"},
 		AnswerDeclined:      {contradiction, nil, "evidence, and a person's: never reversed (P4)"},
 		AnswerIndeterminate: {contradiction, nil, "evidence, and a person's: never reversed (P4)"},

@@ -149,7 +149,7 @@ func gates() []gate {
 			change: []piece{seeded(1, 2_000_000)}, nightly: seededNight(20, 25_000_000),
 		},
 		{
-			name: "Pure core, codec and sealing", demanded: "50 k transactions with codec and sealing, on the product's journal",
+			name: "Pure core, codec and sealing", demanded: "50 k transactions with codec and sealing, on the product's journal", wide: true,
 			change: one(goTest("./test/sim/journaled", "^TestSeededOnTheJournal$", "-sim.transactions=50000"), figure("transactions", `(\d+) transactions in`, 50_000), figure("power cuts", `(\d+) cuts,`, 1_000), violations),
 		},
 		{
