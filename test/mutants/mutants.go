@@ -68,7 +68,7 @@ var sales = []mutant{
 		"AskCancel:           {cancelLate, nil,",
 		"AskCancel:           {cancel, []State{StateReversing},"},
 	{"a late approval un-reverses", "R7", table,
-		"AnswerApproved:      {lateAnswer, nil, \"evidence; never un-reverses (R7)\"},\n\t\tAnswerPartial:       {lateAnswer, nil, \"evidence\"},\n\t\tAnswerDeclined:      {lateAnswer, nil, \"evidence; the reversal goes on\"},",
+		"AnswerApproved:      {lateAnswer, nil, \"evidence; never un-reverses (R7); another authorisation than the one known is a person's\"},\n\t\tAnswerPartial:       {lateAnswer, nil, \"evidence\"},\n\t\tAnswerDeclined:      {lateAnswer, nil, \"evidence; the reversal goes on\"},",
 		"AnswerApproved:      {approved, []State{StateApproved}, \"\"},\n\t\tAnswerPartial:       {lateAnswer, nil, \"evidence\"},\n\t\tAnswerDeclined:      {lateAnswer, nil, \"evidence; the reversal goes on\"},"},
 	{"a late approval counts as answered", "R3′", apply,
 		"\tcase *Late:\n",
