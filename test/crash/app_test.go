@@ -13,10 +13,11 @@ import (
 
 // The cards are the usual test numbers.
 const (
-	testPAN   = "4111111111111111"
-	otherPAN  = "6228480000000000000"
-	testTrack = "4111111111111111=30121010000012300"
-	testPIN   = "1B9C1845EB993A7A" // a PIN block
+	testPAN      = "4111111111111111"
+	otherPAN     = "6228480000000000000"
+	testTrack    = "4111111111111111=30121010000012300"
+	readFromChip = "9F2608A1A2A3A4A5A6A7A8" + "9F3602000F" + "82023C00"
+	testPIN      = "1B9C1845EB993A7A" // a PIN block
 )
 
 func within() (context.Context, context.CancelFunc) {
@@ -41,6 +42,8 @@ type note struct {
 	sale   string // the part of the sale that is to be paid
 	amount int64  // with the type, no other attempt has it: the ledger's entries are found by it
 	plan   plan
+	extra  extra
+	batch  int       // that it settles; 0: not asked yet
 	until  time.Time // when whoever waits for the application loses patience
 
 	mu         sync.Mutex
@@ -86,6 +89,9 @@ func (n *note) body(epoch uint64) client.Begin {
 		card = client.Card{PAN: otherPAN, Expiry: "2911"}
 	}
 	b := client.Begin{Type: n.typ, Terminal: n.tid, Epoch: epoch, Amount: n.amount, Currency: "CNY", Sale: n.sale, Card: card}
+	if n.extra == chip {
+		b.Card = client.Card{PAN: testPAN, Expiry: "3012", EntryMode: "051", EMV: readFromChip}
+	}
 	if n.first != nil { // the card is the original's, out of the journal
 		b.Original, b.Sale, b.Card = n.first.uuid, "", client.Card{}
 	}
@@ -106,7 +112,11 @@ func (n *note) pay(s *station) error {
 		if err != nil {
 			return err
 		}
-		switch err := n.attend(c, s.epoch); {
+		err = n.attend(c, s.epoch)
+		if err == nil && n.extra == settles {
+			err = n.closeBatch(c)
+		}
+		switch {
 		case err == nil || errors.Is(err, errGone):
 			return nil
 		case !errors.Is(err, errLost):
@@ -203,7 +213,7 @@ func (n *note) begin(c *client.Client, epoch uint64) (*client.Transaction, error
 			return tx, nil
 		case p == nil, errors.Is(err, errLost):
 			return nil, err
-		case (p.Code == "reversal_owed" || p.Code == "journal_full" && n.plan.full == asksAgain) && time.Now().Before(n.until):
+		case (p.Code == "reversal_owed" || p.Code == "settling" || p.Code == "journal_full" && n.plan.full == asksAgain) && time.Now().Before(n.until):
 			<-tick.C // the pace of a cashier who tries again
 		case p.Code == "sale_open" || p.Code == "sale_paid", p.Code == "journal_full" && n.plan.full == goesAway, p.Code == "bad_field" && n.first != nil: // the original could not be read
 			n.set(func() { n.refused = p.Code })
@@ -232,7 +242,11 @@ func (n *note) decide(c *client.Client) (*client.Transaction, error) {
 		cancel()
 		return nil, n.leave()
 	}
-	tx, err := try(func(ctx context.Context) (*client.Transaction, error) { return c.Confirm(ctx, n.uuid) })
+	var word client.Confirm
+	if n.extra == chip {
+		word.Chip = &client.ChipResult{CID: "40", AC: "B1B2B3B4B5B6B7B8", TVR: "0000000000"}
+	}
+	tx, err := try(func(ctx context.Context) (*client.Transaction, error) { return c.ConfirmWith(ctx, n.uuid, word) })
 	return n.unlessTooLate(c, tx, err)
 }
 

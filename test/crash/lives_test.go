@@ -19,22 +19,35 @@ type life struct {
 	typ     iso8583.Type
 	conduct conduct
 	lost    bool
+	extra   extra
 }
 
+// extra is what a life has beside its messages.
+type extra uint8
+
+const (
+	plain   extra = iota
+	chip          // the card is in the reader, and its word is confirmed with
+	settles       // the terminal's batch is settled at its end
+)
+
 var lives = []life{
-	{"a sale is confirmed", iso8583.Sale, confirms, false},
-	{"a sale is cancelled", iso8583.Sale, cancels, false},
-	{"a sale's answer is lost", iso8583.Sale, confirms, true},
-	{"a void", iso8583.Void, confirms, false},
-	{"a void's answer is lost", iso8583.Void, confirms, true},
-	{"a refund", iso8583.Refund, confirms, false},
-	{"a refund's answer is lost", iso8583.Refund, confirms, true},
-	{"a pre-authorisation is confirmed", iso8583.PreAuth, confirms, false},
-	{"a pre-authorisation's answer is lost", iso8583.PreAuth, confirms, true},
-	{"a completion", iso8583.Completion, confirms, false},
-	{"a completion's answer is lost", iso8583.Completion, confirms, true},
-	{"a release", iso8583.PreAuthVoid, confirms, false},
-	{"a release's answer is lost", iso8583.PreAuthVoid, confirms, true},
+	{"a sale is confirmed", iso8583.Sale, confirms, false, plain},
+	{"a sale is cancelled", iso8583.Sale, cancels, false, plain},
+	{"a sale's answer is lost", iso8583.Sale, confirms, true, plain},
+	{"a void", iso8583.Void, confirms, false, plain},
+	{"a void's answer is lost", iso8583.Void, confirms, true, plain},
+	{"a refund", iso8583.Refund, confirms, false, plain},
+	{"a refund's answer is lost", iso8583.Refund, confirms, true, plain},
+	{"a pre-authorisation is confirmed", iso8583.PreAuth, confirms, false, plain},
+	{"a pre-authorisation's answer is lost", iso8583.PreAuth, confirms, true, plain},
+	{"a completion", iso8583.Completion, confirms, false, plain},
+	{"a completion's answer is lost", iso8583.Completion, confirms, true, plain},
+	{"a release", iso8583.PreAuthVoid, confirms, false, plain},
+	{"a release's answer is lost", iso8583.PreAuthVoid, confirms, true, plain},
+	{"a chip sale is confirmed", iso8583.Sale, confirms, false, chip},
+	{"a chip sale's answer is lost", iso8583.Sale, confirms, true, chip},
+	{"a sale is confirmed and its batch settled", iso8583.Sale, confirms, false, settles},
 }
 
 // next numbers the attempts of this process: an amount is never used twice
@@ -46,7 +59,7 @@ var next atomic.Int64
 func (c *campaign) attempt(l life, what string) (*note, error) {
 	i := next.Add(1)
 	n := newNote("T0000001", fmt.Sprintf("L%06d", i), 5000+i, plan{conduct: l.conduct, full: goesAway, scenario: &scenario{name: what}})
-	n.typ = l.typ
+	n.typ, n.extra = l.typ, l.extra
 	if first := l.typ.Originals(); len(first) > 0 {
 		var err error
 		if n.first, err = c.original(first[0], n, what); err != nil {

@@ -150,9 +150,9 @@ func (s *pointed) again(p *process, heard points.Report) (points.Report, error) 
 // beginnings are lives in the middle of which the daemon is killed, for strikes
 // in the next one's beginning.
 var beginnings = []life{
-	{"an approval that nobody confirms", iso8583.Sale, diesApproved, false},
-	{"a sale's answer was lost", iso8583.Sale, confirms, true},
-	{"a void's answer was lost", iso8583.Void, confirms, true},
+	{"an approval that nobody confirms", iso8583.Sale, diesApproved, false, plain},
+	{"a sale's answer was lost", iso8583.Sale, confirms, true, plain},
+	{"a void's answer was lost", iso8583.Void, confirms, true, plain},
 }
 
 // cases lists every point of these lives, by what a few undisturbed ones of each
