@@ -84,6 +84,8 @@ type Agent struct {
 	nextReq atomic.Uint64
 	asks    sync.Map // request number → chan txn.Answer
 
+	shredders sync.WaitGroup // who destroy data keys
+
 	stopped chan struct{} // closed when Run has ended
 	failure atomic.Pointer[error]
 }
@@ -218,6 +220,9 @@ func (a *Agent) configure() error {
 	}
 	// A dead clock starts in 1970.
 	c := txn.Configure{Epoch: uint64(max(a.clock().Wall/1000, 1)), Last: uint64(a.journal.Last()), Mark: mark}
+	if c.DataKeys, err = a.journal.LastKey(); err != nil {
+		return err
+	}
 	losses := len(a.machine.Losses())
 	for _, t := range a.opts.Terminals {
 		acq := a.acquirers[t.Acquirer]
@@ -299,6 +304,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		acq.link.Close()
 	}
 	wg.Wait()
+	a.shredders.Wait()
 	return err
 }
 

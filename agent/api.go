@@ -15,6 +15,8 @@ import (
 
 	"github.com/counterfoil-pos/counterfoil/agent/client"
 	"github.com/counterfoil-pos/counterfoil/agent/txn"
+	"github.com/counterfoil-pos/counterfoil/iso8583"
+	"github.com/counterfoil-pos/counterfoil/journal"
 )
 
 // Peer says who is at the other end of a connection, and whether that is an
@@ -285,8 +287,16 @@ func (s *api) fromOriginal(b *txn.Begin) *client.Problem {
 		b.Amount.Minor = o.Taken()
 	}
 	if b.Card == nil {
-		if b.Card, err = s.agent.unseal(b.Original); err != nil {
+		b.Card, err = s.agent.unseal(b.Original)
+		switch {
+		case errors.Is(err, journal.ErrKeyDestroyed) && b.Type == iso8583.Void:
+			return newProblem(txn.OriginalSettled) // or its card would be there
+		case errors.Is(err, journal.ErrKeyDestroyed):
+			return newProblem(codeCardGone)
+		case errors.Is(err, errNoTemplate), errors.Is(err, journal.ErrDamaged):
 			return badField("card", "the original's card cannot be read back: give it again")
+		case err != nil:
+			return newProblem(codeStopping)
 		}
 	}
 	return nil

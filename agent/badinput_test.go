@@ -516,6 +516,7 @@ func TestEveryProblemIsProvoked(t *testing.T) {
 		"sign_on_required":   "TestC32WrongMasterKey",
 		"terminal_busy":      "TestSignOff",
 		"original_settled":   "TestSettlement",
+		"card_gone":          "TestDataKeyOfASettledBatch",
 		"settling":           "TestSettlement",
 		"batch_full":         "TestBatchIsFull",
 		"no_such_batch":      "TestSettlement",

@@ -90,6 +90,7 @@ func (a *Agent) batchEntries(tid iso8583.TID, serial int, b *txn.Batch) ([]clien
 		e.Debit, e.Credit = t.Totals()
 		if b != nil {
 			e.Counted, e.Flagged = slices.Contains(b.Counted, t.STAN), slices.Contains(b.Owed, t.STAN)
+			e.NotUploaded = e.Counted && !slices.Contains(b.Listed(), t.STAN)
 		}
 		out = append(out, e)
 	}

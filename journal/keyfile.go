@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
+	"strings"
 )
 
 // keyFile is the file of one data key; FORMAT.md has the table.
@@ -17,6 +19,12 @@ type keyFile struct {
 const keyPrefix = "key-"
 
 func keyName(keyID uint32) string { return fmt.Sprintf("%s%08x", keyPrefix, keyID) }
+
+// keyOfName is the inverse of keyName.
+func keyOfName(name string) (keyID uint32, ok bool) {
+	n, err := strconv.ParseUint(strings.TrimPrefix(name, keyPrefix), 16, 32)
+	return uint32(n), err == nil && name == keyName(uint32(n))
+}
 
 const (
 	keyMagic   = "CFJK"

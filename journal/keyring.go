@@ -100,6 +100,25 @@ func (k *keyring) create(keyID uint32) ([]byte, error) {
 	return key, nil
 }
 
+// lastID is the highest id of a key that has a file, destroyed ones too.
+func (k *keyring) lastID() (last uint32, err error) {
+	if k.fs == nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		for id := range k.mem { // order: the highest, however they come
+			last = max(last, id)
+		}
+		return last, nil
+	}
+	names, err := k.fs.List()
+	for _, name := range names {
+		if id, ok := keyOfName(name); ok {
+			last = max(last, id)
+		}
+	}
+	return last, err
+}
+
 // destroy ends a data key. When it returns nil, no later start finds it.
 func (k *keyring) destroy(keyID uint32) error {
 	k.mu.Lock()

@@ -110,6 +110,27 @@ func (l *Log) DestroyKey(keyID uint32) error {
 	return l.wrap(l.keys.destroy(keyID))
 }
 
+// MakeKey implements Journal.
+func (l *Log) MakeKey(keyID uint32) error {
+	switch {
+	case l.usable() != nil:
+		return l.usable()
+	case l.lock == nil:
+		return l.wrap(ErrReadOnly)
+	}
+	_, err := l.keys.forSealing(keyID)
+	if isDiskFull(err) {
+		err = fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	return l.wrap(err)
+}
+
+// LastKey implements Journal.
+func (l *Log) LastKey() (uint32, error) {
+	last, err := l.keys.lastID()
+	return last, l.wrap(err)
+}
+
 // KeyedHash implements Journal.
 func (l *Log) KeyedHash(label string, data []byte) (string, error) {
 	return l.keys.keyedHash(label, data)

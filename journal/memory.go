@@ -221,6 +221,15 @@ func (m *Memory) Unseal(r Record) ([]byte, error) { return m.keys.unseal(r) }
 // DestroyKey implements Journal.
 func (m *Memory) DestroyKey(keyID uint32) error { return m.keys.destroy(keyID) }
 
+// MakeKey implements Journal.
+func (m *Memory) MakeKey(keyID uint32) error {
+	_, err := m.keys.forSealing(keyID)
+	return err
+}
+
+// LastKey implements Journal.
+func (m *Memory) LastKey() (uint32, error) { return m.keys.lastID() }
+
 // KeyedHash implements Journal.
 func (m *Memory) KeyedHash(label string, data []byte) (string, error) {
 	return m.keys.keyedHash(label, data)

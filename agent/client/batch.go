@@ -46,10 +46,11 @@ type BatchTotals struct {
 type BatchEntry struct {
 	Transaction Transaction `json:"transaction"`
 
-	Counted bool  `json:"counted"` // in the totals
-	Flagged bool  `json:"flagged"` // undecided at the settlement, so left out
-	Debit   int64 `json:"debit"`   // what it does to the totals of its batch, or would
-	Credit  int64 `json:"credit"`
+	Counted     bool  `json:"counted"`                // in the totals
+	Flagged     bool  `json:"flagged"`                // undecided at the settlement, so left out
+	NotUploaded bool  `json:"not_uploaded,omitempty"` // counted, and no upload can tell it: paid by a card handle
+	Debit       int64 `json:"debit"`                  // what it does to the totals of its batch, or would
+	Credit      int64 `json:"credit"`
 }
 
 // Batches is the answer of GET /v1/terminals/{tid}/batches, the oldest first.

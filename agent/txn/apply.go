@@ -43,7 +43,7 @@ func (m *Machine) Apply(r Record) {
 		m.addScript(r, false)
 		return
 	}
-	if m.applyBatch(r) {
+	if m.applyBatch(r) || m.applyDataKey(r) {
 		return
 	}
 	t := m.hot[r.Group()]
@@ -51,9 +51,9 @@ func (m *Machine) Apply(r Record) {
 		m.applyKey(r)
 		return
 	}
-	was := t.settled()
+	was := t.Settled()
 	t.apply(r)
-	if now := t.settled(); now != was {
+	if now := t.Settled(); now != was {
 		m.resettle(t.UUID, now)
 	}
 }
@@ -147,7 +147,7 @@ func (t *Transaction) apply(r Record) {
 		t.Evidence++
 	case *Escalated:
 		t.Items = append(t.Items, Item{Cause: r.Cause, At: r.At})
-		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible || r.Cause == CauseAdviceRefused ||
+		t.Stuck = t.Stuck || r.Cause == CauseCollision || r.Cause == CauseNotReversible || r.Cause == CauseCardGone || r.Cause == CauseAdviceRefused ||
 			r.Cause == CauseLost && t.State != StateReversing && t.State != StateConfirmed ||
 			r.Cause == CauseContradiction && t.State == StateReversed && t.Original != ""
 		t.HostRefused = t.HostRefused || r.Cause == CauseRefused || r.Cause == CauseUnknown || r.Cause == CauseDuplicate

@@ -65,6 +65,7 @@ type Batch struct {
 	Totals   iso8583.Totals
 	Currency iso8583.Currency
 	Counted  []iso8583.STAN // what the totals are of, in the order of the upload
+	Unlisted int            // so many at the end of Counted are in no upload
 	Owed     []iso8583.STAN // what was undecided when the set was frozen: left out, and still owed
 
 	Message  BatchMessage // the latest
@@ -76,7 +77,11 @@ type Batch struct {
 }
 
 // Group is the batch's journal group.
-func (b *Batch) Group() string { return batchGroup(b.TID, b.Serial) }
+func (b *Batch) Group() string { return BatchGroup(b.TID, b.Serial) }
+
+// Listed is what an upload tells, in its order: an upload's record has a card
+// number, so what was paid by a card handle is in the totals alone.
+func (b *Batch) Listed() []iso8583.STAN { return b.Counted[:max(len(b.Counted)-b.Unlisted, 0)] }
 
 // Escalated says whether an item of the batch is open.
 func (b *Batch) Escalated() bool {
@@ -85,7 +90,8 @@ func (b *Batch) Escalated() bool {
 
 const groupBatch = "batch:"
 
-func batchGroup(tid iso8583.TID, serial int) string {
+// BatchGroup is the journal group of a terminal's batch.
+func BatchGroup(tid iso8583.TID, serial int) string {
 	return groupBatch + string(tid) + "/" + strconv.Itoa(serial)
 }
 
@@ -186,7 +192,7 @@ func (m *Machine) inSettledBatch(t *Transaction) bool {
 	if t.Serial == 0 {
 		return false
 	}
-	if b := m.byGroup(batchGroup(t.TID, t.Serial)); b != nil {
+	if b := m.byGroup(BatchGroup(t.TID, t.Serial)); b != nil {
 		return b.State != BatchLeft
 	}
 	return t.Serial < m.present(t.TID).Serial
@@ -226,11 +232,11 @@ func (s *step) batchAnnounced(e BatchAnnounced) {
 func (s *step) moveBatch(tid iso8583.TID, number string) {
 	b := s.m.present(tid)
 	serial := b.Serial
-	if b.Used > 0 || s.m.byGroup(batchGroup(tid, serial)) != nil {
+	if b.Used > 0 || s.m.byGroup(BatchGroup(tid, serial)) != nil {
 		serial++
 	}
-	if b.Used > 0 && s.m.byGroup(batchGroup(tid, b.Serial)) == nil {
-		s.record(batchGroup(tid, b.Serial), &BatchLeftOver{TID: tid, Serial: b.Serial, Number: b.Number})
+	if b.Used > 0 && s.m.byGroup(BatchGroup(tid, b.Serial)) == nil {
+		s.record(BatchGroup(tid, b.Serial), &BatchLeftOver{TID: tid, Serial: b.Serial, Number: b.Number})
 	}
 	s.record(groupTerminal+string(tid), &BatchNumber{TID: tid, Number: number, Serial: serial})
 }
@@ -255,5 +261,5 @@ func (m *Machine) prune(tid iso8583.TID) {
 // pinned says that t is of a batch that is being settled, so that it must stay
 // in memory.
 func (m *Machine) pinned(t *Transaction) bool {
-	return len(m.settling) > 0 && t.Serial != 0 && slices.Contains(m.settling, batchGroup(t.TID, t.Serial))
+	return len(m.settling) > 0 && t.Serial != 0 && slices.Contains(m.settling, BatchGroup(t.TID, t.Serial))
 }

@@ -58,8 +58,9 @@ type BatchFrozen struct {
 	Credit      int64            `json:"credit"`
 	CreditCount int              `json:"credit_count"`
 	Currency    iso8583.Currency `json:"currency,omitempty"`
-	Counted     string           `json:"counted,omitempty"` // STANs of six digits, in the order of the upload
-	Owed        string           `json:"owed,omitempty"`    // STANs of what is left out, undecided
+	Counted     string           `json:"counted,omitempty"`  // STANs of six digits, in the order of the upload
+	Owed        string           `json:"owed,omitempty"`     // STANs of what is left out, undecided
+	Unlisted    int              `json:"unlisted,omitempty"` // so many at the end of Counted are in no upload
 }
 
 // BatchMessage says that this message may leave. Each of its sends has the same
@@ -152,6 +153,7 @@ func (r *BatchFrozen) fields(c *coder) {
 	num(c, 6, &r.Currency)
 	str(c, 7, &r.Counted)
 	str(c, 8, &r.Owed)
+	num(c, 9, &r.Unlisted)
 }
 
 func (r *BatchMessage) fields(c *coder) {
@@ -231,7 +233,7 @@ func (b *Batch) apply(r Record) {
 	case *BatchFrozen:
 		b.State, b.Currency = BatchSettling, r.Currency
 		b.Totals = iso8583.Totals{Debit: r.Debit, DebitCount: r.DebitCount, Credit: r.Credit, CreditCount: r.CreditCount}
-		b.Counted, b.Owed = splitSTANs(r.Counted), splitSTANs(r.Owed)
+		b.Counted, b.Owed, b.Unlisted = splitSTANs(r.Counted), splitSTANs(r.Owed), r.Unlisted
 	case *BatchMessage:
 		b.Message = *r
 		switch {

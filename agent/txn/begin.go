@@ -211,6 +211,7 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 	}
 	route := s.firstRoute(e, term)
 	batch, serial := s.m.batchOf(term)
+	dataKey := s.sealUnder(e.TID, serial)
 	s.record(e.UUID, &Intent{
 		Kind: e.Type, TID: e.TID, MID: term.MID, STAN: stan, Epoch: s.m.epoch,
 		Minor: e.Amount.Minor, Currency: e.Amount.Currency,
@@ -221,7 +222,7 @@ func (s *step) intent(e *Begin, term *Terminal, stan iso8583.STAN) {
 		Approval: e.Approval, Session: e.Session, Implicit: term.Implicit && e.Type.NeedsConfirmation(),
 		Replaces: e.Replaces, NotDuplicateOf: e.NotDuplicateOf, Undated: s.now.Dead,
 		HostTime: hostTime, HostDate: hostDate,
-		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Batch: batch, Serial: serial, Card: e.Card,
+		Chip: e.Card.ReadChip(), EMV: e.EMV, Partial: e.Partial, Batch: batch, Serial: serial, DataKey: dataKey, Handle: e.Card.Handle != nil, Card: e.Card,
 	})
 	t := s.m.hot[e.UUID]
 	s.wait(t).Holder = e.Session

@@ -60,7 +60,7 @@ func (m *Machine) Carry() (groups []string, heads []Record) {
 		b := m.batches[tid]
 		heads = append(heads, &BatchNumber{Head: Head{UUID: groupTerminal + string(tid)}, TID: tid, Number: b.Number, Serial: b.Serial, Used: b.Used})
 	}
-	return groups, append(heads, m.keyRecords()...)
+	return groups, slices.Concat(heads, m.keyRecords(), m.dataKeyRecords())
 }
 
 // headRecords says where each terminal's numbering stands, by TID.

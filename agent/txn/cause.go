@@ -42,6 +42,8 @@ const (
 	CauseBatchSilence  Cause = "settlement_unanswered"
 	CauseBatchRefused  Cause = "settlement_refused"
 	CauseNoKeys        Cause = "no_keys"
+	CauseCardGone      Cause = "card_gone"
+	CauseNotUploaded   Cause = "not_uploaded"
 )
 
 // causeInfo is what people are told about a cause.
@@ -128,6 +130,12 @@ var causes = []causeInfo{
 	{CauseNoKeys, "a reversal is owed and cannot be signed: the terminal has tried several times to sign on; trying goes on",
 		"Check the line and the terminal's master key, or ask the acquirer whether the terminal may sign on. When it has, the reversal goes out by itself.",
 		"A: Attempts (A0: sign in, new MAC, again); P5"},
+	{CauseCardGone, "it is to be reversed, and its card cannot be read any more: its batch was settled, and the batch's data key destroyed",
+		"Ask the acquirer whether a debit stands, and have it taken back there. Then resolve with its reference: acquirer-reversed, or acquirer-debited if the goods were handed over.",
+		"journal.md: Secrets; P1"},
+	{CauseNotUploaded, "the batch does not balance, and some of it cannot be uploaded: it was paid by card handles, and an upload's record has a card number",
+		"Give the acquirer what `counterfoil batches TERMINAL SERIAL` marks as not uploaded, another way: it is in the terminal's totals. Then compare, and close it with the acquirer's reference.",
+		"B1, 0320; P6"},
 }
 
 // Causes lists every cause.

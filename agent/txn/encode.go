@@ -198,6 +198,8 @@ func (r *Intent) fields(c *coder) {
 	c.bool(36, &r.Undated)
 	str(c, 37, &r.HostTime)
 	str(c, 38, &r.HostDate)
+	num(c, 40, &r.DataKey)
+	c.bool(41, &r.Handle)
 }
 
 func (r *Rerouted) fields(c *coder) { num(c, 2, &r.Route); str(c, 3, &r.Address) }

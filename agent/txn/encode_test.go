@@ -23,6 +23,7 @@ import (
 // change of a field's number or meaning shows in testdata/records.golden.
 func sampleRecords(t testing.TB) []Record {
 	h, b := Head{UUID: "u1", At: start}, Head{UUID: "batch:T0000001/3", At: start}
+	k := Head{UUID: "datakey:7", At: start}
 	return []Record{
 		&Epoch{Head{UUID: "epoch:", At: start}, 7},
 		&RulesUsed{Head{UUID: "rules:h", At: start}, "0123456789abcdef", `{"profile":"p"}`},
@@ -35,7 +36,7 @@ func sampleRecords(t testing.TB) []Record {
 			Transmission: "0314100000", LocalTime: "180000", LocalDate: "0314", Year: 2026, Rules: "0123456789abcdef", Route: 1, Original: "u0", Address: "a.example:8583",
 			Session: "w1", Implicit: true, Replaces: "u3", NotDuplicateOf: "u4",
 			Chip: iso8583.ChipContact, EMV: "9F360200019505", Partial: true,
-			Batch: "000042", Serial: 3, HostTime: "180230", HostDate: "0314",
+			Batch: "000042", Serial: 3, HostTime: "180230", HostDate: "0314", DataKey: 7, Handle: true,
 			Card: testCard(t),
 		},
 		&SignOnSent{Head{UUID: "terminal:T0000001", At: start}, testTID, 7, 1, "a.example:8583"},
@@ -77,12 +78,15 @@ func sampleRecords(t testing.TB) []Record {
 		&BatchNumber{Head{UUID: "terminal:T0000001", At: start}, testTID, "000042", 3, 17},
 		&BatchLeftOver{b, testTID, 3, "000042"},
 		&BatchClosingBegun{b, testTID, 3, "000042", "0123456789abcdef", 1, "Li"},
-		&BatchFrozen{b, 12345, 3, 1000, 1, 156, "000001000002000004000005", "000003"},
+		&BatchFrozen{b, 12345, 3, 1000, 1, 156, "000001000002000004000005", "000003", 1},
 		&BatchMessage{b, iso8583.KindUpload, testTID, 6, "0314100000", "180000", "0314", 8, 3},
 		&BatchAnswer{b, "00", iso8583.BatchUnbalanced, iso8583.BatchBalanced, 11, "0330 39=00"},
 		&BatchSettled{b, BatchByHand, "Li", "phoned", "K-17"},
 		&BatchEscalated{b, CauseUnbalanced},
 		&BatchResolved{b, "Li", "compared", "K-18"},
+		&DataKey{k, 7, testTID, 3, true},
+		&DataKeyRetired{k},
+		&DataKeyDestroyed{k},
 	}
 }
 

@@ -12,6 +12,7 @@ type Configure struct {
 	Terminals []Terminal
 	Last      uint64 // number of the journal's newest entry
 	Mark      *Mark  // what is known from outside of the journal; nil: nothing
+	DataKeys  uint32 // the highest number of a data key that the journal ever had
 }
 
 // Terminal is one terminal's configuration.

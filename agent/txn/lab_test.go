@@ -44,19 +44,21 @@ type lab struct {
 
 	implicit bool // every terminal's confirmation
 
-	journal []stored // what is durable
-	mark    *Mark    // kept outside of it
-	held    bool     // the disk takes its time
-	writing []Record // being synced, where a transcript says when that begins
-	timers  map[string]time.Duration
-	order   []string              // UUIDs as they first got a timer
-	sent    map[string][]Outbound // what reached the link, by UUID
-	last    string                // the transaction named last
-	req     uint64
-	small   bool // a restart keeps nothing settled in memory
-	evicted bool
-	shown   map[string]string // the state lines printed last, by UUID
-	out     strings.Builder
+	journal    []stored // what is durable
+	mark       *Mark    // kept outside of it
+	held       bool     // the disk takes its time
+	stubborn   bool     // the journal cannot destroy a key now
+	destroying []uint32 // data keys that the journal is to destroy
+	writing    []Record // being synced, where a transcript says when that begins
+	timers     map[string]time.Duration
+	order      []string              // UUIDs as they first got a timer
+	sent       map[string][]Outbound // what reached the link, by UUID
+	last       string                // the transaction named last
+	req        uint64
+	small      bool // a restart keeps nothing settled in memory
+	evicted    bool
+	shown      map[string]string // the state lines printed last, by UUID
+	out        strings.Builder
 }
 
 func newLab(t testing.TB) *lab {
@@ -68,7 +70,7 @@ func newLab(t testing.TB) *lab {
 
 // start is the daemon's: fold the journal, configure, recover what is open.
 func (l *lab) start() {
-	l.m, l.fence, l.held = New(), Fence{}, false
+	l.m, l.fence, l.held, l.stubborn, l.destroying = New(), Fence{}, false, false, nil
 	l.timers, l.order, l.shown = map[string]time.Duration{}, nil, map[string]string{}
 	for _, s := range l.journal {
 		l.m.Apply(s.load(l.t))
@@ -82,10 +84,19 @@ func (l *lab) start() {
 	l.evicted = l.small
 	c := l.config()
 	c.Last, c.Mark = uint64(len(l.journal)), l.mark
+	for _, s := range l.journal {
+		if k, ok := s.load(l.t).(*DataKey); ok {
+			c.DataKeys = max(c.DataKeys, k.Number)
+		}
+	}
 	l.step(c)
 	mark := l.m.Mark(uint64(len(l.journal)))
 	l.mark = &mark
-	for _, uuid := range append(l.m.Open(), l.m.Settling()...) {
+	for _, uuid := range slices.Concat(l.m.Open(), l.m.DataKeys(), l.m.Settling()) {
+		if l.m.heldOf(uuid) != nil {
+			l.step(Recovered{UUID: uuid})
+			continue
+		}
 		l.printf("  recovered %s", uuid)
 		l.step(Recovered{UUID: uuid})
 	}
@@ -115,7 +126,9 @@ func (l *lab) step(ev Event) {
 	}
 	r := l.m.Step(l.now, ev)
 	for _, rec := range r.Records {
-		l.printf("  record   %s", l.describe(rec))
+		if _, begins := rec.(*DataKey); !begins { // one for each batch
+			l.printf("  record   %s", l.describe(rec))
+		}
 	}
 	l.obey(l.fence.Push(r))
 	if !l.held {
@@ -124,6 +137,11 @@ func (l *lab) step(ev Event) {
 		l.printf("  held     %d message(s), %d answer(s), until the records are durable", len(r.Messages), len(r.Answers))
 	}
 	l.check()
+	for len(l.destroying) > 0 && !l.stubborn {
+		n := l.destroying[0]
+		l.destroying = l.destroying[1:]
+		l.step(KeyDestroyed{Number: n})
+	}
 }
 
 // sync makes durable what waits, and obeys what that releases.
@@ -142,6 +160,10 @@ func (l *lab) obey(ready []Ready) {
 		for _, o := range r.Messages {
 			l.sent[o.UUID] = append(l.sent[o.UUID], o)
 			l.printf("  message  %s", l.message(o))
+		}
+		for _, n := range r.Destroy {
+			l.printf("  destroy  data key %d", n)
+			l.destroying = append(l.destroying, n)
 		}
 		for _, t := range r.Timers {
 			if _, ok := l.timers[t.UUID]; !ok {

@@ -27,6 +27,7 @@ type Machine struct {
 	settlements []*Batch                   // those that do not any more, in the order in which that began
 	settling    []string                   // of these, the groups of those that are being settled
 	keys        map[iso8583.TID]*keyHead
+	dataKeys    []heldDataKey // in the order in which they began
 
 	// Volatile: Step's own.
 	terminals map[iso8583.TID]*Terminal
@@ -35,8 +36,11 @@ type Machine struct {
 	clocks    map[iso8583.TID]*hostClock
 	telling   map[string]*telling // by UUID
 	waits     map[string]*wait    // by UUID
+	reviews   []review
 	evidence  budget
 	began     time.Duration // Boot time of this process's start
+
+	lastDataKey uint32 // the highest number known to be used
 
 	// Observe, where it is set, is told of every cell of the state table that
 	// is passed through: for coverage in tests.
@@ -158,6 +162,10 @@ func (m *Machine) Needs(ev Event) []string {
 	case Recovered:
 		if b := m.byGroup(e.UUID); b != nil {
 			return []string{BatchKey(b.TID, b.Serial)}
+		}
+	case Timeout:
+		if k := m.heldOf(e.UUID); k != nil && !k.Retired && !m.dataKeyNeeded(k) {
+			return []string{BatchKey(k.TID, k.Serial)}
 		}
 	case Response:
 		holder := m.bySTAN[STANKey(e.TID, e.STAN)]

@@ -119,7 +119,7 @@ func (c *chaos) step(ev Event) Ready {
 	for _, u := range fold.All() {
 		t := c.m.Get(u)
 		switch {
-		case t == nil && !fold.Get(u).settled():
+		case t == nil && !fold.Get(u).Settled():
 			c.t.Fatalf("%T: %s is not in memory, and not settled", ev, u)
 		case t == nil:
 		case t.Card != nil:

@@ -21,6 +21,7 @@ type Ready struct {
 	Records  []Record   // one durable batch, FIRST
 	Keys     []KeyLoad  // then the Signers: what follows is signed with these
 	Messages []Outbound // then the host
+	Destroy  []uint32   // then the journal: these data keys are retired; a KeyDestroyed answers each that is gone
 	Timers   []Timer
 	Ended    []string // sessions that are over: their leases are let go
 	Answers  []Answer // then the payment application
@@ -28,7 +29,7 @@ type Ready struct {
 
 // Empty says that there is nothing to do.
 func (r *Ready) Empty() bool {
-	return len(r.Records)+len(r.Keys)+len(r.Messages)+len(r.Timers)+len(r.Ended)+len(r.Answers) == 0
+	return len(r.Records)+len(r.Keys)+len(r.Messages)+len(r.Destroy)+len(r.Timers)+len(r.Ended)+len(r.Answers) == 0
 }
 
 // Outbound is one message to the host, by meaning. The shell adds what is

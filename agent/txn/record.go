@@ -113,6 +113,10 @@ var recordTypes = map[RecordType]struct {
 	TypeBatchSettled:   {"batch_settled", func() Record { return &BatchSettled{} }},
 	TypeBatchEscalated: {"batch_escalated", func() Record { return &BatchEscalated{} }},
 	TypeBatchResolved:  {"batch_resolved", func() Record { return &BatchResolved{} }},
+
+	TypeDataKey:          {"data_key", func() Record { return &DataKey{} }},
+	TypeDataKeyRetired:   {"data_key_retired", func() Record { return &DataKeyRetired{} }},
+	TypeDataKeyDestroyed: {"data_key_destroyed", func() Record { return &DataKeyDestroyed{} }},
 }
 
 // String is the type's name in dumps and timelines.
@@ -204,6 +208,9 @@ type Intent struct {
 
 	Batch  string `json:"batch,omitempty"`        // six digits, on the wire; "" where the dialect settles nothing
 	Serial int    `json:"batch_serial,omitempty"` // which of the terminal's batches, since numbers come again
+
+	DataKey uint32 `json:"data_key,omitempty"` // that Card is sealed under; NoDataKey: the first
+	Handle  bool   `json:"handle,omitempty"`   // Card has no number, but a handle
 
 	HostTime string `json:"host_de12,omitempty"` // DE 12 and 13 that its messages carry, where they are the host's
 	HostDate string `json:"host_de13,omitempty"`

@@ -95,6 +95,7 @@ func (l *lab) exactly(line string) (known bool, err error) {
 	case "is":
 		return true, l.is(rest)
 	case "event":
+		l.stubborn = true // what the journal destroys is an event too
 		name, body, _ := strings.Cut(rest, " ")
 		chip := ""
 		if !strings.HasPrefix(body, "{") {
@@ -152,6 +153,7 @@ var events = map[string]func([]byte) (Event, error){
 	"SignOn": read[SignOn], "SignOff": read[SignOff], "Keyless": read[Keyless], "SignOnAnswer": read[SignOnAnswer],
 	"Settle": read[Settle], "BatchResolve": read[BatchResolve], "BatchAnnounced": read[BatchAnnounced],
 	"Timeout": read[Timeout], "SessionBegan": read[SessionBegan], "SessionEnded": read[SessionEnded],
+	"KeyDestroyed": read[KeyDestroyed],
 }
 
 func read[E Event](b []byte) (Event, error) {

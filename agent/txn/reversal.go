@@ -38,6 +38,8 @@ func (s *step) undecidable(t *Transaction, r *iso8583.Rules) Cause {
 		return CauseLost // what is lost may have let it stand
 	case !reversible(r, t.Kind):
 		return CauseNotReversible
+	case s.m.CardGone(t): // it was declined, and its batch is long settled
+		return CauseCardGone
 	}
 	return ""
 }

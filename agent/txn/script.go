@@ -66,7 +66,7 @@ func (m *Machine) addScript(r *ScriptOwed, loaded bool) {
 	if t == nil {
 		return
 	}
-	was := t.settled()
+	was := t.Settled()
 	t.Script = Script{STAN: r.STAN, Transmission: r.Transmission}
 	m.claim(t.UUID, STANKey(r.TID, r.STAN), loaded)
 	if was {

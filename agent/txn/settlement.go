@@ -65,7 +65,7 @@ func (s *step) settle(e Settle) {
 		return
 	}
 	due := s.m.unsettled(e.TID)[0]
-	group := batchGroup(e.TID, due.Serial)
+	group := BatchGroup(e.TID, due.Serial)
 	s.record(group, &BatchClosingBegun{TID: e.TID, Serial: due.Serial, Number: due.Number, Rules: term.hash, Route: e.Route, Who: e.Who})
 	s.answer(e.Req, group, Accepted)
 	b := s.m.byGroup(group)
@@ -172,7 +172,7 @@ func (m *Machine) Members(tid iso8583.TID, serial int) []*Transaction {
 // freezeBatch fixes the set, flags what is owed, and tells the host.
 func (s *step) freezeBatch(b *Batch) {
 	f := &BatchFrozen{}
-	var counted, owed []iso8583.STAN
+	var counted, owed, unlisted []iso8583.STAN
 	for _, t := range s.m.members(b) {
 		debit, credit := t.Totals()
 		switch {
@@ -192,8 +192,13 @@ func (s *step) freezeBatch(b *Batch) {
 			continue
 		}
 		f.Currency = t.Currency
-		counted = append(counted, t.STAN)
+		if s.listed(b, t) {
+			counted = append(counted, t.STAN)
+		} else {
+			unlisted = append(unlisted, t.STAN)
+		}
 	}
+	counted, f.Unlisted = append(counted, unlisted...), len(unlisted)
 	f.Counted, f.Owed = joinSTANs(counted), joinSTANs(owed)
 	s.record(b.Group(), f)
 	s.say(b, iso8583.KindSettle)
@@ -375,6 +380,13 @@ func (s *step) verdict(b *Batch, r *iso8583.Rules, e *Response) {
 	case balanced:
 		s.settled(b, &BatchSettled{Outcome: BatchBalanced})
 	case v[0] != iso8583.BatchBalanced && has(iso8583.KindUpload) && len(b.Counted) > 0:
+		if b.Unlisted > 0 { // before the first record leaves
+			s.escalateBatch(b, CauseNotUploaded)
+		}
+		if len(b.Listed()) == 0 {
+			s.endUnbalanced(b, r)
+			return
+		}
 		s.say(b, iso8583.KindUpload) // every card is a domestic one here
 	default:
 		s.endUnbalanced(b, r)
@@ -398,7 +410,7 @@ func (s *step) taken(b *Batch, r *iso8583.Rules, e *Response) {
 	}
 	if b.State == BatchUploading {
 		s.record(b.Group(), &BatchAnswer{Code: e.Code, Uploaded: b.Message.From + b.Message.Count, Text: e.Text})
-		if b.Uploaded < len(b.Counted) {
+		if b.Uploaded < len(b.Listed()) {
 			s.say(b, iso8583.KindUpload)
 		} else {
 			s.endUnbalanced(b, r)
@@ -432,11 +444,12 @@ func (s *step) settled(b *Batch, r *BatchSettled) {
 		s.record(groupTerminal+string(b.TID), &BatchNumber{TID: b.TID, Number: iso8583.NextBatch(p.Number), Serial: p.Serial + 1})
 	}
 	delete(s.m.waits, b.Group())
+	s.batchOver(b)
 }
 
 // batchResolve is an operator's word about a batch.
 func (s *step) batchResolve(e BatchResolve) {
-	group := batchGroup(e.TID, e.Serial)
+	group := BatchGroup(e.TID, e.Serial)
 	b := s.m.byGroup(group)
 	code := OK
 	switch {

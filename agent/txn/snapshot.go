@@ -74,6 +74,9 @@ func (m *Machine) AppendDurable(dst []byte) []byte {
 		dst = fmt.Appendf(dst, "|%+v", *b)
 	}
 	dst = m.appendKeys(dst)
+	for _, k := range m.dataKeys {
+		dst = fmt.Appendf(dst, "|data key %+v", k)
+	}
 	for _, l := range m.losses {
 		dst = fmt.Appendf(dst, "|loss %d-%d %v", l.Ended, l.Begun, l.Closed)
 	}
@@ -116,6 +119,7 @@ func (m *Machine) AppendShape(dst []byte, now Time) []byte {
 	for _, b := range m.settlements {
 		dst = m.appendBatch(dst, b, now)
 	}
+	dst = m.appendDataKeys(dst, now)
 	for _, tid := range sorted(m.keys) {
 		dst = fmt.Appendf(dst, "|k%s%d", tid, m.keySTAN(tid))
 	}
@@ -192,6 +196,9 @@ func (m *Machine) appendBatch(dst []byte, b *Batch, now Time) []byte {
 
 func (t *Transaction) appendShape(dst []byte) []byte {
 	dst = append(dst, t.UUID...)
+	if t.DataKey != NoDataKey {
+		dst = append(dst, 'D')
+	}
 	dst = append(dst, byte(t.State), byte(t.Route), byte(t.Attempts), byte(t.SeriesStart), byte(t.Series), byte(t.SentAttempt), byte(t.Hold))
 	for _, b := range [...]bool{t.Answered, t.Repeat, t.SawDone, t.SawUnknown, t.HostRefused, t.LateApproval, t.Stuck, t.Parked, t.Overridden, t.ByOperator, t.Evidence >= evidencePerTxn} {
 		dst = append(dst, flag(b))

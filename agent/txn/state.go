@@ -225,9 +225,9 @@ func (t *Transaction) givenBack() bool {
 	return t.Left() == 0 && t.Busy() == "" && !completed
 }
 
-// settled says that nothing is expected any more, of host, application or
+// Settled says that nothing is expected any more, of host, application or
 // person, so that t may leave memory.
-func (t *Transaction) settled() bool {
+func (t *Transaction) Settled() bool {
 	if t.State.Open() || t.Escalated() || t.Busy() != "" || t.Script.Owed() {
 		return false
 	}

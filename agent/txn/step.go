@@ -32,7 +32,7 @@ func (s *step) take(ev Event) {
 		s.batchEvent(b, ev)
 		return
 	}
-	if s.scriptEvent(ev) || s.signOnEvent(ev) {
+	if s.scriptEvent(ev) || s.dataKeyEvent(ev) || s.signOnEvent(ev) {
 		return
 	}
 	switch e := ev.(type) {
@@ -220,6 +220,7 @@ func (s *step) configure(e Configure) {
 		}
 		s.lose(tids, e.Mark, e.Last, "agent", "the journal ends before its mark: it was lost, or an older one was put back")
 	}
+	s.m.lastDataKey = max(s.m.lastDataKey, e.DataKeys)
 	if s.m.epoch == 0 {
 		s.record(groupEpoch, &Epoch{Number: e.Epoch})
 	}

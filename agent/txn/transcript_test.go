@@ -88,7 +88,7 @@ func (c *command) get(name, otherwise string) string {
 
 // commands are the words that a transcript may use.
 var commands = map[string]func(*lab, *command) error{
-	// begin u1 sale=s1 amount=12.34 [type= original= part= tid= route= digest= epoch= chip=contact|contactless partial=accept card= session= replaces= not_duplicate_of=]
+	// begin u1 sale=s1 amount=12.34 [type= original= part= tid= route= digest= epoch= chip=contact|contactless handle=yes partial=accept card= session= replaces= not_duplicate_of=]
 	"begin": (*lab).begin,
 	// committed u1 type=void original=u2 …: begin, sent, answer 00; where it is needed confirm, shown yes
 	"committed": (*lab).committed,
@@ -149,6 +149,8 @@ var commands = map[string]func(*lab, *command) error{
 		l.start()
 		return nil
 	},
+	// stubborn: the journal cannot destroy a data key, until the next start
+	"stubborn": func(l *lab, _ *command) error { l.stubborn = true; return nil },
 	// session w1 [tid=T0000001,T0000002]: an application takes terminals · gone w1: its lease ended
 	"session": func(l *lab, c *command) error {
 		e := SessionBegan{Req: 1, ID: c.value}
@@ -274,6 +276,11 @@ func (l *lab) begin(c *command) error {
 	b.Session, b.Replaces, b.NotDuplicateOf = c.get("session", ""), c.get("replaces", ""), c.get("not_duplicate_of", "")
 	b.Partial = c.get("partial", "") == "accept"
 	readChip(&b, iso8583.Chip(c.get("chip", "")))
+	if c.get("handle", "") != "" { // of a device that releases no number
+		card := *b.Card
+		card.PAN, card.Handle = iso8583.PAN{}, &iso8583.Handle{KSN: "FFFF9876543210E00001", Masked: "411111******1111"}
+		b.Card = &card
+	}
 	l.step(b)
 	return nil
 }

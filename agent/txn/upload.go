@@ -15,9 +15,9 @@ import (
 // the kind of message, and how many records it carries.
 func (s *step) nextUpload(b *Batch) (k iso8583.Kind, count int) {
 	r, all := s.batchRules(b), s.m.members(b)
-	for _, stan := range b.Counted[b.Uploaded:] {
+	for _, stan := range b.Listed()[b.Uploaded:] {
 		i := slices.IndexFunc(all, func(t *Transaction) bool { return t.STAN == stan })
-		alone := i >= 0 && len(r.Chip.UploadTags) > 0 && iso8583.IsTC(all[i].CID)
+		alone := i >= 0 && uploadedAlone(r, all[i])
 		switch {
 		case alone && count == 0:
 			return chipUpload(all[i]), 1
@@ -27,6 +27,19 @@ func (s *step) nextUpload(b *Batch) (k iso8583.Kind, count int) {
 		count++
 	}
 	return iso8583.KindUpload, count
+}
+
+// uploadedAlone says that t goes with its card's certificate, in a message with all
+// of its card's elements.
+func uploadedAlone(r *iso8583.Rules, t *Transaction) bool {
+	return len(r.Chip.UploadTags) > 0 && iso8583.IsTC(t.CID)
+}
+
+// listed says whether an upload can tell t: a record among others has the card's
+// number, which a handle does not give; alone, t goes with the handle's elements.
+func (s *step) listed(b *Batch, t *Transaction) bool {
+	r := s.batchRules(b)
+	return !t.Handle || r.MTI[iso8583.KindUpload] == "" || uploadedAlone(r, t)
 }
 
 // chipUpload tells an approval whose issuer the card did not recognise, and that

@@ -192,6 +192,8 @@ func (a *app) batchDetail(b *client.Batch) {
 		t := &e.Transaction
 		in := "not in the totals"
 		switch {
+		case e.NotUploaded:
+			in = "counted, NOT UPLOADED: a card handle"
 		case e.Counted:
 			in = "counted"
 		case e.Flagged:

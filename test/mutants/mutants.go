@@ -22,6 +22,7 @@ const (
 	apply      = "agent/txn/apply.go"
 	ask        = "agent/txn/ask.go"
 	batch      = "agent/txn/batch.go"
+	datakey    = "agent/txn/datakey.go"
 	begin      = "agent/txn/begin.go"
 	chip       = "agent/txn/chip.go"
 	inquiry    = "agent/txn/inquiry.go"
@@ -40,7 +41,7 @@ const (
 	machineStep = "agent/txn/step.go"
 )
 
-var mutants = slices.Concat(sales, follows, applications, losses, asking, macs, scripts, settlements)
+var mutants = slices.Concat(sales, follows, applications, losses, asking, macs, scripts, settlements, dataKeys)
 
 // sales are of what a sale has, and with it every type.
 var sales = []mutant{
@@ -70,7 +71,7 @@ var sales = []mutant{
 		"AskCancel:           {cancelLate, nil,",
 		"AskCancel:           {cancel, []State{StateReversing},"},
 	{"a late approval un-reverses", "R7", table,
-		"AnswerApproved:      {lateAnswer, nil, \"evidence; never un-reverses (R7)\"},\n\t\tAnswerPartial:       {lateAnswer, nil, \"evidence\"},\n\t\tAnswerDeclined:      {lateAnswer, nil, \"evidence; the reversal goes on\"},",
+		"AnswerApproved:      {lateAnswer, nil, \"evidence; never un-reverses (R7); another authorisation than the one known is a person's\"},\n\t\tAnswerPartial:       {lateAnswer, nil, \"evidence\"},\n\t\tAnswerDeclined:      {lateAnswer, nil, \"evidence; the reversal goes on\"},",
 		"AnswerApproved:      {approved, []State{StateApproved}, \"\"},\n\t\tAnswerPartial:       {lateAnswer, nil, \"evidence\"},\n\t\tAnswerDeclined:      {lateAnswer, nil, \"evidence; the reversal goes on\"},"},
 	{"a late approval counts as answered", "R3′", apply,
 		"\tcase *Late:\n",

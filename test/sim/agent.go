@@ -34,6 +34,7 @@ type report struct {
 	uuid    string // of what is no transaction
 	attempt int
 	inquiry int
+	dataKey uint32
 	card    *iso8583.Card
 	after   time.Duration // it is not known before
 	prompt  bool          // and then before any timer
@@ -45,9 +46,12 @@ const (
 	reportSent reportKind = iota
 	reportUnsent
 	reportInDoubt
+	reportDestroyed
 )
 
-func (k reportKind) String() string { return [...]string{"sent", "not sent", "in doubt"}[k] }
+func (k reportKind) String() string {
+	return [...]string{"sent", "not sent", "in doubt", "destroyed"}[k]
+}
 
 // start recovers the machine from the disk: Apply over the records, then one
 // Recovered for each open transaction.
@@ -67,7 +71,8 @@ func (w *World) start() {
 	if len(w.disk.durable) > 0 {
 		a.variant = w.c.Chance(w.p.Reconfigure)
 	}
-	open, settling := a.m.Open(), a.m.Settling()
+	open, settling := a.m.Open(), slices.Concat(a.m.DataKeys(), a.m.Settling())
+	w.dataKeys.started(w)
 	w.tell("agent    starts; %d open", len(open))
 	w.step(w.configuration())
 	w.opened()
@@ -130,7 +135,7 @@ func (w *World) ownView() *txn.Machine {
 }
 
 func (w *World) configuration() txn.Configure {
-	return txn.Configure{Epoch: 1, Mark: w.mark, Last: uint64(len(w.disk.durable)), Terminals: w.terminals()}
+	return txn.Configure{Epoch: 1, Mark: w.mark, Last: uint64(len(w.disk.durable)), DataKeys: w.dataKeys.last, Terminals: w.terminals()}
 }
 
 // terminals are made once for each of the two profiles.
@@ -178,6 +183,7 @@ func (w *World) crash() {
 	for _, b := range w.batches {
 		b.armed = false
 	}
+	w.dataKeys.timers = nil
 	for _, p := range w.apps {
 		p.cutOff()
 	}
@@ -275,8 +281,14 @@ func (w *World) obey(readys []txn.Ready) {
 			w.noteMessage(&r.Messages[j])
 			w.transmit(&r.Messages[j])
 		}
+		for _, n := range r.Destroy {
+			if dies() {
+				return
+			}
+			w.destroyKey(n)
+		}
 		for _, t := range r.Timers {
-			if w.signOnTimer(t) || w.scriptTimer(t) {
+			if w.signOnTimer(t) || w.scriptTimer(t) || w.dataKeyTimer(t) {
 				continue
 			}
 			g := w.named(t.UUID)
@@ -335,6 +347,8 @@ func (w *World) report(i int) {
 		w.step(txn.Sent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry})
 	case reportUnsent:
 		w.step(txn.Unsent{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry, Card: r.card})
+	case reportDestroyed:
+		w.step(txn.KeyDestroyed{Number: r.dataKey})
 	case reportInDoubt:
 		w.step(txn.InDoubt{UUID: r.t.uuid, Route: r.route, Attempt: r.attempt, Inquiry: r.inquiry})
 	}

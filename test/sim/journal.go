@@ -97,12 +97,15 @@ func (w *World) powerOn() {
 	})
 }
 
-// entryOf is a record in the journal's form. Each few dozen records make a
-// settlement batch with a key of its own.
+// entryOf is a record in the journal's form. Where nothing is settled, each few
+// dozen records have a data key of their own.
 func entryOf(r txn.Record, n int) journal.Entry {
 	e := journal.Entry{Type: uint16(r.Type()), Group: r.Group(), Keys: txn.Keys(r), Class: journal.ClassOutcome, Clear: txn.Encode(nil, r)}
-	if _, ok := r.(*txn.Intent); ok {
-		e.Class, e.KeyID, e.Sealed = journal.ClassIntent, uint32(1+n/40), card.Template()
+	if i, ok := r.(*txn.Intent); ok {
+		e.Class, e.KeyID, e.Sealed = journal.ClassIntent, i.DataKey, card.Template()
+		if i.DataKey == txn.NoDataKey {
+			e.KeyID = uint32(1<<20 + n/40)
+		}
 	}
 	return e
 }
@@ -215,6 +218,14 @@ func (w *World) whole() error {
 			return nil
 		}
 		plain, err := w.store.log.Unseal(e)
+		if slices.Contains(w.dataKeys.gone, e.KeyID) {
+			if !errors.Is(err, journal.ErrKeyDestroyed) {
+				err = fmt.Errorf("entry %d unseals, and its key is destroyed: %w", e.LSN, err)
+			} else {
+				err = nil
+			}
+			return err
+		}
 		if err == nil && !bytes.Equal(plain, card.Template()) {
 			err = fmt.Errorf("entry %d unseals to something else", e.LSN)
 		}

@@ -21,6 +21,7 @@ type packet struct {
 // transmit gives a message to the link: it leaves or not, and the agent is told
 // what is known of that.
 func (w *World) transmit(o *txn.Outbound) {
+	w.cardsThere(o)
 	if o.Batch() {
 		w.batchOnWire(o)
 		return

@@ -239,6 +239,8 @@ func (w *World) raised(t *Txn, c txn.Cause) {
 		w.saw(AdviceRefusedRaised)
 	case txn.CauseAdviceSilence:
 		w.saw(AdviceSilenceRaised)
+	case txn.CauseCardGone:
+		w.saw(CardGoneRaised)
 	}
 }
 
@@ -405,6 +407,7 @@ func justified(r *txn.Ready, o *txn.Outbound) bool {
 // settle judges the end of a run, which stands for settlement.
 func (w *World) settle() {
 	w.settleBatches()
+	w.dataKeysGone()
 	w.noticesKept()
 	for i, t := range w.txns {
 		if t.intent == nil {

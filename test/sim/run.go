@@ -38,6 +38,7 @@ const (
 	opSignOn
 	opSignOnTimer
 	opLoseKeys
+	opDataKey
 	opDelay // in an exhaustive run
 )
 
@@ -68,6 +69,7 @@ func (w *World) run() {
 	}
 	w.heal()
 	w.closeDay()
+	w.reviewDataKeys()
 	if w.broken == nil {
 		w.compare()
 		w.settle()
@@ -212,6 +214,9 @@ func (w *World) timers(calm bool) {
 	if w.batchDue() != nil {
 		w.may(opBatchTimer, 0, weight)
 	}
+	for i := range w.dataKeys.timers {
+		w.may(opDataKey, i, weight)
+	}
 	for i, at := range w.keys.timers {
 		if at > 0 {
 			w.may(opSignOnTimer, i, weight)
@@ -244,6 +249,8 @@ func (w *World) do(a action) {
 		w.fireSignOn(a.arg)
 	case opLoseKeys:
 		w.loseKeys()
+	case opDataKey:
+		w.fireDataKey(a.arg)
 	case opCancel:
 		w.apps[a.arg].cancel(w)
 	case opAppCrash:

@@ -156,6 +156,7 @@ func (w *World) batchJournaled(r txn.Record) {
 		w.batches = append(w.batches, &batch{group: r.Group(), tid: r.TID, serial: r.Serial, said: map[iso8583.STAN]string{}})
 		return
 	}
+	w.dataKeyJournaled(r)
 	b := w.batchOf(r.Group())
 	if b == nil {
 		return

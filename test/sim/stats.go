@@ -157,6 +157,10 @@ const (
 	RefusedKeyless
 	ScriptAnswered
 	UploadedAlone
+	DataKeyDestroyed
+	DataKeyAgain
+	DataKeyKept
+	CardGoneRaised
 	sometimes
 )
 
@@ -197,6 +201,8 @@ var sometimeNames = [sometimes]string{
 	"a transaction waited for a settlement", "a void of what is settled was refused",
 	"a terminal was signed on, or not", "A0 was answered", "a terminal without keys was refused",
 	"the host answered the notice of a script", "a transaction was uploaded with its card's certificate",
+	"a settled batch's data key was destroyed", "a data key was destroyed again after a crash",
+	"a data key outlived its settlement, for what was open", "an approval came when its card was gone",
 }
 
 // saw counts one of the things that must happen.

@@ -31,6 +31,8 @@ type World struct {
 	wire    []batchPacket // their messages
 	serials map[iso8583.TID]int
 
+	dataKeys dataKeys
+
 	sessions []session // that the agent believes in; changed in copies only
 	begins   int       // sessions so far
 
