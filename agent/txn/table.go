@@ -140,7 +140,7 @@ func reversingRow() map[Input]cell {
 		RequestSent:         {requestLeft, nil, "it left behind its reversal: the hold-down counts from now (R3′)"},
 		RequestInDoubt:      {requestLeft, nil, "as if it had left now"},
 		RequestUnsent:       {unsent, []State{StateNotSent}, "cancelled before it left, which is certain: nothing to reverse"},
-		AnswerApproved:      {lateAnswer, nil, "evidence; never un-reverses (R7)"},
+		AnswerApproved:      {lateAnswer, nil, "evidence; never un-reverses (R7); another authorisation than the one known is a person's"},
 		AnswerPartial:       {lateAnswer, nil, "evidence"},
 		AnswerDeclined:      {lateAnswer, nil, "evidence; the reversal goes on"},
 		AnswerIndeterminate: {lateAnswer, nil, "evidence"},
