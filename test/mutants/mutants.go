@@ -55,6 +55,9 @@ var sales = []mutant{
 		"\treleased := f.held[:f.syncing:f.syncing]\n\tf.held = f.held[f.syncing:]",
 		"\treleased := append([]Ready(nil), f.held[:f.syncing]...)\n\tf.held = f.held[f.syncing:]\n" +
 			"\tif len(f.held) > 0 {\n\t\tearly := f.held[0]\n\t\tf.held[0] = Ready{Records: early.Records}\n\t\tearly.Records = nil\n\t\treleased = append(released, early)\n\t}"},
+	{"a hold-down from when the request was to leave", "R3′", table,
+		"RequestSent:         {requestLeft, nil,",
+		"RequestSent:         {quiet, nil,"},
 	{"a confirm that is not recorded", "R4 R5", ask,
 		"func (s *step) commit(t *Transaction) {\n\ts.record(t.UUID, &Confirmed{Undated: s.now.Dead})",
 		"func (s *step) commit(t *Transaction) {\n\tt.State = StateConfirmed"},

@@ -37,6 +37,7 @@ type report struct {
 	dataKey uint32
 	card    *iso8583.Card
 	after   time.Duration // it is not known before
+	prompt  bool          // and then before any timer
 }
 
 type reportKind uint8
@@ -376,8 +377,20 @@ func (w *World) fire(t *Txn) {
 	if !w.agent.up {
 		return
 	}
+	w.reportPrompt()
 	w.tell("agent    the timer of %s fires", t)
 	w.step(txn.Timeout{UUID: t.uuid})
+}
+
+// reportPrompt tells the core what it knows before any timer that is due.
+func (w *World) reportPrompt() {
+	for {
+		i := slices.IndexFunc(w.agent.reports, func(r report) bool { return r.prompt && r.after <= w.now.Boot })
+		if i < 0 {
+			return
+		}
+		w.report(i)
+	}
 }
 
 // settleDisk ends a sync before the clock jumps: a disk that takes longer than

@@ -41,6 +41,9 @@ func (w *World) transmit(o *txn.Outbound) {
 	if w.fault(SlowLink, w.p.SlowLink) {
 		r.after += 9 * w.unit // nearly all of the time that it has to send; a reversal may be faster
 	}
+	if o.Request() && w.fault(Slept, w.p.Sleep) {
+		r.after, r.prompt = r.after+60*w.unit, true // long after its time; that it has left is known at once
+	}
 	switch {
 	case !signed, w.fault(Unsent, w.p.Unsent):
 		r.kind = reportUnsent
@@ -56,7 +59,7 @@ func (w *World) transmit(o *txn.Outbound) {
 	if w.tracing {
 		w.tell("link     %s %s to address %d: %s", o.Facts.Kind, t, o.Route, r.kind)
 		if r.after > w.now.Boot {
-			w.tell("link     %s %s leaves 9 s later", o.Facts.Kind, t)
+			w.tell("link     %s %s leaves %v later", o.Facts.Kind, t, r.after-w.now.Boot)
 		}
 	}
 	w.agent.reports = append(w.agent.reports, r)

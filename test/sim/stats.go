@@ -26,6 +26,7 @@ const (
 	Overtaken
 	Delayed
 	SlowLink
+	Slept
 	Misrouted
 	Unsent
 	InDoubt
@@ -50,7 +51,7 @@ const (
 )
 
 var faultNames = [faults]string{
-	"message lost", "message duplicated", "message overtaken", "message delayed for long", "link slow to send", "reversal at the other address",
+	"message lost", "message duplicated", "message overtaken", "message delayed for long", "link slow to send", "the machine slept before a request left", "reversal at the other address",
 	"certainly not sent", "sent or not, nobody knows", "reversal refused", "wrong amount or currency",
 	"neither yes nor no", "no, then yes", "94 to a first send", "two rows have the STAN", "another's message, or rubbish",
 	"timer before anything else", "wall clock set", "an inquiry not answered truly", "advice refused",
