@@ -103,9 +103,9 @@ type token struct {
 	card    *iso8583.Card
 }
 
-// send composes and queues a message. An error means that it has certainly
-// not left.
-func (q *acquirer) send(o txn.Outbound) error {
+// send composes and queues a message that was decided some time ago. An error
+// means that it has certainly not left.
+func (q *acquirer) send(o txn.Outbound, ago time.Duration) error {
 	m, err := q.profile.Compose(o.Facts)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (q *acquirer) send(o txn.Outbound) error {
 		t.card = o.Facts.Card
 	}
 	q.log.Info("to host", zap.String("transaction", o.UUID), zap.Int("route", o.Route), zap.Stringer("message", m))
-	q.link.Send(o.Route, t, body, time.Now().Add(time.Duration(q.profile.Rules.SendTimeout)))
+	q.link.Send(o.Route, t, body, time.Now().Add(time.Duration(q.profile.Rules.SendTimeout)-ago))
 	return nil
 }
 

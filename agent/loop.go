@@ -325,7 +325,7 @@ func (a *Agent) obey(r txn.Ready, first journal.LSN) {
 		a.loadKeys(k)
 	}
 	for _, o := range r.Messages {
-		a.send(o)
+		a.send(o, r.Stepped)
 	}
 	for _, n := range r.Destroy {
 		a.shredders.Go(func() { a.destroyKey(n) })
@@ -354,8 +354,9 @@ func (a *Agent) destroyKey(n uint32) {
 }
 
 // send gives a message to its acquirer's link. What cannot even be composed
-// has certainly not left.
-func (a *Agent) send(o txn.Outbound) {
+// has certainly not left. Its time to be sent runs from the step that decided it,
+// however long its records took to become durable.
+func (a *Agent) send(o txn.Outbound, stepped time.Duration) {
 	acq, err := a.acquirerOf(o.Facts.TID)
 	if err == nil {
 		switch {
@@ -365,7 +366,7 @@ func (a *Agent) send(o txn.Outbound) {
 			o.Facts.Card, err = a.unseal(o.CardOf())
 		}
 		if err == nil {
-			err = acq.send(o)
+			err = acq.send(o, a.clock().Boot-stepped)
 		}
 	}
 	if err != nil {

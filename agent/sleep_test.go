@@ -14,6 +14,28 @@ import (
 	"github.com/counterfoil-pos/counterfoil/iso8583"
 )
 
+// The disk takes longer to make an intent durable than the request may take to be
+// sent. The core counts from its decision, so nothing leaves any more (R3′).
+func TestNothingLeavesBehindASlowDisk(t *testing.T) {
+	g := newGate()
+	bubble(t, func(l *lab) {
+		synctest.Wait()
+		g.close(false)
+		id := client.NewUUID()
+		put := calling(func() (*client.Transaction, error) { return l.client.Begin(l.ctx(), id, l.sale("S1", 100), 0) })
+		time.Sleep(time.Duration(l.profile.Rules.SendTimeout) + time.Second)
+		g.open()
+		time.Sleep(time.Second)
+		if !put.answered() || put.err != nil {
+			t.Fatalf("%v %v", put.tx, put.err)
+		}
+		l.state(id, "not_sent")
+		if net, debits := l.host.of(testTID, "000001"); net != 0 || debits != 0 {
+			t.Errorf("%d debited", net)
+		}
+	}, gated(g))
+}
+
 // The terminal sleeps while a connection is being made for a request, and again
 // during the hold-down of its reversal. CLOCK_BOOTTIME goes on; the deadlines of
 // the connection do not. The request must not leave behind all that (R3′, C.15).

@@ -18,6 +18,8 @@ type Time struct {
 // it before every record stepped earlier, or in it, is durable (see Fence).
 // Grouping by kind makes "send before journal" impossible to write.
 type Ready struct {
+	Stepped time.Duration // Boot time of the Step; what is not on its way send_timeout later leaves no more (R3′)
+
 	Records  []Record   // one durable batch, FIRST
 	Keys     []KeyLoad  // then the Signers: what follows is signed with these
 	Messages []Outbound // then the host

@@ -24,6 +24,7 @@ func (m *Machine) Step(now Time, ev Event) Ready {
 	if len(m.settling) > 0 {
 		s.freeze()
 	}
+	s.ready.Stepped = now.Boot
 	return s.ready
 }
 

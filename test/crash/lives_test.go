@@ -50,6 +50,16 @@ var lives = []life{
 	{"a sale is confirmed and its batch settled", iso8583.Sale, confirms, false, settles},
 }
 
+// askingLives are those of a dialect that asks what became of a request before it
+// undoes it, and tells what was approved without the acquirer.
+var askingLives = []life{
+	{"a sale's answer is lost, and it is asked for", iso8583.Sale, confirms, true, plain},
+	{"a void's answer is lost, and it is asked for", iso8583.Void, confirms, true, plain},
+	{"an offline sale is told", iso8583.Offline, confirms, false, plain},
+	{"an offline sale's answer is lost, and it is told again", iso8583.Offline, confirms, true, plain},
+	{"a completion is told", iso8583.Completion, confirms, false, plain},
+}
+
 // next numbers the attempts of this process: an amount is never used twice
 // where it could be mistaken.
 var next atomic.Int64

@@ -155,6 +155,12 @@ var beginnings = []life{
 	{"a void's answer was lost", iso8583.Void, confirms, true, plain},
 }
 
+// askingBeginnings are the same where the host is asked, or told.
+var askingBeginnings = []life{
+	{"a sale was asked for", iso8583.Sale, confirms, true, plain},
+	{"an offline sale's answer was lost", iso8583.Offline, confirms, true, plain},
+}
+
 // cases lists every point of these lives, by what a few undisturbed ones of each
 // have counted.
 func (c *campaign) cases(s *pointed, lives, beginnings []life) (all []pointCase, err error) {
@@ -218,9 +224,10 @@ func TestEveryPoint(t *testing.T) {
 	}
 	began := time.Now()
 	tally := &pointTally{hit: map[string]int{}, final: map[string]int{}}
-	for i := range personalities {
-		tally.queues = append(tally.queues, &pointQueue{rng: rand.New(rand.NewPCG(seed, uint64(i))), want: want, part: part - 1, parts: parts})
+	for i, p := range personalities {
+		tally.queues = append(tally.queues, &pointQueue{host: p, lives: lives, beginnings: beginnings, rng: rand.New(rand.NewPCG(seed, uint64(i))), want: want, part: part - 1, parts: parts})
 	}
+	tally.queues = append(tally.queues, &pointQueue{host: asking, lives: askingLives, beginnings: askingBeginnings, rng: rand.New(rand.NewPCG(seed, uint64(len(personalities)))), want: want, part: part - 1, parts: parts})
 	for round := 0; tally.more() && !t.Failed(); round++ {
 		tally.round(t, round)
 		t.Logf("%d kills and %d failures so far, of %d cases; %s", tally.kills, tally.failures, tally.all(), time.Since(began).Round(time.Second))
@@ -230,6 +237,8 @@ func TestEveryPoint(t *testing.T) {
 
 // pointQueue is what is left to be struck at one host.
 type pointQueue struct {
+	host              personality
+	lives, beginnings []life
 	rng               *rand.Rand
 	want, part, parts int
 	cases             []pointCase
@@ -245,12 +254,13 @@ const perStation = 60
 func (y *pointTally) round(t *testing.T, round int) {
 	t.Helper()
 	var wg sync.WaitGroup
-	for i, p := range personalities {
+	for i, q := range y.queues {
+		p := q.host
 		s := newPointed(t, filepath.Join(room, fmt.Sprintf("points-%d-%d", round, i)), p)
 		c := &campaign{s: s.station, final: map[string]int{}}
 		wg.Go(func() {
 			defer s.close()
-			if err := c.strikeAll(s, y, y.queues[i]); err != nil {
+			if err := c.strikeAll(s, y, q); err != nil {
 				t.Errorf("host %q: %v", p.name, err)
 				return
 			}
@@ -284,9 +294,9 @@ func mixed[T comparable](all []T, kind func(T) T) []T {
 
 // list draws the queue's cases, at its first station.
 func (q *pointQueue) list(c *campaign, s *pointed) (err error) {
-	some, starts := lives, beginnings
+	some, starts := q.lives, q.beginnings
 	if q.want > 0 {
-		some, starts = choose(q.rng, lives, 3), choose(q.rng, beginnings, 1)
+		some, starts = choose(q.rng, q.lives, 3), choose(q.rng, q.beginnings, 1)
 	}
 	all, err := c.cases(s, some, starts)
 	if err != nil {
@@ -297,7 +307,7 @@ func (q *pointQueue) list(c *campaign, s *pointed) (err error) {
 		return pointCase{Point: points.Point{Op: pc.Op, Deed: pc.Deed}, starting: pc.starting}
 	})
 	if q.want > 0 {
-		all = all[:min(len(all), (q.want+len(personalities)-1)/len(personalities))]
+		all = all[:min(len(all), (q.want+len(personalities))/(len(personalities)+1))]
 	} else {
 		all = all[len(all)*q.part/q.parts : len(all)*(q.part+1)/q.parts]
 	}

@@ -28,7 +28,12 @@ type personality struct {
 	name       string
 	host       string // hostsim's configuration
 	tombstones bool   // the agent's rule
+	asks       bool   // the dialect has inquiries and advices
 }
+
+// asking is an acquirer that can be asked what became of a request, and told what
+// was approved without it.
+var asking = personality{name: "inquiries and advices", host: "profile: iso87-ascii-inquiry\n", asks: true}
 
 var personalities = []personality{
 	{name: "unknown original 25", host: "unknown_original: \"25\"\n"},
@@ -44,7 +49,7 @@ journal: {{.Journal}}
 key_file: key
 acquirers:
   - name: sim
-    profile: iso87-ascii
+    profile: {{.Profile}}
     hosts: ["{{.Host}}"]
     rules:
       send_timeout: 1s
@@ -92,7 +97,7 @@ func newStation(t *testing.T, dir string, p personality) *station {
 	t.Cleanup(func() { _ = s.log.Close() })
 	s.startHost(t, p)
 	var text strings.Builder
-	err = configuration.Execute(&text, map[string]any{"Host": s.hostAddress(t), "Tombstones": p.tombstones, "Journal": "journal", "HoldTime": holdTime})
+	err = configuration.Execute(&text, map[string]any{"Host": s.hostAddress(t), "Tombstones": p.tombstones, "Journal": "journal", "HoldTime": holdTime, "Profile": s.profile(t, p)})
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	err = errors.Join(err, os.WriteFile(s.path("config.yaml"), []byte(text.String()), 0o600), os.WriteFile(s.path("key"), key, 0o400))
@@ -101,6 +106,37 @@ func newStation(t *testing.T, dir string, p personality) *station {
 	}
 	t.Cleanup(s.close)
 	return s
+}
+
+// profile names the station's dialect. One with inquiries and advices has their waits
+// in a file of its own, where they take a blink too.
+func (s *station) profile(t *testing.T, p personality) string {
+	t.Helper()
+	if !p.asks {
+		return "iso87-ascii"
+	}
+	text, err := os.ReadFile(filepath.Join("..", "..", "iso8583", "profile", "profiles", "iso87-ascii-inquiry.json"))
+	var doc map[string]any
+	if err == nil {
+		err = json.Unmarshal(text, &doc)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := doc["rules"].(map[string]any)
+	for name, value := range map[string]string{"after": "10ms", "every": "30ms", "answer_timeout": "200ms", "within": "700ms"} {
+		rules["inquiry"].(map[string]any)[name] = value
+	}
+	rules["advice"].(map[string]any)["answer_timeout"] = "200ms"
+	rules["advice"].(map[string]any)["schedule"] = []string{"20ms", "50ms"}
+	doc["name"] = "asking"
+	if text, err = json.Marshal(doc); err == nil {
+		err = os.WriteFile(s.path("asking.json"), text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "asking.json"
 }
 
 // close ends both processes. What they wrote stays.

@@ -279,7 +279,7 @@ func (w *World) obey(readys []txn.Ready) {
 				return
 			}
 			w.noteMessage(&r.Messages[j])
-			w.transmit(&r.Messages[j])
+			w.transmit(&r.Messages[j], r.Stepped)
 		}
 		for _, n := range r.Destroy {
 			if dies() {
@@ -393,9 +393,12 @@ func (w *World) reportPrompt() {
 	}
 }
 
-// settleDisk ends a sync before the clock jumps: a disk that takes longer than
-// a message may take to be sent has failed, and the daemon exits.
+// settleDisk ends a sync before the clock jumps, unless the disk is slow.
 func (w *World) settleDisk() {
+	if len(w.disk.batch) > 0 && w.budget == nil && w.fault(SlowDisk, w.p.SlowDisk) {
+		w.tell("disk     takes longer than anything waits")
+		return
+	}
 	for w.agent.up && len(w.disk.batch) > 0 && w.budget == nil {
 		w.synced()
 	}

@@ -20,7 +20,7 @@ type packet struct {
 
 // transmit gives a message to the link: it leaves or not, and the agent is told
 // what is known of that.
-func (w *World) transmit(o *txn.Outbound) {
+func (w *World) transmit(o *txn.Outbound, stepped time.Duration) {
 	w.cardsThere(o)
 	if o.Batch() {
 		w.batchOnWire(o)
@@ -39,13 +39,14 @@ func (w *World) transmit(o *txn.Outbound) {
 	keys, signed := w.signedOut(t, o)
 	r := report{route: o.Route, attempt: o.Attempt, inquiry: o.Inquiry, t: t, card: o.Facts.Card, after: w.now.Boot}
 	if w.fault(SlowLink, w.p.SlowLink) {
-		r.after += 9 * w.unit // nearly all of the time that it has to send; a reversal may be faster
+		r.after = max(r.after, min(r.after+9*w.unit, stepped+10*w.unit)) // nearly all of the time that it has to send; a reversal may be faster
 	}
+	late := w.budget == nil && w.now.Boot-stepped > 10*w.unit // its records took longer to be durable than it may take to be sent
 	if o.Request() && w.fault(Slept, w.p.Sleep) {
 		r.after, r.prompt = r.after+60*w.unit, true // long after its time; that it has left is known at once
 	}
 	switch {
-	case !signed, w.fault(Unsent, w.p.Unsent):
+	case !signed, late, w.fault(Unsent, w.p.Unsent):
 		r.kind = reportUnsent
 	case w.fault(InDoubt, w.p.InDoubt):
 		r.kind = reportInDoubt

@@ -61,6 +61,7 @@ type Personality struct {
 	Overtake                         int // weight of a message that overtakes others
 	SlowLink                         int
 	Sleep                            int // the machine sleeps while a request is being sent
+	SlowDisk                         int // what is being synced is not durable before the next timer
 	Delay                            int // a message is late, and everything overtakes it
 	Misroute                         int // a reversal reaches the other address
 	Stray                            int // weight of rubbish, and of answers that belong to another
@@ -209,6 +210,7 @@ func draw(seed uint64) Personality {
 	}
 	p.Scripts = p.Inserted > 0 && flag(2)
 	p.Sleep = rate(50, 300)
+	p.SlowDisk = rate(50, 300)
 	return p
 }
 
@@ -246,7 +248,7 @@ func (p *Personality) errands() int {
 func (p *Personality) collide() {
 	p.Collides, p.Refusals, p.Ambiguous, p.Declined, p.Patience = true, 0, 0, "00", 9
 	p.Drop, p.Duplicate, p.Unsent, p.InDoubt, p.Overtake, p.Misroute = 0, 0, 0, 0, 0, 0
-	p.Delay, p.SlowLink, p.Sleep, p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0, 0, 0, 0
+	p.Delay, p.SlowLink, p.Sleep, p.SlowDisk, p.EarlyTimer, p.AgentCrash, p.CrashObeying, p.Operator = 0, 0, 0, 0, 0, 0, 0, 0
 }
 
 // waver: the host says no, then yes, and is asked in between; a person decides,

@@ -27,6 +27,7 @@ const (
 	Delayed
 	SlowLink
 	Slept
+	SlowDisk
 	Misrouted
 	Unsent
 	InDoubt
@@ -51,7 +52,7 @@ const (
 )
 
 var faultNames = [faults]string{
-	"message lost", "message duplicated", "message overtaken", "message delayed for long", "link slow to send", "the machine slept before a request left", "reversal at the other address",
+	"message lost", "message duplicated", "message overtaken", "message delayed for long", "link slow to send", "the machine slept before a request left", "the disk took longer than anything waits", "reversal at the other address",
 	"certainly not sent", "sent or not, nobody knows", "reversal refused", "wrong amount or currency",
 	"neither yes nor no", "no, then yes", "94 to a first send", "two rows have the STAN", "another's message, or rubbish",
 	"timer before anything else", "wall clock set", "an inquiry not answered truly", "advice refused",
