@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"runtime"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // fault is one way in which an operation fails, once.
@@ -89,7 +86,7 @@ func failAt(t *testing.T, f fault, n int, tally *faultTally) bool {
 	t.Helper()
 	sc := &scenario{
 		name: fmt.Sprintf("%s, operation %d", f.name, n),
-		opts: Options{SegmentBytes: 16 << 10, MaxBytes: 1 << 20, SpaceWait: -1},
+		opts: Options{SegmentBytes: 16 << 10, MaxBytes: 1 << 20},
 		plan: &plan{batch: func(i int) []shape {
 			return []shape{{clear: 500 + 900*(i%4), fill: 0xFF}, {clear: 80, sealed: 60, keyID: 1, group: "stuck", fill: 'x'}}
 		}, open: func(g string) bool { return g == "stuck" }},
@@ -244,48 +241,5 @@ func TestFullDiskTakesOutcomes(t *testing.T) {
 			s.end()
 			t.Logf("%d intents, then %d outcomes and after a restart more", intents, before)
 		})
-	}
-}
-
-// A disk without a free byte, and nothing prepared any more: the oldest history is
-// to give way, and its names find no room either. The outcome waits for that and is
-// recorded; the journal does not fail. Without patience it does.
-func TestRetentionWaitsForSpace(t *testing.T) {
-	for _, wait := range []time.Duration{time.Hour, -1} {
-		disk := newCrashFS()
-		l, err := Open("full", Options{FS: disk, Key: testKey, SegmentBytes: 32 << 10, MaxBytes: 4 << 20, SpaceWait: wait})
-		if err != nil {
-			t.Fatal(err)
-		}
-		u := newLife(t, l)
-		u.begin("stuck")
-		u.sell("a", 100) // some segments of history
-		for l.spare.count() < spares {
-			runtime.Gosched()
-		}
-		refused := 0
-		disk.mu.Lock()
-		disk.free = 16 << 10 // no segment fits
-		disk.inject = func(o *op) error {
-			if refused < 1 && (o.kind == opWrite || o.kind == opCreate) && strings.Contains(o.name, retSuffix) {
-				refused++
-				return syscall.ENOSPC
-			}
-			return nil
-		}
-		disk.mu.Unlock()
-		before := l.Last()
-		for n := 0; err == nil && n < 200 && l.retired.count() == 0; n++ {
-			_, err = l.Append([]Entry{{Type: 8, Group: "stuck", Class: ClassOutcome, Clear: make([]byte, 900)}})
-		}
-		switch {
-		case refused == 0:
-			t.Fatal("the names were never refused")
-		case wait < 0 && (!errors.Is(err, ErrFailed) || !errors.Is(err, syscall.ENOSPC)):
-			t.Errorf("without patience: %v", err)
-		case wait > 0 && (err != nil || l.Last() == before || l.retired.count() == 0):
-			t.Errorf("%v, entries %d to %d, %d retired", err, before, l.Last(), l.retired.count())
-		}
-		_ = l.Close()
 	}
 }

@@ -166,18 +166,6 @@ func (k *keeper) make(need bool) (spareSegment, error) {
 	return s, err
 }
 
-// makeAtLast is make for what must be recorded. History could give way to it, but on
-// a disk without a free byte the names of what retires find no room: that is waited
-// for, since a restart would come to the same point.
-func (k *keeper) makeAtLast() (s spareSegment, err error) {
-	for deadline := time.Now().Add(k.l.opts.SpaceWait); ; time.Sleep(retryAfter) {
-		s, err = k.make(true)
-		if err == nil || !isDiskFull(err) || !k.l.mayRetire() || time.Now().After(deadline) {
-			return s, err
-		}
-	}
-}
-
 // newest is the highest segment that is there.
 func (k *keeper) newest() uint64 {
 	k.mu.Lock()
@@ -201,7 +189,7 @@ func (k *keeper) next(seq uint64, need int64) (s spareSegment, err error) {
 		defer k.work.Unlock()
 		defer k.fills(false)
 		if s, ok = k.pop(seq); !ok {
-			if s, err = k.makeAtLast(); err != nil {
+			if s, err = k.make(true); err != nil {
 				return s, err
 			}
 			k.mu.Lock()

@@ -27,10 +27,6 @@ type Options struct {
 	MaxBytes int64
 	// Retain says how long history is kept.
 	Retain Retain
-	// SpaceWait is how long an Append waits where the disk is full, nothing is
-	// prepared any more, and history would give way if only the names of what
-	// retires found room. 0 is 10 minutes; negative: it fails at once.
-	SpaceWait time.Duration
 	// Final says in a few bytes what became of a group that retires, of all its
 	// entries: at most 65535. Nil: nothing is kept beside the last entry's type.
 	Final func(group []Record) []byte

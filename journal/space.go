@@ -20,7 +20,6 @@ const (
 	maxSegmentBytes     = 1 << 30
 	defaultRetain       = 18 * 30 * 24 * time.Hour
 	defaultRetired      = 5 * 365 * 24 * time.Hour
-	defaultSpaceWait    = 10 * time.Minute
 )
 
 func (o *Options) fill() error {
@@ -29,9 +28,6 @@ func (o *Options) fill() error {
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = defaultMaxBytes
-	}
-	if o.SpaceWait == 0 {
-		o.SpaceWait = defaultSpaceWait
 	}
 	if o.Retain.Age == 0 {
 		o.Retain.Age = defaultRetain
