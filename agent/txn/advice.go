@@ -105,7 +105,7 @@ func (m *Machine) queueFull(term *Terminal, typ iso8583.Type) bool {
 // owe commits t and lets it be sent.
 func (s *step) owe(t *Transaction) {
 	s.record(t.UUID, &Owed{})
-	s.wait(t).Paid = s.now.Boot
+	s.paid(t)
 	s.line(t)
 }
 

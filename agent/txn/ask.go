@@ -8,8 +8,16 @@ import "github.com/counterfoil-pos/counterfoil/iso8583"
 // he did (R10).
 func (s *step) commit(t *Transaction) {
 	s.record(t.UUID, &Confirmed{Undated: s.now.Dead})
-	s.wait(t).Paid = s.now.Boot
+	s.paid(t)
 	s.arm(t, waitShown, s.rules(t).ShownTimeout)
+}
+
+// paid keeps when t was, by the clock since boot.
+func (s *step) paid(t *Transaction) {
+	s.wait(t).Paid = s.now.Boot
+	if s.now.Dead {
+		s.m.undated = s.now.Boot
+	}
 }
 
 func confirmEarly(s *step, t *Transaction, ev Event) { s.answer(ev.(Confirm).Req, t.UUID, NotDecided) }

@@ -138,10 +138,11 @@ func (m *Machine) refuseSale(key, replaced string, now Time) (Code, string) {
 // paidLately says that this process saw the confirmation less than saleAgain ago,
 // whatever the wall clock did since: one that comes back from 1970 makes no day.
 // Of what an earlier process saw under a dead clock nobody knows when that was:
-// it is as old as this process.
+// it is as old as this process. Nor of what has left memory since, with its wait:
+// it is as old as the latest that was paid so.
 func (m *Machine) paidLately(uuid string, now Time) bool {
 	const again = time.Duration(saleAgain) * time.Millisecond
-	return m.paidWithin(uuid, again, now) || m.hot[uuid].Undated && now.Boot-m.began < again
+	return m.paidWithin(uuid, again, now) || m.hot[uuid].Undated && now.Boot-m.undated < again
 }
 
 func (m *Machine) paidWithin(uuid string, d time.Duration, now Time) bool {

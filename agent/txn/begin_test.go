@@ -276,7 +276,7 @@ func TestPaidUnderADeadClock(t *testing.T) {
 			confirmedSale(t, m, now, "u1", "s1")
 			if c.restart { // what is volatile is gone
 				m = m.Clone()
-				m.waits, m.began = map[string]*wait{}, 0
+				m.waits, m.undated = map[string]*wait{}, 0
 				m.Step(now, testConfig(testRules()))
 			}
 			now.Boot += c.later

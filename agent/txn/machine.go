@@ -38,7 +38,7 @@ type Machine struct {
 	waits     map[string]*wait    // by UUID
 	reviews   []review
 	evidence  budget
-	began     time.Duration // Boot time of this process's start
+	undated   time.Duration // Boot time of the latest commit under a dead clock, or of this process's start
 
 	lastDataKey uint32 // the highest number known to be used
 

@@ -211,8 +211,8 @@ func (s *step) escalate(t *Transaction, c Cause) {
 // new, and remembers the terminals for as long as the process lives. A journal
 // that ends before its mark lost entries: nothing goes on as if it had not.
 func (s *step) configure(e Configure) {
-	if s.m.began == 0 {
-		s.m.began = s.now.Boot
+	if s.m.undated == 0 {
+		s.m.undated = s.now.Boot
 	}
 	if s.m.behind(e.Mark, e.Last) {
 		var tids []iso8583.TID

@@ -161,7 +161,7 @@ var sales = []mutant{
 		"if t.LocalDate == date && t.Year == year || near < saleAgain || m.paidLately(uuid, now) {",
 		"if t.LocalDate == date && t.Year == year && near > saleAgain && m.paidLately(uuid, now) {"},
 	{"a dead clock frees a paid sale", "R11 C.20", begin,
-		"|| m.hot[uuid].Undated && now.Boot-m.began < again",
+		"|| m.hot[uuid].Undated && now.Boot-m.undated < again",
 		"|| m.hot[uuid].Undated && now.Boot < 0"},
 	{"a wrong clock frees a paid sale", "R11", begin,
 		"|| near < saleAgain || m.paidLately(uuid, now) {",

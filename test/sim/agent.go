@@ -399,6 +399,11 @@ func (w *World) settleDisk() {
 		w.tell("disk     takes longer than anything waits")
 		return
 	}
+	w.awaitDisk()
+}
+
+// awaitDisk ends a sync.
+func (w *World) awaitDisk() {
 	for w.agent.up && len(w.disk.batch) > 0 && w.budget == nil {
 		w.synced()
 	}

@@ -31,7 +31,7 @@ func (w *World) marked() {
 // opened: the mark knows of the epoch before anybody uses it.
 func (w *World) opened() {
 	if w.p.Rollback > 0 && (w.budget == nil || w.mark == nil) { // in an exhaustive run, the next batch marks it
-		w.settleDisk()
+		w.awaitDisk()
 		m := w.agent.view.Mark(uint64(len(w.disk.durable)))
 		w.mark = &m
 	}

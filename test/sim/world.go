@@ -142,7 +142,10 @@ func (w *World) jumpClock() {
 	case w.budget != nil:
 		w.skew = jumps(w.p.Wall)[w.c.Intn(4)]
 	case w.now.Dead && w.c.Intn(3) == 0: // somebody sets it right
-		w.skew = baseWall - w.p.Wall
+		w.skew = 0
+		if w.p.Wall < baseWall/2 {
+			w.skew = baseWall - w.p.Wall
+		}
 	case w.now.Dead:
 		return
 	case w.c.Chance(100):
