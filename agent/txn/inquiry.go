@@ -234,7 +234,7 @@ func (s *step) found(t *Transaction, e Response) {
 		s.evidence(t, &e, "the inquiry's answer comes from an address that did not have the request")
 	default:
 		if t.State.Open() {
-			s.demandsSignOn(t, &e)
+			s.demandsSignOn(t, &e, s.wait(t).Keys)
 		}
 		s.run(t.UUID, findings(r, &e, t), e)
 	}

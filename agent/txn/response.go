@@ -34,7 +34,7 @@ func (s *step) response(e Response) {
 			return
 		}
 		if t.State.Open() {
-			s.demandsSignOn(t, &e)
+			s.demandsSignOn(t, &e, s.wait(t).Keys)
 		}
 		if t.Advice {
 			s.run(t.UUID, AdviceAnswered, e)

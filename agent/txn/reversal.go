@@ -208,7 +208,7 @@ func reversalAnswer(s *step, t *Transaction, ev Event) {
 	case VerdictRetry:
 		s.retryLater(t)
 	case VerdictSignOn:
-		s.demandsSignOn(t, &e)
+		s.demandsSignOn(t, &e, s.wait(t).Keys)
 		if !s.withhold(t) {
 			s.retryLater(t)
 		}

@@ -163,8 +163,7 @@ func (s *step) restartScript(t *Transaction) {
 
 // unsignable says that nothing of the terminal's can be signed now.
 func (s *step) unsignable(tid iso8583.TID, r *iso8583.Rules) bool {
-	g := s.m.signing[tid]
-	return r.SignOn.Required && (s.m.keyless(tid) || g != nil && (g.Need || g.STAN != 0))
+	return r.SignOn.Required && (s.m.keyless(tid) || s.m.changingKeys(tid))
 }
 
 func (s *step) armScript(t *Transaction, n *telling, waiting bool, d iso8583.Duration) {
@@ -225,10 +224,7 @@ func (s *step) scriptAnswer(t *Transaction, e *Response) {
 	case e.MTI != r.MTI[iso8583.KindScript].Response() || !echoes(r, e, t, t.Script.Transmission):
 		s.evidence(t, e, "it does not answer the notice of a script's result")
 	case !t.Script.Owed() || n == nil: // a restart sends it anew, and that is answered too
-	case r.SignOn.Required && r.SignOn.Demands(e.Code):
-		if n.Keys == s.m.keySTAN(t.TID) {
-			s.needSignOn(t.TID)
-		}
+	case s.demandsSignOn(t, e, n.Keys):
 		if n.Waiting {
 			s.scriptLater(t, n)
 		}

@@ -287,12 +287,17 @@ func (s *step) withhold(t *Transaction) bool {
 	if s.m.keyless(t.TID) {
 		s.needSignOn(t.TID)
 	}
-	g := s.m.signing[t.TID]
-	if g == nil || !g.Need && g.STAN == 0 {
+	if !s.m.changingKeys(t.TID) {
 		return false
 	}
 	s.wait(t).For = waitKeys // until signOnOver
 	return true
+}
+
+// changingKeys says that a sign-on of the terminal is under way, or needed.
+func (m *Machine) changingKeys(tid iso8583.TID) bool {
+	g := m.signing[tid]
+	return g != nil && (g.Need || g.STAN != 0)
 }
 
 // refuseKeyless says why a new transaction of the terminal could not be signed
@@ -320,14 +325,14 @@ func (s *step) refuseKeyless(term *Terminal) Code {
 }
 
 // demandsSignOn says that an answer about t asks for a sign-on. Where the keys
-// have changed since the message that it answers was signed, it is about the
-// old ones, and asks for nothing any more.
-func (s *step) demandsSignOn(t *Transaction, e *Response) bool {
+// have changed since the message that it answers was signed with those, it is
+// about the old ones, and asks for nothing any more.
+func (s *step) demandsSignOn(t *Transaction, e *Response, keys iso8583.STAN) bool {
 	r := s.rules(t)
 	if !r.SignOn.Required || !r.SignOn.Demands(e.Code) {
 		return false
 	}
-	if s.m.keySTAN(t.TID) == s.wait(t).Keys {
+	if s.m.keySTAN(t.TID) == keys {
 		s.needSignOn(t.TID)
 	}
 	return true
